@@ -1,0 +1,16 @@
+//! bridgeproof: protocol conformance and load testing for Cisco Meeting Server.
+//!
+//! In reading order: [`protocol`] (wire types and codecs), [`spec`] (the catalogue of requirements), [`trace`] (what can
+//! be observed), [`rules`] (pure judges of the trace), [`scenario`] (the language), [`engine`] (carries scenarios out,
+//! sans-IO), [`report`].
+//! Start with [`trace::Observation`], which everything meets in, and [`engine::driver`], the contract with the outside.
+//! `docs/ARCHITECTURE.md` tells why it is so.
+
+pub mod engine;
+pub mod protocol;
+pub mod report;
+pub mod rules;
+pub mod scenario;
+pub mod spec;
+pub mod time;
+pub mod trace;

@@ -1,0 +1,3 @@
+//! The `bridgeproof` program: parse, run, exit.
+
+fn main() {}

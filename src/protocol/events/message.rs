@@ -1,0 +1,256 @@
+//! Typed views of event messages, over a document that was parsed once.
+//!
+//! A view never refuses: a field that is missing or of another type is `None` or shows up as the [`Json`] that it is,
+//! so that a rule can say exactly what was wrong. Both directions use the same views.
+
+use super::names::{MessageType, Resource, State, UpdateType};
+use crate::protocol::json::{Json, Kind};
+
+/// The outermost object of a text frame.
+#[derive(Debug, Clone, Copy)]
+pub enum Envelope<'d> {
+    /// `{"type":"message","message":{...}}`
+    Message(Message<'d>),
+    /// `{"type":"messageAck","messageAck":{...}}`
+    Ack(Ack<'d>),
+    /// Neither: another type, none, or no object where one belongs.
+    Other(Json<'d>),
+}
+
+impl<'d> Envelope<'d> {
+    /// The view of a document.
+    pub fn of(document: Json<'d>) -> Self {
+        let inner = |name: &str| document.get(name).filter(|inner| inner.kind() == Kind::Object);
+        match document.get("type").and_then(Json::as_str) {
+            Some("message") => inner("message").map_or(Self::Other(document), |body| Self::Message(Message { body })),
+            Some("messageAck") => inner("messageAck").map_or(Self::Other(document), |body| Self::Ack(Ack { body })),
+            _ => Self::Other(document),
+        }
+    }
+}
+
+/// An acknowledgement.
+#[derive(Debug, Clone, Copy)]
+pub struct Ack<'d> {
+    body: Json<'d>,
+}
+
+impl<'d> Ack<'d> {
+    /// The id of the message that is acknowledged, if it is a number without sign and fraction.
+    pub fn message_id(self) -> Option<u64> {
+        self.body.get("messageId").and_then(Json::as_u64)
+    }
+
+    /// The `messageId` as it stands.
+    pub fn raw_id(self) -> Option<Json<'d>> {
+        self.body.get("messageId")
+    }
+
+    /// The status, if it is text.
+    pub fn status(self) -> Option<&'d str> {
+        self.body.get("status").and_then(Json::as_str)
+    }
+
+    /// The status as it stands.
+    pub fn raw_status(self) -> Option<Json<'d>> {
+        self.body.get("status")
+    }
+
+    /// The object inside the envelope.
+    pub fn body(self) -> Json<'d> {
+        self.body
+    }
+}
+
+/// A message of either side.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'d> {
+    body: Json<'d>,
+}
+
+impl<'d> Message<'d> {
+    /// The id, if it is a number without sign and fraction.
+    pub fn message_id(self) -> Option<u64> {
+        self.body.get("messageId").and_then(Json::as_u64)
+    }
+
+    /// The `messageId` as it stands.
+    pub fn raw_id(self) -> Option<Json<'d>> {
+        self.body.get("messageId")
+    }
+
+    /// The type as it stands, if it is text.
+    pub fn type_name(self) -> Option<&'d str> {
+        self.body.get("type").and_then(Json::as_str)
+    }
+
+    /// The type, if it is a known one.
+    pub fn message_type(self) -> Option<MessageType> {
+        self.type_name().and_then(MessageType::from_word)
+    }
+
+    /// The object inside the envelope.
+    pub fn body(self) -> Json<'d> {
+        self.body
+    }
+
+    /// The index of the subscription that an update belongs to, if it is a number without sign and fraction.
+    pub fn subscription_index(self) -> Option<u64> {
+        self.body.get("subscriptionIndex").and_then(Json::as_u64)
+    }
+
+    /// The entries of a `subscribeRequest`; `None` if there is no array of that name.
+    pub fn requested(self) -> Option<impl Iterator<Item = Requested<'d>>> {
+        self.array("subscriptions").map(|list| list.elements().map(|body| Requested { body }))
+    }
+
+    /// The entries of a `subscriptionUpdate`; `None` if there is no array of that name.
+    pub fn states(self) -> Option<impl Iterator<Item = StateEntry<'d>>> {
+        self.array("subscriptions").map(|list| list.elements().map(|body| StateEntry { body }))
+    }
+
+    /// The entries of an update of that resource: those of `updates`, or the one object `callInfo`. `None` if the body
+    /// does not have that shape.
+    pub fn entries(self, resource: Resource) -> Option<impl Iterator<Item = Entry<'d>>> {
+        let single = match resource {
+            Resource::CallInfo => Some(self.body.get("callInfo").filter(|info| info.kind() == Kind::Object)?),
+            Resource::Calls | Resource::CallRoster => None,
+        };
+        let list = match single {
+            Some(_) => None,
+            None => Some(self.array("updates")?),
+        };
+        Some(
+            single
+                .into_iter()
+                .chain(list.into_iter().flat_map(Json::elements))
+                .map(move |body| Entry { body, resource }),
+        )
+    }
+
+    fn array(self, name: &str) -> Option<Json<'d>> {
+        self.body.get(name).filter(|list| list.kind() == Kind::Array)
+    }
+}
+
+/// One subscription of a `subscribeRequest`.
+#[derive(Debug, Clone, Copy)]
+pub struct Requested<'d> {
+    body: Json<'d>,
+}
+
+impl<'d> Requested<'d> {
+    /// The index, if it is a number without sign and fraction.
+    pub fn index(self) -> Option<u64> {
+        self.body.get("index").and_then(Json::as_u64)
+    }
+
+    /// The index as it stands.
+    pub fn raw_index(self) -> Option<Json<'d>> {
+        self.body.get("index")
+    }
+
+    /// The resource, if its word is a known one.
+    pub fn resource(self) -> Option<Resource> {
+        self.body.get("type").and_then(Json::as_str).and_then(Resource::from_word)
+    }
+
+    /// The call, if it is text.
+    pub fn call(self) -> Option<&'d str> {
+        self.body.get("call").and_then(Json::as_str)
+    }
+
+    /// The elements as they stand; none where the list is absent, empty or no array.
+    pub fn elements(self) -> impl Iterator<Item = Json<'d>> {
+        self.body.get("elements").into_iter().flat_map(Json::elements)
+    }
+
+    /// The whole entry.
+    pub fn body(self) -> Json<'d> {
+        self.body
+    }
+}
+
+/// One entry of a `subscriptionUpdate`.
+#[derive(Debug, Clone, Copy)]
+pub struct StateEntry<'d> {
+    body: Json<'d>,
+}
+
+impl<'d> StateEntry<'d> {
+    /// The index, if it is a number without sign and fraction.
+    pub fn index(self) -> Option<u64> {
+        self.body.get("index").and_then(Json::as_u64)
+    }
+
+    /// The state, if its word is a known one.
+    pub fn state(self) -> Option<State> {
+        self.body.get("state").and_then(Json::as_str).and_then(State::from_word)
+    }
+
+    /// The whole entry.
+    pub fn body(self) -> Json<'d> {
+        self.body
+    }
+}
+
+/// One entry of an update.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'d> {
+    body: Json<'d>,
+    resource: Resource,
+}
+
+impl<'d> Entry<'d> {
+    /// What the entry is about: the call of a `calls` entry, the participant of a roster entry.
+    pub fn key(self) -> Option<&'d str> {
+        self.body.get(self.resource.entry_key()?).and_then(Json::as_str)
+    }
+
+    /// What it reports, if its word is a known one. `callInfo` has no such field.
+    pub fn update_type(self) -> Option<UpdateType> {
+        self.body.get("updateType").and_then(Json::as_str).and_then(UpdateType::from_word)
+    }
+
+    /// All fields but the key and `updateType`.
+    pub fn fields(self) -> impl Iterator<Item = (&'d str, Json<'d>)> {
+        let key = self.resource.entry_key();
+        self.body.members().filter(move |(name, _)| Some(*name) != key && (*name != "updateType" || key.is_none()))
+    }
+
+    /// The whole entry.
+    pub fn body(self) -> Json<'d> {
+        self.body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::json::Document;
+
+    #[test]
+    fn a_call_list_update_shows_its_entries() {
+        let mut tape = Document::new();
+        let text = r#"{"type":"message","message":{"messageId":3,"type":"callListUpdate","subscriptionIndex":3,
+            "updates":[{"call":"c","updateType":"add","name":"n","participants":0}]}}"#;
+        let Envelope::Message(message) = Envelope::of(tape.parse(text).unwrap()) else { panic!("no message") };
+        assert_eq!((message.message_id(), message.subscription_index()), (Some(3), Some(3)));
+        assert_eq!(message.message_type(), Some(MessageType::CallListUpdate));
+        let entry = message.entries(Resource::Calls).unwrap().next().unwrap();
+        assert_eq!((entry.key(), entry.update_type()), (Some("c"), Some(UpdateType::Add)));
+        assert_eq!(entry.fields().map(|(name, _)| name).collect::<Vec<_>>(), ["name", "participants"]);
+        assert!(message.entries(Resource::CallInfo).is_none());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_shown_and_not_refused() {
+        let mut tape = Document::new();
+        let text = r#"{"type":"messageAck","messageAck":{"messageId":"8","status":null}}"#;
+        let Envelope::Ack(ack) = Envelope::of(tape.parse(text).unwrap()) else { panic!("no ack") };
+        assert_eq!((ack.message_id(), ack.status()), (None, None));
+        assert!(ack.raw_id().is_some() && ack.raw_status().is_some());
+        assert!(matches!(Envelope::of(tape.parse(r#"{"type":"message","message":[]}"#).unwrap()), Envelope::Other(_)));
+        assert!(matches!(Envelope::of(tape.parse("[1]").unwrap()), Envelope::Other(_)));
+    }
+}

@@ -1,0 +1,493 @@
+//! One JSON document, parsed once into a flat tape that is used again for the next one.
+//!
+//! Nothing is refused that is JSON: unknown members, repeated names and any nesting up to serde_json's limit (128) stay
+//! visible, in document order. In steady state parsing allocates nothing: nodes lie in one vector, strings stay where
+//! they are in the text, and only strings with escapes are decoded into a side buffer. serde_json does the grammar.
+//!
+//! [`Document::parse`] gives a [`Json`], a cheap cursor into the tape. See `events/message.rs` for the typed views.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+/// The tape: owns the nodes of the document parsed last.
+#[derive(Debug, Default)]
+pub struct Document {
+    nodes: Vec<Node>,
+    unescaped: String,
+}
+
+/// Where a string lies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Text {
+    /// In the text that was parsed.
+    Source { start: u32, end: u32 },
+    /// In the side buffer, because it had escapes.
+    Unescaped { start: u32, end: u32 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Value {
+    Null,
+    Bool(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Text(Text),
+    Array,
+    Object,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    /// The member's name, if the parent is an object.
+    key: Option<Text>,
+    value: Value,
+    /// Index of the first node behind this one and all that it holds.
+    next: u32,
+}
+
+/// Why a text is not one JSON document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonFault {
+    /// Line, counted from 1.
+    pub line: usize,
+    /// Column in bytes, counted from 1.
+    pub column: usize,
+    /// What serde_json found wrong there.
+    pub message: String,
+}
+
+impl fmt::Display for JsonFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message)
+    }
+}
+
+impl std::error::Error for JsonFault {}
+
+/// What kind of value a [`Json`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool,
+    /// Any number.
+    Number,
+    /// A string.
+    Text,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "null",
+            Self::Bool => "a boolean",
+            Self::Number => "a number",
+            Self::Text => "a string",
+            Self::Array => "an array",
+            Self::Object => "an object",
+        })
+    }
+}
+
+impl Document {
+    /// An empty tape.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Parses `text`, which must hold exactly one JSON value and nothing but white space around it.
+    ///
+    /// # Errors
+    /// Where and why the text is not JSON, is nested too deep, or is longer than 4 GiB.
+    pub fn parse<'d>(&'d mut self, text: &'d str) -> Result<Json<'d>, JsonFault> {
+        self.nodes.clear();
+        self.unescaped.clear();
+        if u32::try_from(text.len()).is_err() {
+            return Err(JsonFault { line: 1, column: 1, message: "longer than 4 GiB".to_owned() });
+        }
+        let mut source = serde_json::Deserializer::from_str(text);
+        let seed = Build { tape: self, text, key: None };
+        seed.deserialize(&mut source).and_then(|()| source.end()).map_err(|error| JsonFault {
+            line: error.line(),
+            column: error.column(),
+            message: error.to_string(),
+        })?;
+        Ok(Json { tape: Tape { nodes: &self.nodes, text, unescaped: &self.unescaped }, at: 0 })
+    }
+
+    fn text(&mut self, source: &str, value: &str) -> Text {
+        let (outer, inner) = (source.as_ptr() as usize, value.as_ptr() as usize);
+        if inner >= outer && inner + value.len() <= outer + source.len() {
+            let start = inner - outer;
+            Text::Source { start: start as u32, end: (start + value.len()) as u32 }
+        } else {
+            let start = self.unescaped.len();
+            self.unescaped.push_str(value);
+            Text::Unescaped { start: start as u32, end: self.unescaped.len() as u32 }
+        }
+    }
+
+    fn push(&mut self, key: Option<Text>, value: Value) -> usize {
+        let at = self.nodes.len();
+        self.nodes.push(Node { key, value, next: at as u32 + 1 });
+        at
+    }
+
+    fn close(&mut self, at: usize) {
+        self.nodes[at].next = self.nodes.len() as u32;
+    }
+}
+
+/// Writes one value onto the tape while serde_json reads it.
+struct Build<'t, 's> {
+    tape: &'t mut Document,
+    text: &'s str,
+    key: Option<Text>,
+}
+
+impl<'de> DeserializeSeed<'de> for Build<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<(), D::Error> {
+        source.deserialize_any(self)
+    }
+}
+
+/// Reads a member's name.
+struct Name<'t, 's> {
+    tape: &'t mut Document,
+    text: &'s str,
+}
+
+impl<'de> DeserializeSeed<'de> for Name<'_, '_> {
+    type Value = Text;
+
+    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Text, D::Error> {
+        source.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name<'_, '_> {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Text, E> {
+        Ok(self.tape.text(self.text, value))
+    }
+}
+
+impl<'de> Visitor<'de> for Build<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.tape.push(self.key, Value::Null);
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.tape.push(self.key, Value::Bool(value));
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.tape.push(self.key, Value::Unsigned(value));
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.tape.push(self.key, Value::Signed(value));
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.tape.push(self.key, Value::Float(value));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        let text = self.tape.text(self.text, value);
+        self.tape.push(self.key, Value::Text(text));
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut source: A) -> Result<(), A::Error> {
+        let at = self.tape.push(self.key, Value::Array);
+        while source.next_element_seed(Build { tape: self.tape, text: self.text, key: None })?.is_some() {}
+        self.tape.close(at);
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut source: A) -> Result<(), A::Error> {
+        let at = self.tape.push(self.key, Value::Object);
+        while let Some(key) = source.next_key_seed(Name { tape: self.tape, text: self.text })? {
+            source.next_value_seed(Build { tape: self.tape, text: self.text, key: Some(key) })?;
+        }
+        if u32::try_from(self.tape.nodes.len()).is_err() {
+            return Err(A::Error::custom("more values than can be counted"));
+        }
+        self.tape.close(at);
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Tape<'d> {
+    nodes: &'d [Node],
+    text: &'d str,
+    unescaped: &'d str,
+}
+
+impl<'d> Tape<'d> {
+    fn str(self, text: Text) -> &'d str {
+        match text {
+            Text::Source { start, end } => &self.text[start as usize..end as usize],
+            Text::Unescaped { start, end } => &self.unescaped[start as usize..end as usize],
+        }
+    }
+}
+
+/// One value of a parsed document: a cursor that is cheap to copy.
+#[derive(Clone, Copy)]
+pub struct Json<'d> {
+    tape: Tape<'d>,
+    at: u32,
+}
+
+impl<'d> Json<'d> {
+    fn node(self) -> &'d Node {
+        &self.tape.nodes[self.at as usize]
+    }
+
+    /// What kind of value this is.
+    pub fn kind(self) -> Kind {
+        match self.node().value {
+            Value::Null => Kind::Null,
+            Value::Bool(_) => Kind::Bool,
+            Value::Unsigned(_) | Value::Signed(_) | Value::Float(_) => Kind::Number,
+            Value::Text(_) => Kind::Text,
+            Value::Array => Kind::Array,
+            Value::Object => Kind::Object,
+        }
+    }
+
+    /// The string, if it is one.
+    pub fn as_str(self) -> Option<&'d str> {
+        match self.node().value {
+            Value::Text(text) => Some(self.tape.str(text)),
+            _ => None,
+        }
+    }
+
+    /// The boolean, if it is one.
+    pub fn as_bool(self) -> Option<bool> {
+        match self.node().value {
+            Value::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is one without sign and fraction.
+    pub fn as_u64(self) -> Option<u64> {
+        match self.node().value {
+            Value::Unsigned(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is any.
+    pub fn as_f64(self) -> Option<f64> {
+        match self.node().value {
+            Value::Unsigned(value) => Some(value as f64),
+            Value::Signed(value) => Some(value as f64),
+            Value::Float(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Whether it is `null`.
+    pub fn is_null(self) -> bool {
+        self.node().value == Value::Null
+    }
+
+    /// The first member of that name; nothing if there is none or this is no object.
+    pub fn get(self, name: &str) -> Option<Self> {
+        self.members().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// The members in document order, repeated names included; none if this is no object.
+    pub fn members(self) -> impl Iterator<Item = (&'d str, Self)> {
+        let inside = matches!(self.node().value, Value::Object);
+        Children::of(self, inside).map(move |child| {
+            let name = child.node().key.map_or("", |key| child.tape.str(key));
+            (name, child)
+        })
+    }
+
+    /// The elements in order; none if this is no array.
+    pub fn elements(self) -> impl Iterator<Item = Self> {
+        let inside = matches!(self.node().value, Value::Array);
+        Children::of(self, inside)
+    }
+
+    /// Whether two values are the same JSON value; numbers compare by value, members regardless of order.
+    pub fn same_as(self, other: Json<'_>) -> bool {
+        match (self.node().value, other.node().value) {
+            (Value::Null, Value::Null) => true,
+            (Value::Bool(a), Value::Bool(b)) => a == b,
+            (Value::Text(a), Value::Text(b)) => self.tape.str(a) == other.tape.str(b),
+            (Value::Unsigned(a), Value::Unsigned(b)) => a == b,
+            (Value::Signed(a), Value::Signed(b)) => a == b,
+            (Value::Array, Value::Array) => {
+                self.elements().count() == other.elements().count()
+                    && self.elements().zip(other.elements()).all(|(a, b)| a.same_as(b))
+            }
+            (Value::Object, Value::Object) => {
+                self.members().count() == other.members().count()
+                    && self.members().all(|(name, a)| other.get(name).is_some_and(|b| a.same_as(b)))
+            }
+            _ => matches!((self.as_f64(), other.as_f64()), (Some(a), Some(b)) if a == b),
+        }
+    }
+}
+
+/// Shows the value as compact JSON.
+impl fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        match self.node().value {
+            Value::Null => f.write_str("null"),
+            Value::Bool(value) => write!(f, "{value}"),
+            Value::Unsigned(value) => write!(f, "{value}"),
+            Value::Signed(value) => write!(f, "{value}"),
+            Value::Float(value) => write!(f, "{}", serde_json::Value::from(value)),
+            Value::Text(text) => f.write_str(&quoted(self.tape.str(text))),
+            Value::Array => {
+                f.write_str("[")?;
+                for (index, element) in self.elements().enumerate() {
+                    write!(f, "{}{element}", if index == 0 { "" } else { "," })?;
+                }
+                f.write_str("]")
+            }
+            Value::Object => {
+                f.write_str("{")?;
+                for (index, (name, value)) in self.members().enumerate() {
+                    write!(f, "{}{}:{value}", if index == 0 { "" } else { "," }, quoted(name))?;
+                }
+                f.write_str("}")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The direct children of a node.
+struct Children<'d> {
+    tape: Tape<'d>,
+    at: u32,
+    end: u32,
+}
+
+impl<'d> Children<'d> {
+    fn of(parent: Json<'d>, inside: bool) -> Self {
+        let end = if inside { parent.node().next } else { parent.at + 1 };
+        Self { tape: parent.tape, at: parent.at + 1, end }
+    }
+}
+
+impl<'d> Iterator for Children<'d> {
+    type Item = Json<'d>;
+
+    fn next(&mut self) -> Option<Json<'d>> {
+        if self.at >= self.end {
+            return None;
+        }
+        let child = Json { tape: self.tape, at: self.at };
+        self.at = child.node().next;
+        Some(child)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_document_keeps_everything_in_order() {
+        let mut tape = Document::new();
+        let json = tape.parse(r#" {"a":[1,-2,2.5,"x\ny",null],"b":{"c":true},"a":"again"} "#).unwrap();
+        assert_eq!(json.to_string(), r#"{"a":[1,-2,2.5,"x\ny",null],"b":{"c":true},"a":"again"}"#);
+        assert_eq!(json.members().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "b", "a"]);
+        assert_eq!(json.get("b").unwrap().get("c").unwrap().as_bool(), Some(true));
+        assert_eq!(json.get("a").unwrap().elements().nth(3).unwrap().as_str(), Some("x\ny"));
+        assert!(json.get("z").is_none());
+    }
+
+    #[test]
+    fn two_values_are_not_one_document() {
+        let mut tape = Document::new();
+        assert!(tape.parse("{} {}").is_err());
+        assert!(tape.parse("").is_err());
+        assert!(tape.parse(&"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn numbers_compare_by_value() {
+        let (mut a, mut b) = (Document::new(), Document::new());
+        assert!(a.parse("2").unwrap().same_as(b.parse("2.0").unwrap()));
+        assert!(a.parse(r#"{"x":1,"y":2}"#).unwrap().same_as(b.parse(r#"{"y":2,"x":1}"#).unwrap()));
+        assert!(!a.parse("2").unwrap().same_as(b.parse("\"2\"").unwrap()));
+    }
+
+    fn any_value() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(serde_json::Value::from),
+            any::<i64>().prop_map(serde_json::Value::from),
+            any::<u64>().prop_map(serde_json::Value::from),
+            ".*".prop_map(serde_json::Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(serde_json::Value::from),
+                prop::collection::btree_map(".{0,8}", inner, 0..6)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_tape_shows_is_what_serde_json_reads(value in any_value()) {
+            let text = serde_json::to_string_pretty(&value).unwrap();
+            let mut tape = Document::new();
+            let shown = tape.parse(&text).unwrap().to_string();
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in ".*") {
+            let _ = Document::new().parse(&text);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The model of a finished run. `report.json` is this model as it stands; every other rendering is made from it too.
+//!
+//! Keys are snake_case, numbers carry their unit in the name. [`SCHEMA`] grows when a reader would have to change.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the model.
+pub const SCHEMA: u32 = 1;
+
+/// One run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Report {
+    /// Version of this model.
+    pub schema: u32,
+    /// Who made it.
+    pub tool: Tool,
+    /// What was run.
+    pub run: Run,
+    /// What it was run against.
+    pub target: Target,
+    /// The worst verdict of any requirement.
+    pub verdict: Verdict,
+    /// The exit code of the process.
+    pub exit_code: u8,
+    /// Every requirement of the areas that were run, in the order of the catalogue.
+    pub requirements: Vec<RequirementResult>,
+    /// Every scenario, in the order of its id.
+    pub scenarios: Vec<ScenarioResult>,
+    /// Where requirements were not met.
+    pub findings: Vec<FindingResult>,
+    /// What was seen where the guides are silent.
+    pub characteristics: Vec<CharacteristicResult>,
+    /// Latencies; empty where none were measured.
+    pub latency: Vec<Latency>,
+    /// Thresholds; empty where none were set.
+    pub thresholds: Vec<ThresholdResult>,
+    /// Trouble with the environment that the run met (network, target), in words.
+    pub errors: Vec<String>,
+}
+
+/// The program that made a report.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Tool {
+    /// `bridgeproof`
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// One run of the program.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Run {
+    /// The run's id; every object made on the target has it in its name.
+    pub id: String,
+    /// The seed that decided every choice.
+    pub seed: u64,
+    /// When it began, RFC 3339 in UTC.
+    pub started_at: String,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// The command that repeats it, without secrets.
+    pub command: String,
+    /// Whether it was interrupted: then the report holds what was judged until then.
+    pub interrupted: bool,
+}
+
+/// What is tested.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Target {
+    /// An embedded emulator or a server.
+    pub kind: TargetKind,
+    /// Where it is.
+    pub url: String,
+    /// What it says of its release.
+    pub software_version: Option<String>,
+    /// Settings of the embedded emulator that differ from its default, as `key=value`.
+    pub dialect: Vec<String>,
+    /// Mutants of the embedded emulator.
+    pub mutants: Vec<String>,
+}
+
+/// Kinds of target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetKind {
+    /// The embedded emulator.
+    Emulator,
+    /// A server somewhere else (which may be an emulator in another process).
+    Server,
+}
+
+/// A verdict. The order is that of importance: a worse one outweighs a better one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Not tested, for the reason given.
+    Skipped,
+    /// Level observe: recorded, not judged.
+    Observed,
+    /// Tested and met.
+    Pass,
+    /// Not met, and listed as a known deviation.
+    Xfail,
+    /// A should that was missed.
+    Warn,
+    /// Could not be decided.
+    Inconclusive,
+    /// Met, but listed as a known deviation.
+    Xpass,
+    /// Not met.
+    Fail,
+}
+
+/// The result of one requirement.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RequirementResult {
+    /// Its name.
+    pub id: String,
+    /// Its level.
+    pub level: String,
+    /// Who has to comply.
+    pub subject: String,
+    /// What it says.
+    pub text: String,
+    /// Guide and section.
+    pub source: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// How many times it was put to the test.
+    pub tested: u64,
+    /// How many findings it has in all.
+    pub findings: u64,
+    /// Why it is skipped or inconclusive.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// The scenarios that put it to the test.
+    pub scenarios: Vec<String>,
+}
+
+/// The result of one scenario.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ScenarioResult {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// The worst verdict of what it tested; inconclusive where it could not be carried out to the end.
+    pub verdict: Verdict,
+    /// Why it was skipped or could not be carried out.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// How many observations it made.
+    pub observations: u64,
+}
+
+/// One finding.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FindingResult {
+    /// The requirement; `null` where an expectation of the scenario's own was not met.
+    pub requirement: Option<String>,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// The scenario.
+    pub scenario: String,
+    /// The step that was under way, counted from 1, with its text.
+    pub step: String,
+    /// When it was established, since the scenario began.
+    pub at_ms: u64,
+    /// The events client, with the number of its connection.
+    pub connection: Option<String>,
+    /// What was expected.
+    pub expected: String,
+    /// What was observed.
+    pub observed: String,
+    /// Sequence numbers of the observations that prove it.
+    pub evidence: Vec<u64>,
+    /// These observations in words, one line each: `#12 alice <- {"type":...}`.
+    pub evidence_text: Vec<String>,
+}
+
+/// One characteristic.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CharacteristicResult {
+    /// The requirement of level observe that asks.
+    pub requirement: String,
+    /// What was looked at.
+    pub name: String,
+    /// What was seen.
+    pub value: String,
+    /// Where.
+    pub scenario: String,
+}
+
+/// The distribution of one latency.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Latency {
+    /// What was timed.
+    pub name: String,
+    /// How many.
+    pub count: u64,
+    /// How many failed and have no time.
+    pub errors: u64,
+    /// Smallest.
+    pub min_us: u64,
+    /// Median.
+    pub p50_us: u64,
+    /// 90th percentile.
+    pub p90_us: u64,
+    /// 99th percentile.
+    pub p99_us: u64,
+    /// 99.9th percentile.
+    pub p99_9_us: u64,
+    /// Largest.
+    pub max_us: u64,
+}
+
+/// The outcome of one threshold.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ThresholdResult {
+    /// What it is about.
+    pub metric: String,
+    /// The threshold as written.
+    pub expression: String,
+    /// The value that was measured.
+    pub value: f64,
+    /// Whether it was met.
+    pub passed: bool,
+}

@@ -1,0 +1,273 @@
+//! What can be observed: one [`Event`], stamped with a sequence number and the time.
+//!
+//! Observations borrow, so that a load run can have every message judged without copying any; the recorder makes its
+//! own copy of what it keeps. Both directions use the same events: [`Side`] says who sent a frame, and which side is
+//! under test is a matter of the judge.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::protocol::http::{Request, Response};
+use crate::protocol::json::{Json, JsonFault};
+use crate::protocol::ws::frame::Frame;
+use crate::time::Instant;
+
+/// The place of an observation in its trace, counted from 1 without gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Seq(pub u64);
+
+/// One HTTP exchange of a trace (a request and its answer, or its failure).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeId(pub u32);
+
+/// One event connection of a trace, from the attempt to open it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u32);
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// Who sent something on an event connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The Meeting Server.
+    Server,
+    /// The events client.
+    Client,
+}
+
+impl Side {
+    /// The other side.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Server => Self::Client,
+            Self::Client => Self::Server,
+        }
+    }
+}
+
+/// How an event connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndCause {
+    /// The peer closed the TCP connection in order.
+    PeerClosed,
+    /// The peer reset the TCP connection.
+    PeerReset,
+    /// The observer closed it in order (after a closing handshake, or because it gave up).
+    Closed,
+    /// The observer dropped it abruptly, on purpose.
+    Dropped,
+    /// The peer stated a frame longer than the observer is willing to read; the observer dropped it.
+    TooLong,
+}
+
+/// What went wrong with the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NetworkErrorKind {
+    /// The name has no address.
+    Resolve,
+    /// Refused, unreachable.
+    Connect,
+    /// TLS: the certificate or the handshake.
+    Tls,
+    /// No answer in time.
+    Timeout,
+    /// The peer closed or reset before the answer was complete.
+    Closed,
+    /// What came back is not HTTP.
+    Malformed,
+}
+
+/// A failure of the network, with the address and the cause in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkError {
+    /// What kind of failure.
+    pub kind: NetworkErrorKind,
+    /// The address or URL that was tried.
+    pub address: String,
+    /// The cause in words, with the chain of causes.
+    pub cause: String,
+}
+
+impl fmt::Display for NetworkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.address, self.cause)
+    }
+}
+
+impl std::error::Error for NetworkError {}
+
+/// The text of a message that arrived or was sent, with the one parse that was made of it.
+#[derive(Debug, Clone)]
+pub enum Text<'a> {
+    /// Valid UTF-8 and one JSON value.
+    Json {
+        /// The text.
+        text: &'a str,
+        /// The value.
+        json: Json<'a>,
+    },
+    /// Valid UTF-8, but not one JSON value.
+    NotJson {
+        /// The text.
+        text: &'a str,
+        /// Where and why.
+        fault: JsonFault,
+    },
+    /// Not UTF-8.
+    NotUtf8 {
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Event<'a> {
+    /// A scenario begins; what follows belongs to it.
+    ScenarioStarted {
+        /// Its id, such as `subscriptions/kept`.
+        id: &'a str,
+    },
+    /// A step of the scenario begins.
+    StepStarted {
+        /// Its number, counted from 1 in the order of execution.
+        number: u32,
+        /// Its text in the scenario, on one line.
+        text: &'a str,
+    },
+    /// The scenario is over.
+    ScenarioEnded {
+        /// Why it could not be carried out to the end, if it could not.
+        unfinished: Option<&'a str>,
+    },
+    /// The harness noticed that it was late: what it did at this instant it had meant to do that much earlier.
+    HarnessLate {
+        /// By how much.
+        by: Duration,
+    },
+    /// What the API answered since `since` describes the server at rest: compare it with what events have told.
+    Snapshot {
+        /// The first of the exchanges that belong to it.
+        since: Seq,
+    },
+    /// A request to the API was sent.
+    RequestSent {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// The request, without secrets.
+        request: &'a Request,
+    },
+    /// Its answer arrived.
+    ResponseReceived {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// The answer.
+        response: &'a Response,
+    },
+    /// It got no answer.
+    RequestFailed {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// Why.
+        error: &'a NetworkError,
+    },
+    /// An upgrade to an event connection was requested.
+    Opening {
+        /// The connection.
+        connection: ConnectionId,
+        /// The events client's name in the scenario, or its address where a server observes.
+        client: &'a str,
+        /// The upgrade request; its token is in the query (or in a header, where a scenario puts it there).
+        request: &'a Request,
+    },
+    /// The upgrade was answered 101: frames may flow.
+    Opened {
+        /// The connection.
+        connection: ConnectionId,
+        /// The answer.
+        response: &'a Response,
+    },
+    /// The upgrade was answered, but not with 101.
+    Refused {
+        /// The connection.
+        connection: ConnectionId,
+        /// The answer.
+        response: &'a Response,
+    },
+    /// The upgrade got no answer.
+    OpenFailed {
+        /// The connection.
+        connection: ConnectionId,
+        /// Why.
+        error: &'a NetworkError,
+    },
+    /// A frame was sent or received.
+    Frame {
+        /// The connection.
+        connection: ConnectionId,
+        /// Who sent it.
+        from: Side,
+        /// The frame as it is on the wire, payload unmasked.
+        frame: Frame<'a>,
+        /// The text message that this frame is, or completes.
+        text: Option<Text<'a>>,
+    },
+    /// Bytes were sent that are no frame, on purpose.
+    RawBytesSent {
+        /// The connection.
+        connection: ConnectionId,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// The event connection is gone.
+    Ended {
+        /// The connection.
+        connection: ConnectionId,
+        /// How.
+        cause: EndCause,
+    },
+}
+
+impl Event<'_> {
+    /// The event connection that this is about, if it is about one.
+    pub const fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Opening { connection, .. }
+            | Self::Opened { connection, .. }
+            | Self::Refused { connection, .. }
+            | Self::OpenFailed { connection, .. }
+            | Self::Frame { connection, .. }
+            | Self::RawBytesSent { connection, .. }
+            | Self::Ended { connection, .. } => Some(*connection),
+            _ => None,
+        }
+    }
+}
+
+/// One event with its place and time.
+#[derive(Debug, Clone)]
+pub struct Observation<'a> {
+    /// Its place in the trace of its scenario.
+    pub seq: Seq,
+    /// When it was observed.
+    pub at: Instant,
+    /// What was observed.
+    pub event: Event<'a>,
+}
+
+/// Takes observations in order: a judge, a recorder, or several of them.
+pub trait Sink {
+    /// Takes the next observation.
+    fn observe(&mut self, observation: &Observation<'_>);
+
+    /// Until when the sink would like the trace to go on, because something is still due that it waits for. `None`
+    /// where nothing is due.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+}
