@@ -26,6 +26,8 @@ impl Default for Deadlines {
 pub struct Context {
     /// Whose conformance is judged.
     pub judged: Side,
+    /// Which side observed: the harness's own events client, or its emulator.
+    pub observer: Side,
     /// The release of the Meeting Server; the newest that the catalogue knows, where it is not known.
     pub version: Version,
     /// Whether the Meeting Server is in a cluster, if that is known.

@@ -22,7 +22,7 @@ pub struct Element {
     /// Attributes in document order, decoded.
     pub attributes: Vec<(String, String)>,
     /// Child elements in document order.
-    pub children: Vec<Element>,
+    pub children: Vec<Self>,
     /// The text directly inside, decoded and trimmed.
     pub text: String,
 }

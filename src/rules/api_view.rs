@@ -1,0 +1,618 @@
+//! What the API has told of the server: calls, participants and legs, what became of them, and what was changed when.
+//!
+//! Built from the exchanges of the trace alone. Rules use it to know which conferences are alive, what a subscriber must
+//! have been told, and whether a change had a cause. Memory: live conferences and participants, plus a bounded list of the
+//! latest changes.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::protocol::api::names;
+use crate::protocol::api::xml::Element;
+use crate::protocol::http::{Method, Request, Response};
+use crate::time::Instant;
+use crate::trace::{ExchangeId, Seq};
+
+/// How many changes are remembered.
+const CHANGES_KEPT: usize = 512;
+
+/// How many ended conferences are remembered (their GUIDs, no more).
+const ENDED_KEPT: usize = 4096;
+
+/// Whether a conference is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// The API has shown it, and nothing has ended it since.
+    Alive { since: Instant },
+    /// It was ended, or the API denies that it exists.
+    Ended { at: Instant, seq: Seq },
+    /// It may have ended: what it hung on was removed, or its last participant left.
+    Unsure,
+}
+
+/// Whether new participants of a call are muted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Override {
+    Unset,
+    Set(bool),
+    Unknown,
+}
+
+/// What is known of one conference.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) life: Life,
+    /// The observation that proves the present life.
+    pub(super) seq: Seq,
+    /// Whether this run started it.
+    pub(super) ours: bool,
+    /// Its coSpace: `None` where not known, `Some(None)` for an ad hoc conference.
+    pub(super) space: Option<Option<String>>,
+    pub(super) mute_override: Override,
+    /// Whether the one who started it chose its callCorrelator.
+    pub(super) correlator_given: bool,
+    /// What the API said of it last.
+    pub(super) document: Option<(Seq, Element)>,
+    /// Its participants as the API listed them last, if that list was complete.
+    pub(super) roster: Option<(Seq, Vec<String>)>,
+}
+
+/// What is known of one participant.
+#[derive(Debug)]
+pub(super) struct Participant {
+    pub(super) call: Option<String>,
+    pub(super) alive: bool,
+    pub(super) connected: bool,
+    pub(super) ours: bool,
+    /// The participant that a move made it from.
+    pub(super) moved_from: Option<String>,
+    pub(super) seq: Seq,
+    pub(super) document: Option<(Seq, Element)>,
+    /// Its first call leg, as the API showed it last.
+    pub(super) leg: Option<(Seq, Element)>,
+}
+
+/// One change that was made over the API and granted.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) sent: Instant,
+    pub(super) seq: Seq,
+    /// The call or participant that changed.
+    pub(super) object: String,
+    /// The elements of events that it changes; empty where that is not known.
+    pub(super) elements: Vec<&'static str>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    request: Request,
+    at: Instant,
+    seq: Seq,
+}
+
+/// The view.
+#[derive(Debug, Default)]
+pub(super) struct ApiView {
+    pub(super) calls: BTreeMap<String, Call>,
+    pub(super) participants: BTreeMap<String, Participant>,
+    /// Leg to participant.
+    legs: BTreeMap<String, String>,
+    /// The list of all calls as it was read last: where its first page began, and all ids once it is complete.
+    pub(super) list: Option<(Seq, Vec<String>)>,
+    paging: BTreeMap<String, (Seq, Vec<String>)>,
+    pub(super) changes: VecDeque<Change>,
+    /// How many changes were made in all.
+    pub(super) changes_made: u64,
+    /// How many conferences that were under way have ended.
+    pub(super) ends: u64,
+    ended: VecDeque<String>,
+    asked: BTreeMap<ExchangeId, Asked>,
+    /// Conferences that ended in the latest observation.
+    pub(super) just_ended: Vec<String>,
+}
+
+impl ApiView {
+    /// A request was sent.
+    pub(super) fn sent(&mut self, exchange: ExchangeId, request: &Request, at: Instant, seq: Seq) {
+        self.asked.insert(exchange, Asked { request: request.clone(), at, seq });
+        if request.method == Method::Delete
+            && let Some((node, id)) = object_of(request)
+        {
+            // From here on it may be gone before the answer says so.
+            match node {
+                Node::Call => self.unsure_call(&id),
+                Node::Participant => self.participant_leaving(&id),
+                Node::Leg => {
+                    if let Some(participant) = self.legs.get(&id).cloned() {
+                        self.participant_leaving(&participant);
+                    }
+                }
+                Node::Space => self.unsure_calls_of(&id),
+            }
+        }
+    }
+
+    /// A request failed: what it would have done is not known.
+    pub(super) fn failed(&mut self, exchange: ExchangeId) {
+        self.asked.remove(&exchange);
+    }
+
+    /// A request was answered.
+    pub(super) fn answered(&mut self, exchange: ExchangeId, response: &Response, at: Instant, seq: Seq) {
+        self.just_ended.clear();
+        let Some(asked) = self.asked.remove(&exchange) else { return };
+        let path = asked.request.path();
+        let test = path.starts_with(names::TEST_BASE);
+        if !test && !path.starts_with(names::BASE) {
+            return;
+        }
+        match asked.request.method {
+            Method::Get => self.read(&asked, response, at, seq),
+            _ if !response.is_success() => {
+                if asked.request.method == Method::Delete
+                    && let Some((Node::Call, id)) = object_of(&asked.request)
+                    && let Some(call) = self.calls.get_mut(&id)
+                    && call.life == Life::Unsure
+                {
+                    call.life = Life::Alive { since: at };
+                }
+            }
+            Method::Post => self.created(&asked, response, at, seq),
+            Method::Put => self.changed(&asked),
+            Method::Delete => self.removed(&asked, at, seq),
+        }
+    }
+
+    /// Events told that a conference was added.
+    pub(super) fn call_announced(&mut self, id: &str, at: Instant, seq: Seq) {
+        let call = self.calls.entry(id.to_owned()).or_insert_with(|| unknown_call(at, seq));
+        if matches!(call.life, Life::Ended { .. }) {
+            call.life = Life::Unsure;
+        }
+    }
+
+    /// Events told that a conference was removed.
+    pub(super) fn call_removed(&mut self, id: &str, at: Instant, seq: Seq) {
+        self.end_call(id, at, seq);
+    }
+
+    /// Whether the API has denied, or an end has shown, that this is an active conference.
+    pub(super) fn ended(&self, id: &str) -> Option<(Instant, Seq)> {
+        match self.calls.get(id)?.life {
+            Life::Ended { at, seq } => Some((at, seq)),
+            _ => None,
+        }
+    }
+
+    /// Whether the conference is known to be under way.
+    pub(super) fn alive(&self, id: &str) -> bool {
+        matches!(self.calls.get(id), Some(Call { life: Life::Alive { .. }, .. }))
+    }
+
+    /// Whether a change of an object was requested and is not answered yet.
+    pub(super) fn pending_change(&self, object: &str) -> bool {
+        self.asked.values().any(|asked| asked.request.method != Method::Get && asked.request.path().contains(object))
+    }
+
+    fn read(&mut self, asked: &Asked, response: &Response, at: Instant, seq: Seq) {
+        let Some((collection, id, sub)) = split(asked.request.path()) else { return };
+        let refused = (400..500).contains(&response.status) && response.status != 401 && response.status != 403;
+        if refused && collection == "calls" && sub.is_none() {
+            if let Some(id) = id {
+                self.calls.entry(id.to_owned()).or_insert_with(|| unknown_call(at, seq));
+                self.end_call(id, at, seq);
+            }
+            return;
+        }
+        if refused && collection == "participants" && sub.is_none() {
+            if let Some(participant) = id.and_then(|id| self.participants.get_mut(id)) {
+                participant.alive = false;
+            }
+            return;
+        }
+        if !response.is_success() {
+            return;
+        }
+        let Ok(document) = Element::parse(&response.body) else { return };
+        match (collection, id, sub) {
+            ("calls", None, None) => self.page("calls", &document, &asked.request, asked.seq, at, seq),
+            ("calls", Some(id), Some("participants")) => self.page(id, &document, &asked.request, asked.seq, at, seq),
+            ("calls", Some(id), None) => self.call_read(id, document, at, seq),
+            ("participants", Some(id), None) => self.participant_read(id, document, seq),
+            ("participants", Some(id), Some("callLegs")) => {
+                for leg in document.children.iter().filter_map(|leg| leg.get_attribute("id")) {
+                    self.legs.insert(leg.to_owned(), id.to_owned());
+                }
+            }
+            ("callLegs", Some(id), None) => {
+                if let Some(participant) = self.legs.get(id).and_then(|owner| self.participants.get_mut(owner)) {
+                    participant.leg = Some((seq, document));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes one page of a list; keeps the whole once `total` entries are there.
+    fn page(&mut self, key: &str, document: &Element, request: &Request, asked: Seq, at: Instant, seq: Seq) {
+        let offset: usize = request.parameter("offset").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let narrowed =
+            form_urlencoded::parse(request.query().as_bytes()).any(|(k, v)| k.contains("ilter") && !v.is_empty());
+        if narrowed {
+            return;
+        }
+        let pages = self.paging.entry(key.to_owned()).or_insert_with(|| (asked, Vec::new()));
+        if offset == 0 {
+            *pages = (asked, Vec::new());
+        }
+        if offset != pages.1.len() {
+            return;
+        }
+        pages.1.extend(document.children.iter().filter_map(|child| child.get_attribute("id")).map(str::to_owned));
+        let total = document.get_attribute("total").and_then(|total| total.parse::<usize>().ok());
+        if total.is_some_and(|total| pages.1.len() < total) {
+            return;
+        }
+        let Some((begun, ids)) = self.paging.remove(key) else { return };
+        if key == "calls" {
+            for id in &ids {
+                self.call_seen(id, at, seq);
+            }
+            self.list = Some((begun, ids));
+        } else if let Some(call) = self.calls.get_mut(key) {
+            call.roster = Some((begun, ids));
+        }
+    }
+
+    fn call_seen(&mut self, id: &str, at: Instant, seq: Seq) -> &mut Call {
+        let call = self.calls.entry(id.to_owned()).or_insert_with(|| unknown_call(at, seq));
+        if !matches!(call.life, Life::Alive { .. }) {
+            call.life = Life::Alive { since: at };
+            call.seq = seq;
+        }
+        call
+    }
+
+    fn call_read(&mut self, id: &str, document: Element, at: Instant, seq: Seq) {
+        let call = self.call_seen(id, at, seq);
+        if call.space.is_none() {
+            call.space = match (document.text_at(&["coSpace"]), document.text_at(&["callType"])) {
+                (Some(space), _) if !space.is_empty() => Some(Some(space.to_owned())),
+                (_, Some("adHoc")) => Some(None),
+                _ => None,
+            };
+        }
+        call.document = Some((seq, document));
+    }
+
+    fn participant_read(&mut self, id: &str, document: Element, seq: Seq) {
+        let participant = self.participants.entry(id.to_owned()).or_insert_with(|| unknown_participant(seq));
+        participant.alive = true;
+        if let Some(call) = document.text_at(&["call"]).filter(|call| !call.is_empty()) {
+            participant.call = Some(call.to_owned());
+        }
+        participant.connected = document.text_at(&["status", "state"]) == Some("connected");
+        participant.document = Some((seq, document));
+    }
+
+    fn created(&mut self, asked: &Asked, response: &Response, at: Instant, seq: Seq) {
+        let created =
+            response.headers.get("Location").and_then(split).and_then(|(collection, id, _)| Some((collection, id?)));
+        let form = Form::of(&asked.request);
+        let Some((collection, id)) = created else { return };
+        match collection {
+            "calls" => {
+                let space = form.get("coSpace").filter(|space| !space.is_empty());
+                let mute_override = form.get("joinAudioMuteOverride").map_or(Override::Unset, |v| override_of(&v));
+                let call = Call {
+                    life: Life::Alive { since: at },
+                    seq,
+                    ours: true,
+                    space: Some(space),
+                    mute_override,
+                    correlator_given: form.get("callCorrelator").is_some(),
+                    document: None,
+                    roster: None,
+                };
+                self.calls.insert(id.to_owned(), call);
+                self.note_change(asked, id, vec![]);
+            }
+            "participants" => {
+                let call = split(asked.request.path()).and_then(|(_, call, _)| call).map(str::to_owned);
+                let moved_from = form.get("movedParticipant").filter(|from| !from.is_empty());
+                if let Some(from) = &moved_from {
+                    self.participant_leaving(from);
+                }
+                let fresh = Participant { call: call.clone(), ours: true, moved_from, ..unknown_participant(seq) };
+                self.participants.insert(id.to_owned(), fresh);
+                self.note_change(asked, call.as_deref().unwrap_or_default(), vec!["participants"]);
+            }
+            "callLegs" => {
+                let call = split(asked.request.path()).and_then(|(_, call, _)| call).unwrap_or_default().to_owned();
+                self.note_change(asked, &call, vec!["participants"]);
+            }
+            _ => {}
+        }
+    }
+
+    fn changed(&mut self, asked: &Asked) {
+        let Some((node, id)) = object_of(&asked.request) else { return };
+        let form = Form::of(&asked.request);
+        let mut elements: Vec<&'static str> = form.names().filter_map(|name| element_of(&node, name)).collect();
+        elements.sort_unstable();
+        elements.dedup();
+        match node {
+            Node::Call => {
+                if let (Some(value), Some(call)) = (form.get("joinAudioMuteOverride"), self.calls.get_mut(&id)) {
+                    call.mute_override = override_of(&value);
+                }
+                self.note_change(asked, &id, elements);
+            }
+            Node::Participant => self.note_change(asked, &id, elements),
+            Node::Leg => {
+                let owner = self.legs.get(&id).cloned().unwrap_or_default();
+                self.note_change(asked, &owner, elements);
+            }
+            Node::Space => {}
+        }
+    }
+
+    fn removed(&mut self, asked: &Asked, at: Instant, seq: Seq) {
+        let Some((node, id)) = object_of(&asked.request) else { return };
+        match node {
+            Node::Call => {
+                self.end_call(&id, at, seq);
+                self.note_change(asked, &id, vec![]);
+            }
+            Node::Participant => self.left(&id, asked),
+            Node::Leg => {
+                if let Some(participant) = self.legs.get(&id).cloned() {
+                    self.left(&participant, asked);
+                }
+            }
+            Node::Space => self.unsure_calls_of(&id),
+        }
+    }
+
+    fn left(&mut self, id: &str, asked: &Asked) {
+        self.participant_leaving(id);
+        let call = self.participants.get(id).and_then(|participant| participant.call.clone());
+        self.note_change(asked, call.as_deref().unwrap_or_default(), vec!["participants"]);
+    }
+
+    fn end_call(&mut self, id: &str, at: Instant, seq: Seq) {
+        if let Some(call) = self.calls.get_mut(id)
+            && !matches!(call.life, Life::Ended { .. })
+        {
+            self.ends += u64::from(call.seq != seq);
+            call.life = Life::Ended { at, seq };
+            call.document = None;
+            call.roster = None;
+            self.just_ended.push(id.to_owned());
+            self.ended.push_back(id.to_owned());
+            self.participants.retain(|_, participant| participant.call.as_deref() != Some(id));
+            let participants = &self.participants;
+            self.legs.retain(|_, owner| participants.contains_key(owner));
+            if self.ended.len() > ENDED_KEPT
+                && let Some(oldest) = self.ended.pop_front()
+            {
+                self.calls.remove(&oldest);
+            }
+        }
+    }
+
+    fn unsure_call(&mut self, id: &str) {
+        if let Some(call) = self.calls.get_mut(id)
+            && matches!(call.life, Life::Alive { .. })
+        {
+            call.life = Life::Unsure;
+        }
+    }
+
+    fn unsure_calls_of(&mut self, space: &str) {
+        for call in self.calls.values_mut() {
+            if call.space.as_ref().and_then(Option::as_deref) == Some(space) && matches!(call.life, Life::Alive { .. })
+            {
+                call.life = Life::Unsure;
+            }
+        }
+    }
+
+    /// A participant is on the way out; a conference may end with its last one.
+    fn participant_leaving(&mut self, id: &str) {
+        let Some(participant) = self.participants.get_mut(id) else { return };
+        participant.alive = false;
+        participant.connected = false;
+        let Some(call) = participant.call.clone() else { return };
+        let others = self.participants.values().any(|p| p.alive && p.call.as_deref() == Some(&call));
+        if !others {
+            self.unsure_call(&call);
+        }
+    }
+
+    fn note_change(&mut self, asked: &Asked, object: &str, elements: Vec<&'static str>) {
+        self.changes_made += 1;
+        if self.changes.len() == CHANGES_KEPT {
+            self.changes.pop_front();
+        }
+        let change = Change { sent: asked.at, seq: asked.seq, object: object.to_owned(), elements };
+        self.changes.push_back(change);
+    }
+}
+
+fn unknown_call(at: Instant, seq: Seq) -> Call {
+    Call {
+        life: Life::Alive { since: at },
+        seq,
+        ours: false,
+        space: None,
+        mute_override: Override::Unknown,
+        correlator_given: false,
+        document: None,
+        roster: None,
+    }
+}
+
+fn unknown_participant(seq: Seq) -> Participant {
+    Participant {
+        call: None,
+        alive: true,
+        connected: false,
+        ours: false,
+        moved_from: None,
+        seq,
+        document: None,
+        leg: None,
+    }
+}
+
+fn override_of(value: &str) -> Override {
+    match value {
+        "" => Override::Unset,
+        "true" => Override::Set(true),
+        "false" => Override::Set(false),
+        _ => Override::Unknown,
+    }
+}
+
+/// Objects that changes are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Node {
+    Call,
+    Participant,
+    Leg,
+    Space,
+}
+
+/// Collection, id and sub-collection of a path below the API or the test-only API.
+fn split(path: &str) -> Option<(&str, Option<&str>, Option<&str>)> {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let rest = path.strip_prefix(names::BASE).or_else(|| path.strip_prefix(names::TEST_BASE))?;
+    let mut parts = rest.split('/').filter(|part| !part.is_empty());
+    Some((parts.next()?, parts.next(), parts.next()))
+}
+
+fn object_of(request: &Request) -> Option<(Node, String)> {
+    let (collection, id, sub) = split(request.path())?;
+    let node = match collection {
+        "calls" => Node::Call,
+        "participants" => Node::Participant,
+        "callLegs" => Node::Leg,
+        "coSpaces" => Node::Space,
+        _ => return None,
+    };
+    sub.is_none().then_some(())?;
+    Some((node, id?.to_owned()))
+}
+
+/// The element of events that a parameter of the API changes (wire-facts 3.5, 5.3 to 5.5).
+fn element_of(node: &Node, parameter: &str) -> Option<&'static str> {
+    const SAME: [&str; 14] = [
+        "name",
+        "recording",
+        "streaming",
+        "endpointRecording",
+        "callType",
+        "joinAudioMuteOverride",
+        "importance",
+        "layout",
+        "activeSpeaker",
+        "presenter",
+        "state",
+        "uri",
+        "canMove",
+        "canMoveToLobby",
+    ];
+    match (node, parameter) {
+        (Node::Call, "locked") => Some("lockState"),
+        (_, "rxAudioMute") => Some("audioMuted"),
+        (_, "rxVideoMute") => Some("videoMuted"),
+        (Node::Participant | Node::Leg, "chosenLayout" | "defaultLayout") => Some("layout"),
+        (Node::Participant, "nameLabelOverride") => Some("name"),
+        (_, other) => SAME.iter().copied().find(|name| *name == other),
+    }
+}
+
+/// The parameters of a form body.
+struct Form(Vec<(String, String)>);
+
+impl Form {
+    fn of(request: &Request) -> Self {
+        Self(form_urlencoded::parse(&request.body).into_owned().collect())
+    }
+
+    fn get(&self, name: &str) -> Option<String> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::http::Headers;
+
+    fn exchange(view: &mut ApiView, n: u64, request: &Request, response: &Response) {
+        let id = ExchangeId(n as u32);
+        view.sent(id, request, Instant::from_millis(n), Seq(n * 2));
+        view.answered(id, response, Instant::from_millis(n), Seq(n * 2 + 1));
+    }
+
+    fn post(target: &str, body: &str) -> Request {
+        Request { body: body.into(), ..Request::new(Method::Post, target) }
+    }
+
+    fn located(path: &str) -> Response {
+        Response { headers: Headers::new().with("Location", path), ..Response::new(200) }
+    }
+
+    #[test]
+    fn a_call_lives_from_its_creation_to_its_deletion() {
+        let mut view = ApiView::default();
+        exchange(&mut view, 1, &post("/api/v1/calls", "coSpace=s"), &located("/api/v1/calls/c"));
+        assert!(view.alive("c"));
+        assert_eq!(view.calls["c"].space, Some(Some("s".to_owned())));
+        exchange(&mut view, 2, &Request::new(Method::Delete, "/api/v1/calls/c"), &Response::new(200));
+        assert!(view.ended("c").is_some());
+        assert_eq!(view.just_ended, ["c"]);
+    }
+
+    #[test]
+    fn a_call_that_the_api_denies_is_no_active_conference() {
+        let mut view = ApiView::default();
+        assert!(view.ended("ghost").is_none());
+        exchange(&mut view, 1, &Request::new(Method::Get, "/api/v1/calls/ghost"), &Response::new(404));
+        assert!(view.ended("ghost").is_some());
+    }
+
+    #[test]
+    fn a_list_counts_only_when_all_its_pages_were_read() {
+        let mut view = ApiView::default();
+        let page = |ids: &str| Response {
+            body: format!("<calls total=\"2\">{ids}</calls>").into_bytes(),
+            ..Response::new(200)
+        };
+        exchange(&mut view, 1, &Request::new(Method::Get, "/api/v1/calls?offset=0"), &page("<call id=\"a\"/>"));
+        assert!(view.list.is_none());
+        exchange(&mut view, 2, &Request::new(Method::Get, "/api/v1/calls?offset=1"), &page("<call id=\"b\"/>"));
+        assert_eq!(view.list.as_ref().unwrap().1, ["a", "b"]);
+        assert!(view.alive("b"));
+    }
+
+    #[test]
+    fn a_conference_whose_last_participant_leaves_may_have_ended() {
+        let mut view = ApiView::default();
+        exchange(&mut view, 1, &post("/api/v1/calls", ""), &located("/api/v1/calls/c"));
+        exchange(
+            &mut view,
+            2,
+            &post("/api/v1/calls/c/participants", "remoteParty=x"),
+            &located("/api/v1/participants/p"),
+        );
+        exchange(&mut view, 3, &Request::new(Method::Delete, "/api/v1/participants/p"), &Response::new(200));
+        assert_eq!(view.calls["c"].life, Life::Unsure);
+        assert_eq!(view.changes.back().unwrap().elements, ["participants"]);
+    }
+}

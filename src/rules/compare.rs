@@ -1,0 +1,454 @@
+//! Rules that compare: what events have told with what the API reports at rest, resources with each other, clients with
+//! each other (UPD-14, UPD-15, UPD-16), and what stood at activation with what was announced (UPD-19).
+//!
+//! A difference is charged only when it is still there after the deadline, in a later snapshot: a server that takes its
+//! time is not one that loses updates.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::book::{Slot, Special};
+use super::connection::Connection;
+use super::expected::{Documents, Expected, expected_value};
+use super::registry::R;
+use super::scene::Scene;
+use super::sub::{around, blame, without_cause};
+use super::value::Value;
+use crate::protocol::events::Resource;
+use crate::spec::elements;
+use crate::time::Instant;
+use crate::trace::{ConnectionId, Seq};
+
+/// What differs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// An entry is missing or should be gone.
+    Entry { connection: ConnectionId, index: u64, key: String },
+    /// An element of an entry.
+    Element { connection: ConnectionId, index: u64, key: String, element: &'static str },
+    /// The number of participants of a call.
+    Participants { call: String },
+}
+
+#[derive(Debug)]
+struct Difference {
+    rule: R,
+    connection: ConnectionId,
+    expected: String,
+    observed: String,
+    evidence: Vec<Seq>,
+}
+
+/// Differences that were seen and not yet charged.
+#[derive(Debug, Default)]
+pub(super) struct Comparison {
+    since: BTreeMap<Place, Instant>,
+    charged: BTreeSet<Place>,
+}
+
+impl Comparison {
+    /// When the oldest difference is old enough to be charged.
+    pub(super) fn due(&self, allowed: std::time::Duration) -> Option<Instant> {
+        self.since.values().map(|since| *since + allowed).max()
+    }
+
+    /// Judges a snapshot that began at `since`.
+    pub(super) fn snapshot(
+        &mut self,
+        connections: &mut BTreeMap<ConnectionId, Connection>,
+        since: Seq,
+        scene: &mut Scene<'_>,
+    ) {
+        suspects(connections, since, scene);
+        let mut found = BTreeMap::new();
+        let uneven = participants(connections, since, scene, &mut found);
+        for connection in connections.values().filter(|connection| at_rest(connection, since)) {
+            for (index, slot) in connection.book.slots.iter().filter(|(_, slot)| slot.is_active() && slot.known) {
+                let before = found.len();
+                let compared = compare_slot(connection, *index, slot, since, &uneven, scene, &mut found);
+                if compared && found.len() == before {
+                    scene.docket.tested(R::Upd14);
+                    scene.controls.agreement.met();
+                }
+            }
+        }
+        twins(connections, since, scene, &mut found);
+        self.weigh(found, connections, scene);
+        for connection in connections.values_mut() {
+            for slot in connection.book.slots.values_mut() {
+                slot.content.log.clear();
+            }
+        }
+    }
+
+    fn weigh(
+        &mut self,
+        found: BTreeMap<Place, Difference>,
+        connections: &BTreeMap<ConnectionId, Connection>,
+        scene: &mut Scene<'_>,
+    ) {
+        self.since.retain(|place, _| found.contains_key(place));
+        for (place, difference) in found {
+            if self.charged.contains(&place) {
+                continue;
+            }
+            let first = *self.since.entry(place.clone()).or_insert(scene.at);
+            if scene.at.since(first) < scene.deadlines.reaction {
+                continue;
+            }
+            self.since.remove(&place);
+            self.charged.insert(place);
+            let Some(connection) = connections.get(&difference.connection) else { continue };
+            if difference.rule == R::Upd14 {
+                scene.controls.agreement.missed();
+            }
+            let observed = difference.observed;
+            scene.fail(difference.rule, connection, difference.evidence, &difference.expected, || observed);
+        }
+    }
+}
+
+/// Whether nothing has arrived on a connection since the snapshot began, and nothing is held back by the client.
+fn at_rest(connection: &Connection, since: Seq) -> bool {
+    connection.in_order() && connection.owed.is_empty() && connection.last_message.is_none_or(|last| last < since)
+}
+
+/// Comes back to deactivations that had no known cause.
+fn suspects(connections: &BTreeMap<ConnectionId, Connection>, since: Seq, scene: &mut Scene<'_>) {
+    for (id, (index, seq, at, was_active)) in std::mem::take(scene.suspects) {
+        let Some(connection) = connections.get(&id) else { continue };
+        let Some(slot) = connection.book.slots.get(&index) else { continue };
+        let call = slot.wanted.call.as_deref().unwrap_or_default();
+        let alive =
+            scene.api.calls.get(call).and_then(|call| call.document.as_ref()).is_some_and(|(read, _)| *read >= since);
+        if !alive || !scene.api.alive(call) {
+            continue;
+        }
+        if let Some(rule) = without_cause(connection, index, was_active, at, scene.controls, scene.api) {
+            let expected = "a subscription that stays, since its conference is under way";
+            scene.fail(rule, connection, vec![slot.asked, seq], expected, || {
+                format!("subscription {index} was deactivated")
+            });
+        }
+    }
+}
+
+/// Compares one subscription with the API. Returns whether there was anything to compare.
+fn compare_slot(
+    connection: &Connection,
+    index: u64,
+    slot: &Slot,
+    since: Seq,
+    uneven: &BTreeSet<String>,
+    scene: &Scene<'_>,
+    found: &mut BTreeMap<Place, Difference>,
+) -> bool {
+    let mut compared = false;
+    if let Some(standing) = standing(slot, since, scene) {
+        compared = true;
+        compare_entries(connection, index, slot, standing, scene, found);
+    }
+    for (key, told) in &slot.content.told {
+        let object = if key.is_empty() { slot.wanted.call.as_deref().unwrap_or_default() } else { key };
+        let Some(documents) = Documents::of(slot.wanted.resource, object, scene.api, since) else { continue };
+        for (place, element) in elements::of(slot.wanted.resource).iter().enumerate() {
+            if slot.wanted.mask & (1 << place) == 0 || (element.name == "participants" && uneven.contains(object)) {
+                continue;
+            }
+            let value = told.values.get(place).and_then(Option::as_ref);
+            let Some(expected) = expected_value(slot.wanted.resource, &element.name, &documents) else { continue };
+            compared = true;
+            if !expected.agrees(value) {
+                let place =
+                    Place::Element { connection: connection.id, index, key: key.clone(), element: &element.name };
+                let rule = rule_of(slot, object, Some(&element.name), scene);
+                found.insert(
+                    place,
+                    element_differs(connection, slot, (object, &element.name), &expected, value, rule, told.seq),
+                );
+            }
+        }
+    }
+    compared
+}
+
+fn element_differs(
+    connection: &Connection,
+    slot: &Slot,
+    (object, element): (&str, &str),
+    expected: &Expected,
+    value: Option<&Value>,
+    rule: R,
+    told: Seq,
+) -> Difference {
+    let told_value = value.map_or_else(|| "never told".to_owned(), Value::to_string);
+    Difference {
+        rule,
+        connection: connection.id,
+        expected: format!("{element} of {object} as the API reports it at rest: {expected}"),
+        observed: format!("{told_value} according to the updates of {}", slot.wanted.resource),
+        evidence: [told, expected.proof()].into_iter().filter(|seq| *seq != Seq::default()).collect(),
+    }
+}
+
+/// What stands according to the API: all calls, or all participants of the call.
+fn standing<'v>(slot: &Slot, since: Seq, scene: &'v Scene<'_>) -> Option<&'v (Seq, Vec<String>)> {
+    let list = match slot.wanted.resource {
+        Resource::Calls => scene.api.list.as_ref()?,
+        Resource::CallRoster => scene.api.calls.get(slot.wanted.call.as_deref()?)?.roster.as_ref()?,
+        Resource::CallInfo => return None,
+    };
+    (list.0 >= since).then_some(list)
+}
+
+fn compare_entries(
+    connection: &Connection,
+    index: u64,
+    slot: &Slot,
+    (read, ids): &(Seq, Vec<String>),
+    scene: &Scene<'_>,
+    found: &mut BTreeMap<Place, Difference>,
+) {
+    let kind = if slot.wanted.resource == Resource::Calls { "conference" } else { "participant" };
+    // What stood at activation and was not announced is a matter of UPD-19; a participant that still rings may not show.
+    let shows = |id: &String| {
+        let ringing = scene.api.participants.get(id).is_some_and(|participant| !participant.connected);
+        let open = slot.wanted.resource == Resource::CallRoster && ringing;
+        !open && !slot.content.expected.contains(id)
+    };
+    let missing = ids.iter().filter(|id| !slot.content.told.contains_key(*id) && shows(id));
+    let left_over = slot.content.told.keys().filter(|id| !ids.contains(id));
+    for (id, observed) in
+        missing.map(|id| (id, "was not told")).chain(left_over.map(|id| (id, "is gone, but was not removed")))
+    {
+        let place = Place::Entry { connection: connection.id, index, key: id.clone() };
+        let difference = Difference {
+            rule: rule_of(slot, id, None, scene),
+            connection: connection.id,
+            expected: format!("the {kind}s that the API lists at rest"),
+            observed: format!("{kind} {id} {observed}"),
+            evidence: vec![*read, slot.state_seq],
+        };
+        found.insert(place, difference);
+    }
+}
+
+/// Which requirement a loss breaks: the keeping of a subscription, a limit, or the general one.
+fn rule_of(slot: &Slot, object: &str, element: Option<&str>, scene: &Scene<'_>) -> R {
+    let last = scene.api.changes.iter().rev().find(|change| {
+        change.object == object
+            && element.is_none_or(|element| change.elements.is_empty() || change.elements.contains(&element))
+    });
+    if last.is_some_and(|change| around(slot.kept, change.sent).is_some()) {
+        return R::Sub10;
+    }
+    let special = match slot.many {
+        Special::Many => Some(R::Lim04),
+        Special::BothLimits => Some(R::Lim07),
+        _ => None,
+    };
+    blame(scene.controls.agreement, R::Upd14, special)
+}
+
+/// UPD-15. Returns the calls whose resources disagree.
+fn participants(
+    connections: &BTreeMap<ConnectionId, Connection>,
+    since: Seq,
+    scene: &mut Scene<'_>,
+    found: &mut BTreeMap<Place, Difference>,
+) -> BTreeSet<String> {
+    /// Numbers that were told, with where; and the roster's bounds.
+    #[derive(Default)]
+    struct Counts {
+        told: Vec<(f64, Resource, ConnectionId, Seq)>,
+        roster: Option<(usize, usize, ConnectionId, Seq)>,
+    }
+    let mut calls: BTreeMap<String, Counts> = BTreeMap::new();
+    for connection in connections.values().filter(|connection| at_rest(connection, since)) {
+        for slot in connection.book.slots.values().filter(|slot| slot.is_active() && slot.known) {
+            let resource = slot.wanted.resource;
+            if resource == Resource::CallRoster {
+                let Some(call) = &slot.wanted.call else { continue };
+                let place = elements::of(resource).iter().position(|element| element.name == "state");
+                let connected = |told: &super::upd::Told| {
+                    place
+                        .and_then(|place| told.values.get(place)?.as_ref())
+                        .and_then(Value::text)
+                        .map(|state| state == "connected")
+                };
+                let states: Option<Vec<bool>> = slot.content.told.values().map(connected).collect();
+                if let Some(states) = states {
+                    let connected = states.iter().filter(|connected| **connected).count();
+                    calls.entry(call.clone()).or_default().roster =
+                        Some((connected, states.len(), connection.id, slot.state_seq));
+                }
+                continue;
+            }
+            let Some(place) = elements::of(resource).iter().position(|element| element.name == "participants") else {
+                continue;
+            };
+            for (key, told) in &slot.content.told {
+                let call = slot.wanted.call.as_ref().unwrap_or(key);
+                if let Some(number) = told.values.get(place).and_then(Option::as_ref).and_then(Value::number) {
+                    calls.entry(call.clone()).or_default().told.push((number, resource, connection.id, told.seq));
+                }
+            }
+        }
+    }
+    let mut uneven = BTreeSet::new();
+    for (call, counts) in calls {
+        let Some((number, _, connection, _)) = counts.told.first().copied() else { continue };
+        if counts.told.len() + usize::from(counts.roster.is_some()) < 2 {
+            continue;
+        }
+        let same = counts.told.iter().all(|(other, ..)| *other == number);
+        let fits = counts.roster.is_none_or(|(low, high, ..)| number >= low as f64 && number <= high as f64);
+        if same && fits {
+            scene.docket.tested(R::Upd15);
+            continue;
+        }
+        let numbers: Vec<String> =
+            counts.told.iter().map(|(number, resource, ..)| format!("{number} in {resource}")).collect();
+        let roster =
+            counts.roster.map_or(String::new(), |(low, high, ..)| format!(", {high} in callRoster ({low} connected)"));
+        let difference = Difference {
+            rule: R::Upd15,
+            connection,
+            expected: format!("the same number of participants of {call} in every resource at rest"),
+            observed: format!("{}{roster}", numbers.join(", ")),
+            evidence: counts.told.iter().map(|(.., seq)| *seq).chain(counts.roster.map(|(.., seq)| seq)).collect(),
+        };
+        found.insert(Place::Participants { call: call.clone() }, difference);
+        uneven.insert(call);
+    }
+    uneven
+}
+
+/// UPD-16: two clients that subscribed alike.
+fn twins(
+    connections: &BTreeMap<ConnectionId, Connection>,
+    since: Seq,
+    scene: &mut Scene<'_>,
+    found: &mut BTreeMap<Place, Difference>,
+) {
+    let resting: Vec<&Connection> = connections.values().filter(|connection| at_rest(connection, since)).collect();
+    for (at, first) in resting.iter().enumerate() {
+        for second in &resting[at + 1..] {
+            for (index, a) in first.book.slots.iter().filter(|(_, slot)| slot.is_active() && slot.known) {
+                let twin = second.book.slots.iter().find(|(_, b)| {
+                    b.is_active()
+                        && b.known
+                        && (b.wanted.resource, &b.wanted.call, b.wanted.mask)
+                            == (a.wanted.resource, &a.wanted.call, a.wanted.mask)
+                });
+                let Some((other, b)) = twin else { continue };
+                pair((first, *index, a), (second, *other, b), scene, found);
+            }
+        }
+    }
+}
+
+/// A subscription with its connection and index.
+type Placed<'c> = (&'c Connection, u64, &'c Slot);
+
+fn pair(
+    (first, index, a): Placed<'_>,
+    (second, other, b): Placed<'_>,
+    scene: &mut Scene<'_>,
+    found: &mut BTreeMap<Place, Difference>,
+) {
+    if let Some((x, y)) = contradiction(a, b) {
+        let evidence = vec![x, y, a.state_seq, b.state_seq];
+        let expected = "the same order of changes for both clients";
+        return scene
+            .fail(R::Upd16, second, evidence, expected, || format!("another order than {} sees", first.client));
+    }
+    let of = |place: &Place, connection: ConnectionId, index: u64| match place {
+        Place::Entry { connection: c, index: i, .. } | Place::Element { connection: c, index: i, .. } => {
+            *c == connection && *i == index
+        }
+        Place::Participants { .. } => false,
+    };
+    let wrong_a = found.keys().any(|place| of(place, first.id, index));
+    let wrong_b = found.keys().any(|place| of(place, second.id, other));
+    if !wrong_a && !wrong_b {
+        return scene.docket.tested(R::Upd16);
+    }
+    // One of the two was told what the other was not.
+    if wrong_a != wrong_b && scene.controls.agreement.holds() {
+        let (connection, index) = if wrong_a { (first.id, index) } else { (second.id, other) };
+        for (place, difference) in found.iter_mut().filter(|(place, _)| of(place, connection, index)) {
+            let _ = place;
+            if difference.rule == R::Upd14 {
+                difference.rule = R::Upd16;
+            }
+        }
+    }
+}
+
+/// Two changes of one entry that both clients saw once each, in opposite order.
+fn contradiction(a: &Slot, b: &Slot) -> Option<(Seq, Seq)> {
+    let once = |log: &'_ [super::upd::Logged], item: &super::upd::Logged| {
+        log.iter().filter(|other| other.same(item)).count() == 1
+    };
+    let (log_a, log_b) = (&a.content.log, &b.content.log);
+    for (at, x) in log_a.iter().enumerate() {
+        for y in log_a[at + 1..].iter().filter(|y| y.key == x.key && y.seq > x.seq) {
+            let place = |item: &super::upd::Logged| log_b.iter().find(|other| other.same(item));
+            let (Some(bx), Some(by)) = (place(x), place(y)) else { continue };
+            if by.seq < bx.seq && [x, y].iter().all(|item| once(log_a, item) && once(log_b, item)) {
+                return Some((y.seq, by.seq));
+            }
+        }
+    }
+    None
+}
+
+/// Charges what stood at activation and was not announced.
+pub(super) fn expire(connection: &mut Connection, scene: &mut Scene<'_>) {
+    if !connection.in_order() {
+        return;
+    }
+    let overdue: Vec<u64> = connection
+        .book
+        .slots
+        .iter()
+        .filter(|(_, slot)| slot.is_active() && slot.known && !slot.content.expected.is_empty())
+        .filter(|(_, slot)| {
+            slot.content
+                .active
+                .is_some_and(|(_, mark)| connection.free_since(mark, scene.at) > scene.deadlines.reaction)
+        })
+        .map(|(index, _)| *index)
+        .collect();
+    for index in overdue {
+        let Some(slot) = connection.book.slots.get_mut(&index) else { continue };
+        let expected = std::mem::take(&mut slot.content.expected);
+        let (calls, moved, special, state) =
+            (slot.wanted.resource == Resource::Calls, slot.moved_from.is_some(), slot.many, slot.state_seq);
+        let stands = |id: &String| {
+            let api = &scene.api;
+            if calls { api.alive(id) } else { api.participants.get(id).is_some_and(|p| p.alive && p.connected) }
+        };
+        let Some(missing) = expected.iter().find(|id| stands(id)).cloned() else { continue };
+        let specific = if moved { Some(R::Sub11) } else { special.rule() };
+        let rule = blame(scene.controls.adds, R::Upd19, specific);
+        if rule == R::Upd19 {
+            scene.controls.adds.missed();
+        }
+        let wanted = "what stands at activation announced by add";
+        scene.fail(rule, connection, vec![state], wanted, || format!("no add of {missing}"));
+    }
+}
+
+/// When an announcement is due.
+pub(super) fn due(connection: &Connection, allowed: std::time::Duration, now: Instant) -> Option<Instant> {
+    if !connection.in_order() {
+        return None;
+    }
+    let waiting = connection
+        .book
+        .slots
+        .values()
+        .filter(|slot| slot.is_active() && slot.known && !slot.content.expected.is_empty());
+    waiting.filter_map(|slot| connection.expires(slot.content.active?.1, allowed, now)).max()
+}

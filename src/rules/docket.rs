@@ -1,0 +1,147 @@
+//! The docket: where rules enter how often a requirement was put to the test, and what they found.
+//!
+//! Bounded: of many findings of one requirement the first [`KEPT`] are kept and the rest counted; characteristics are
+//! kept once per value, and of each at most [`VALUES`] values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::registry::R;
+use super::verdict::{Characteristic, Finding, Judgement};
+use crate::time::Instant;
+use crate::trace::{ConnectionId, Seq};
+
+/// How many findings of one requirement are kept whole.
+const KEPT: u64 = 10;
+
+/// How many different values of one characteristic are kept.
+const VALUES: usize = 8;
+
+/// How many characters of an observed message are quoted.
+const QUOTE_CHARS: usize = 240;
+
+/// Entries of one judge.
+#[derive(Debug)]
+pub(super) struct Docket {
+    tested: [u64; R::ALL.len()],
+    found: [u64; R::ALL.len()],
+    findings: Vec<Finding>,
+    characteristics: BTreeSet<Characteristic>,
+    undecided: BTreeMap<R, String>,
+    disabled: [bool; R::ALL.len()],
+}
+
+/// What a rule says of a violation.
+#[derive(Debug)]
+pub(super) struct Charge {
+    pub(super) connection: Option<ConnectionId>,
+    pub(super) expected: String,
+    pub(super) observed: String,
+    pub(super) evidence: Vec<Seq>,
+}
+
+impl Docket {
+    /// An empty docket; requirements for which `applies` is false are never entered.
+    pub(super) fn new(applies: impl Fn(R) -> bool) -> Self {
+        let mut disabled = [false; R::ALL.len()];
+        for rule in R::ALL {
+            disabled[*rule as usize] = !applies(*rule);
+        }
+        Self {
+            tested: [0; R::ALL.len()],
+            found: [0; R::ALL.len()],
+            findings: Vec::new(),
+            characteristics: BTreeSet::new(),
+            undecided: BTreeMap::new(),
+            disabled,
+        }
+    }
+
+    /// The requirement was put to the test once.
+    pub(super) fn tested(&mut self, rule: R) {
+        if !self.disabled[rule as usize] {
+            self.tested[rule as usize] += 1;
+        }
+    }
+
+    /// The requirement was put to the test and not met. Also counts as tested.
+    pub(super) fn fail(&mut self, rule: R, at: Instant, charge: impl FnOnce() -> Charge) {
+        if self.disabled[rule as usize] {
+            return;
+        }
+        self.tested[rule as usize] += 1;
+        self.found[rule as usize] += 1;
+        if self.found[rule as usize] > KEPT {
+            return;
+        }
+        let Charge { connection, expected, observed, mut evidence } = charge();
+        evidence.sort_unstable();
+        evidence.dedup();
+        self.findings.push(Finding { requirement: rule.id(), at, connection, expected, observed, evidence });
+    }
+
+    /// Something was seen where the guides are silent.
+    pub(super) fn note(&mut self, rule: R, name: &'static str, value: impl Into<String>) {
+        let entry = Characteristic { requirement: rule.id(), name, value: value.into() };
+        self.tested(rule);
+        let kept =
+            self.characteristics.iter().filter(|known| known.name == name && known.requirement == entry.requirement);
+        if kept.count() < VALUES {
+            self.characteristics.insert(entry);
+        }
+    }
+
+    /// The requirement could not be decided.
+    pub(super) fn undecided(&mut self, rule: R, reason: impl Into<String>) {
+        if !self.disabled[rule as usize] {
+            self.undecided.entry(rule).or_insert_with(|| reason.into());
+        }
+    }
+
+    /// The outcome.
+    pub(super) fn close(self) -> Judgement {
+        let counts = |counts: &[u64; R::ALL.len()]| -> BTreeMap<_, _> {
+            R::ALL.iter().map(|rule| (rule.id(), counts[*rule as usize])).filter(|(_, count)| *count > 0).collect()
+        };
+        Judgement {
+            tested: counts(&self.tested),
+            finding_counts: counts(&self.found),
+            findings: self.findings,
+            characteristics: self.characteristics.into_iter().collect(),
+            undecided: self.undecided.into_iter().map(|(rule, reason)| (rule.id(), reason)).collect(),
+        }
+    }
+}
+
+/// A message as it is quoted in findings: shortened, on one line.
+pub(super) fn quote(text: &str) -> String {
+    let mut short: String = text.chars().take(QUOTE_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(QUOTE_CHARS).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_findings_the_first_are_kept_and_all_are_counted() {
+        let mut docket = Docket::new(|rule| rule != R::Ws02);
+        for n in 0..100 {
+            docket.fail(R::Ws01, Instant::from_millis(n), || Charge {
+                connection: None,
+                expected: String::new(),
+                observed: String::new(),
+                evidence: vec![Seq(n)],
+            });
+            docket.tested(R::Ws02);
+            docket.note(R::Ws09, "x", n.to_string());
+        }
+        let judgement = docket.close();
+        assert_eq!(judgement.findings.len() as u64, KEPT);
+        assert_eq!(judgement.finding_counts[&R::Ws01.id()], 100);
+        assert_eq!(judgement.tested.get(&R::Ws02.id()), None);
+        assert_eq!(judgement.characteristics.len(), VALUES);
+    }
+}

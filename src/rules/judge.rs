@@ -1,0 +1,64 @@
+//! The judge: a sink of observations that applies every rule whose subject is the side under test.
+//!
+//! One judge sees one trace of one server. It keeps what its rules need and no more: memory grows with live conferences,
+//! participants and subscriptions, not with messages.
+
+use super::client::ClientJudge;
+use super::docket::Docket;
+use super::server::ServerJudge;
+use super::verdict::{Context, Judgement};
+use crate::spec::Subject;
+use crate::time::Instant;
+use crate::trace::{Observation, Side, Sink};
+
+/// Judges one trace.
+#[derive(Debug)]
+pub struct Judge(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Server(Box<ServerJudge>),
+    Client(Box<ClientJudge>),
+}
+
+impl Judge {
+    /// A judge for one trace.
+    pub fn new(context: Context) -> Self {
+        let docket = Docket::new(|rule| {
+            let entry = rule.id().get();
+            let subject = match context.judged {
+                Side::Server => Subject::Server,
+                Side::Client => Subject::Client,
+            };
+            entry.subject == subject && entry.applies_to(context.version)
+        });
+        Self(match context.judged {
+            Side::Server => Kind::Server(Box::new(ServerJudge::new(context, docket))),
+            Side::Client => Kind::Client(Box::new(ClientJudge::new(context, docket))),
+        })
+    }
+
+    /// The outcome. What was due and had not come when the trace ended is left undecided.
+    pub fn finish(self) -> Judgement {
+        match self.0 {
+            Kind::Server(judge) => judge.finish(),
+            Kind::Client(judge) => judge.finish(),
+        }
+    }
+}
+
+impl Sink for Judge {
+    fn observe(&mut self, observation: &Observation<'_>) {
+        match &mut self.0 {
+            Kind::Server(judge) => judge.observe(observation),
+            Kind::Client(judge) => judge.observe(observation),
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        match &self.0 {
+            Kind::Server(judge) => judge.due(),
+            Kind::Client(judge) => judge.due(),
+        }
+    }
+}

@@ -1,0 +1,480 @@
+//! Rules of updates: shape, entries, elements and their values (EVENTS 2, 5.0.1 steps 7 and 8).
+//!
+//! Each subscription remembers the last value of every element it was told ([`Content`]); memory grows with live
+//! conferences and participants, not with messages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::api_view::Override;
+use super::connection::{Connection, Mark};
+use super::domain::{Fault, judge_value};
+use super::registry::R;
+use super::request::{Mask, Wanted, element_place};
+use super::scene::Scene;
+use super::sub::{around, blame, update_index};
+use super::value::Value;
+use crate::protocol::events::names::is_guid;
+use crate::protocol::events::{Entry, Message, MessageType, Resource, UpdateType};
+use crate::spec::elements;
+use crate::trace::Seq;
+
+/// What one entry (conference or participant) was told to be.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// By place of the element in its resource; `None` where never told.
+    pub(super) values: Vec<Option<Value>>,
+    pub(super) seq: Seq,
+}
+
+/// What one subscription was told.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    /// By conference or participant; the empty key for `callInfo`.
+    pub(super) told: BTreeMap<String, Told>,
+    /// What stood when it became active and has to be announced by `add`.
+    pub(super) expected: BTreeSet<String>,
+    /// When it became active.
+    pub(super) active: Option<(Seq, Mark)>,
+    /// The order of changes since the last comparison.
+    pub(super) log: Vec<Logged>,
+    pub(super) updates: u64,
+}
+
+/// One change, for comparing the order in which two clients were told.
+#[derive(Debug)]
+pub(super) struct Logged {
+    pub(super) key: String,
+    place: usize,
+    value: Value,
+    pub(super) seq: Seq,
+}
+
+impl Logged {
+    /// Whether it tells the same change.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        (self.place, &self.key, &self.value) == (other.place, &other.key, &other.value)
+    }
+}
+
+/// How many changes are kept in order for a comparison of clients.
+const LOG_KEPT: usize = 512;
+
+impl Content {
+    /// The subscription became active: note what stands.
+    pub(super) fn activated(&mut self, wanted: &Wanted, mark: Mark, scene: &Scene<'_>) {
+        self.clear();
+        self.active = Some((scene.seq, mark));
+        match (wanted.resource, &wanted.call) {
+            (Resource::Calls, _) => {
+                self.expected =
+                    scene.api.calls.iter().filter(|(id, _)| scene.api.alive(id)).map(|(id, _)| id.clone()).collect();
+            }
+            (Resource::CallRoster, Some(call)) => {
+                let here = scene
+                    .api
+                    .participants
+                    .iter()
+                    .filter(|(_, p)| p.alive && p.connected && p.call.as_ref() == Some(call));
+                self.expected = here.map(|(id, _)| id.clone()).collect();
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.told.clear();
+        self.expected.clear();
+        self.log.clear();
+        self.active = None;
+    }
+
+    pub(super) fn value(&self, key: &str, place: usize) -> Option<&Value> {
+        self.told.get(key)?.values.get(place)?.as_ref()
+    }
+
+    fn remember(&mut self, key: &str, place: usize, value: Value, seq: Seq) {
+        if self.log.len() < LOG_KEPT {
+            self.log.push(Logged { key: key.to_owned(), place, value, seq });
+        }
+    }
+}
+
+/// callCorrelators as they were told, by coSpace and by ad hoc call.
+#[derive(Debug, Default)]
+pub(super) struct Correlators {
+    by_space: BTreeMap<String, (String, Seq)>,
+    /// Correlator to the ad hoc call that has it.
+    ad_hoc: BTreeMap<String, (String, Seq)>,
+    judged: BTreeSet<String>,
+}
+
+/// How many calls' correlators are remembered.
+const CORRELATORS_KEPT: usize = 4096;
+
+/// An update (or what may be one) of the server.
+pub(super) fn update(
+    connection: &mut Connection,
+    message: Message<'_>,
+    kind: Option<MessageType>,
+    scene: &mut Scene<'_>,
+) {
+    let Some(index) = message.subscription_index() else {
+        if kind.is_some() {
+            let expected = "an update that names its subscriptionIndex";
+            scene.fail(R::Upd01, connection, vec![], expected, || "no such number".to_owned());
+        } else {
+            scene.docket.note(R::Upd20, "unknown-message-type", message.type_name().unwrap_or_default());
+        }
+        return;
+    };
+    let known = connection.book.slots.get(&index).map(|slot| (slot.wanted.resource, slot.wanted.mask, slot.known));
+    if !update_index(connection, index, scene) {
+        return;
+    }
+    let Some((resource, mask, judged)) = known else { return };
+    let fits = kind == Some(resource.update_type());
+    let entries = if fits { message.entries(resource) } else { None };
+    let Some(entries) = entries else {
+        let expected = match resource {
+            Resource::CallInfo => "a callInfoUpdate with an object callInfo",
+            Resource::CallRoster => "a rosterUpdate with an array updates",
+            Resource::Calls => "a callListUpdate with an array updates",
+        };
+        let observed =
+            if fits { "another body".to_owned() } else { format!("type {}", message.type_name().unwrap_or_default()) };
+        return scene.fail(R::Upd01, connection, vec![], expected, || observed);
+    };
+    if !judged {
+        return;
+    }
+    scene.docket.tested(R::Upd01);
+    let mut count = 0_u32;
+    for entry in entries {
+        count += 1;
+        self::entry(connection, index, resource, mask, entry, scene);
+    }
+    if let Some(slot) = connection.book.slots.get_mut(&index) {
+        slot.content.updates += 1;
+    }
+    if resource != Resource::CallInfo {
+        scene.docket.note(R::Upd20, "entries-in-one-message", if count == 1 { "one" } else { "several" });
+    }
+}
+
+fn entry(
+    connection: &mut Connection,
+    index: u64,
+    resource: Resource,
+    mask: Mask,
+    entry: Entry<'_>,
+    scene: &mut Scene<'_>,
+) {
+    let (key, kind) = match resource {
+        Resource::CallInfo => ("", None),
+        Resource::Calls | Resource::CallRoster => {
+            let Some(identified) = identity(connection, resource, entry, scene) else { return };
+            (identified.0, Some(identified.1))
+        }
+    };
+    let first = connection.book.slots.get(&index).is_none_or(|slot| !slot.content.told.contains_key(key));
+    if let Some(kind) = kind {
+        order(connection, index, key, kind, first, scene);
+        if kind == UpdateType::Remove {
+            return removed(connection, index, resource, key, entry, scene);
+        }
+        if resource == Resource::Calls && kind == UpdateType::Add {
+            scene.api.call_announced(key, scene.at, scene.seq);
+        }
+    }
+    elements_of_entry(connection, index, resource, mask, (key, kind, first), entry, scene);
+}
+
+/// The key and kind of an entry that must have both.
+fn identity<'d>(
+    connection: &Connection,
+    resource: Resource,
+    entry: Entry<'d>,
+    scene: &mut Scene<'_>,
+) -> Option<(&'d str, UpdateType)> {
+    let key = entry.key().filter(|key| is_guid(key));
+    let kind = entry.update_type();
+    if let (Some(key), Some(kind)) = (key, kind) {
+        if resource == Resource::Calls {
+            scene.docket.tested(R::Upd02);
+        }
+        return Some((key, kind));
+    }
+    let (rule, expected) = match resource {
+        Resource::Calls => (R::Upd02, "the call's GUID and an updateType of add, update or remove"),
+        _ => (R::Upd01, "the participant's GUID and an updateType of add, update or remove"),
+    };
+    scene.fail(rule, connection, vec![], expected, || format!("{}", entry.body()));
+    None
+}
+
+/// First add, then update, after removal nothing but a new add.
+fn order(connection: &mut Connection, index: u64, key: &str, kind: UpdateType, first: bool, scene: &mut Scene<'_>) {
+    let Some(slot) = connection.book.slots.get(&index) else { return };
+    let expected = match (kind, first) {
+        (UpdateType::Add, true) => {
+            scene.docket.tested(R::Upd03);
+            if slot.content.expected.contains(key) {
+                scene.docket.tested(R::Upd19);
+                scene.controls.adds.met();
+            }
+            if slot.moved_from.is_some() {
+                scene.docket.tested(R::Sub11);
+            }
+            return;
+        }
+        (UpdateType::Update | UpdateType::Remove, false) => return scene.docket.tested(R::Upd03),
+        (UpdateType::Add, false) => "no second add",
+        (UpdateType::Update, true) => "add as the first notification",
+        (UpdateType::Remove, true) => "no removal of what was not added",
+    };
+    let mut evidence: Vec<Seq> = slot.content.told.get(key).map(|told| told.seq).into_iter().collect();
+    evidence.push(slot.state_seq);
+    let rule = match (kind, around(slot.kept, scene.at)) {
+        (UpdateType::Add, Some(kept)) => {
+            evidence.push(kept);
+            R::Sub10
+        }
+        (UpdateType::Update, _) if slot.moved_from.is_some() => blame(scene.controls.adds, R::Upd03, Some(R::Sub11)),
+        _ => R::Upd03,
+    };
+    if rule == R::Upd03 {
+        scene.controls.adds.missed();
+    }
+    scene.fail(rule, connection, evidence, expected, || format!("{kind} of {key}"));
+}
+
+fn removed(
+    connection: &mut Connection,
+    index: u64,
+    resource: Resource,
+    key: &str,
+    entry: Entry<'_>,
+    scene: &mut Scene<'_>,
+) {
+    if let Some(slot) = connection.book.slots.get_mut(&index) {
+        slot.content.told.remove(key);
+        slot.content.expected.remove(key);
+    }
+    let mut names: Vec<&str> = entry.fields().map(|(name, _)| name).collect();
+    names.sort_unstable();
+    let name = if resource == Resource::Calls { "fields-of-a-removed-call" } else { "fields-of-a-removed-participant" };
+    scene.docket.note(R::Upd20, name, if names.is_empty() { "none".to_owned() } else { names.join(", ") });
+    if resource == Resource::Calls {
+        scene.api.call_removed(key, scene.at, scene.seq);
+    }
+}
+
+/// The elements of an entry that is no removal.
+fn elements_of_entry(
+    connection: &mut Connection,
+    index: u64,
+    resource: Resource,
+    mask: Mask,
+    (key, kind, first): (&str, Option<UpdateType>, bool),
+    entry: Entry<'_>,
+    scene: &mut Scene<'_>,
+) {
+    let table = elements::of(resource);
+    let (mut asked, mut changed) = (0_u32, 0_u32);
+    let mut repeated: Option<&str> = None;
+    for (name, json) in entry.fields() {
+        let Some(place) = element_place(resource, name) else {
+            foreign(connection, mask, name, scene);
+            continue;
+        };
+        if mask & (1 << place) == 0 {
+            not_asked(connection, mask, name, scene);
+            continue;
+        }
+        asked += 1;
+        let value = Value::of(json);
+        match judge_value(&table[place], resource, json, first) {
+            Ok(rule) => scene.docket.tested(rule),
+            Err(Fault { rule, expected }) => {
+                scene.fail(rule, connection, vec![], &format!("{name}: {expected}"), || value.to_string());
+            }
+        }
+        meaning(connection, index, key, name, &value, scene);
+        let Some(slot) = connection.book.slots.get_mut(&index) else { return };
+        if slot.content.value(key, place) == Some(&value) {
+            repeated = Some(table[place].name.as_str());
+            continue;
+        }
+        changed += 1;
+        slot.content.remember(key, place, value.clone(), scene.seq);
+        let told = slot.content.told.entry(key.to_owned()).or_default();
+        told.values.resize(table.len(), None);
+        told.values[place] = Some(value);
+    }
+    scene.docket.tested(if mask == 0 { R::Upd05 } else { R::Upd04 });
+    if !first && kind != Some(UpdateType::Add) {
+        changes_only(connection, index, key, (asked, changed, repeated), scene);
+    }
+    if let Some(slot) = connection.book.slots.get_mut(&index) {
+        slot.content.expected.remove(key);
+        slot.content.told.entry(key.to_owned()).or_default().seq = scene.seq;
+    }
+}
+
+/// An update that is not the first holds what changed, and comes only because something did.
+fn changes_only(
+    connection: &mut Connection,
+    index: u64,
+    key: &str,
+    (asked, changed, repeated): (u32, u32, Option<&str>),
+    scene: &mut Scene<'_>,
+) {
+    let Some(slot) = connection.book.slots.get(&index) else { return };
+    let told = slot.content.told.get(key).map(|told| told.seq);
+    let evidence: Vec<Seq> = told.into_iter().collect();
+    let since = told.unwrap_or_default();
+    // What went and came back may be told as it stands: it did change.
+    let object = if key.is_empty() { slot.wanted.call.as_deref().unwrap_or_default() } else { key };
+    let back_and_forth =
+        scene.api.changes.iter().rev().take_while(|c| c.seq > since).filter(|c| c.object == object).count() > 1;
+    let around_keeping = slot.wanted.resource == Resource::CallInfo && around(slot.kept, scene.at).is_some();
+    if back_and_forth || around_keeping {
+        return;
+    }
+    if changed == 0 {
+        let expected = "an update only when a subscribed element changes";
+        let observed = match (asked, repeated) {
+            (0, _) => "an update without any of them".to_owned(),
+            (_, Some(name)) => format!("an update in which nothing changed ({name} as before)"),
+            (_, None) => "an update in which nothing changed".to_owned(),
+        };
+        return scene.fail(R::Upd06, connection, evidence, expected, || observed);
+    }
+    match repeated {
+        Some(name) => {
+            scene.fail(R::Upd07, connection, evidence, "only what changed", || format!("{name} again, as before"))
+        }
+        None => scene.docket.tested(R::Upd07),
+    }
+}
+
+/// A field that is no element of this resource.
+fn foreign(connection: &Connection, mask: Mask, name: &str, scene: &mut Scene<'_>) {
+    let elsewhere = Resource::ALL.iter().any(|resource| elements::find(*resource, name).is_some());
+    if elsewhere {
+        not_asked(connection, mask, name, scene);
+    } else {
+        scene.docket.note(R::Upd20, "unknown-field", name);
+    }
+}
+
+fn not_asked(connection: &Connection, mask: Mask, name: &str, scene: &mut Scene<'_>) {
+    let (rule, expected) =
+        if mask == 0 { (R::Upd05, "no further field") } else { (R::Upd04, "only the elements that were asked for") };
+    scene.fail(rule, connection, vec![], expected, || format!("{name} as well"));
+}
+
+/// What a value must be because of what is known of the server.
+fn meaning(connection: &Connection, index: u64, key: &str, name: &str, value: &Value, scene: &mut Scene<'_>) {
+    let Some(slot) = connection.book.slots.get(&index) else { return };
+    let call = match slot.wanted.resource {
+        Resource::Calls => Some(key),
+        _ => slot.wanted.call.as_deref(),
+    };
+    match name {
+        "distributedInstances" if scene.clustered == Some(false) => {
+            if value.number() == Some(0.0) {
+                scene.docket.tested(R::Upd17);
+            } else {
+                scene.fail(R::Upd17, connection, vec![], "distributedInstances 0, since there is no cluster", || {
+                    value.to_string()
+                });
+            }
+        }
+        "joinAudioMuteOverride" => mute_override(connection, call, value, scene),
+        "movedParticipant" => moved(connection, key, value, scene),
+        "movedParticipantCallBridge" => moved_bridge(connection, key, value, scene),
+        "canMove" => scene.docket.tested(R::Upd12),
+        "canMoveToLobby" => scene.docket.tested(R::Upd13),
+        "callCorrelator" => correlator(connection, call, value, scene),
+        _ => {}
+    }
+}
+
+fn mute_override(connection: &Connection, call: Option<&str>, value: &Value, scene: &mut Scene<'_>) {
+    let Some(known) = call.and_then(|call| scene.api.calls.get(call)) else { return };
+    let pending = call.is_some_and(|call| scene.api.pending_change(call));
+    if !known.ours || known.mute_override != Override::Unset || pending {
+        return;
+    }
+    let evidence = vec![known.seq];
+    if value.boolean() == Some(false) {
+        scene.docket.tested(R::Upd11);
+    } else {
+        let expected = "joinAudioMuteOverride false, since it was not set";
+        scene.fail(R::Upd11, connection, evidence, expected, || value.to_string());
+    }
+}
+
+fn moved(connection: &Connection, key: &str, value: &Value, scene: &mut Scene<'_>) {
+    if value.is_unset() {
+        return;
+    }
+    let Some(participant) = scene.api.participants.get(key).filter(|participant| participant.ours) else { return };
+    let evidence = vec![participant.seq];
+    match &participant.moved_from {
+        Some(from) if value.text().is_some_and(|text| text.eq_ignore_ascii_case(from)) => scene.docket.tested(R::Upd12),
+        Some(from) => {
+            let expected = format!("movedParticipant {from}, which the participant was moved from");
+            scene.fail(R::Upd12, connection, evidence, &expected, || value.to_string());
+        }
+        None => {
+            let expected = "movedParticipant only on a participant that a move made";
+            scene.fail(R::Upd12, connection, evidence, expected, || value.to_string());
+        }
+    }
+}
+
+fn moved_bridge(connection: &Connection, key: &str, value: &Value, scene: &mut Scene<'_>) {
+    let Some(participant) = scene.api.participants.get(key).filter(|participant| participant.ours) else { return };
+    if !value.is_unset() && participant.moved_from.is_none() {
+        let evidence = vec![participant.seq];
+        let expected = "movedParticipantCallBridge only on a participant that a move made";
+        scene.fail(R::Upd12, connection, evidence, expected, || value.to_string());
+    }
+}
+
+fn correlator(connection: &Connection, call: Option<&str>, value: &Value, scene: &mut Scene<'_>) {
+    let (Some(call), Some(text)) = (call, value.text().filter(|text| !text.is_empty())) else { return };
+    let Some(known) = scene.api.calls.get(call).filter(|known| !known.correlator_given) else { return };
+    let Some(space) = known.space.clone() else { return };
+    let seq = scene.seq;
+    let correlators = &mut *scene.correlators;
+    let again = !correlators.judged.insert(format!("{call} {text}"));
+    if correlators.judged.len() > CORRELATORS_KEPT {
+        *correlators = Correlators::default();
+    }
+    let other = match &space {
+        Some(space) => {
+            let (first, proof) = correlators.by_space.entry(space.clone()).or_insert_with(|| (text.to_owned(), seq));
+            (!first.eq_ignore_ascii_case(text)).then_some(*proof)
+        }
+        None => {
+            let (owner, proof) =
+                correlators.ad_hoc.entry(text.to_ascii_lowercase()).or_insert_with(|| (call.to_owned(), seq));
+            (owner != call).then_some(*proof)
+        }
+    };
+    match (other, space) {
+        (Some(proof), Some(_)) => {
+            let expected = "the same callCorrelator for all calls of a coSpace";
+            scene.fail(R::Upd18, connection, vec![proof], expected, || format!("another one, {text}"));
+        }
+        (Some(proof), None) => {
+            let expected = "another callCorrelator for each ad hoc call";
+            scene.fail(R::Upd18, connection, vec![proof], expected, || format!("the same one, {text}"));
+        }
+        (None, _) if !again => scene.docket.tested(R::Upd18),
+        (None, _) => {}
+    }
+}

@@ -1,0 +1,219 @@
+//! The chronicle: observations in words, one line each, for the evidence in reports.
+//!
+//! Bounded: of a long trace only the last observations are kept, and of a long message only its beginning. What a finding
+//! refers to is looked up when the trace is over.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+
+use super::observation::{ConnectionId, EndCause, Event, Observation, Seq, Side, Sink, Text};
+use crate::protocol::http::{Request, Response};
+use crate::protocol::ws::frame::{Frame, Opcode, close_code};
+use crate::protocol::ws::handshake::TOKEN_PARAMETER;
+use crate::time::Instant;
+
+/// How many observations are kept.
+const LINES_KEPT: usize = 20_000;
+
+/// How many characters of a message are kept.
+const MESSAGE_CHARS: usize = 600;
+
+/// Observations in words.
+#[derive(Debug, Default)]
+pub struct Chronicle {
+    lines: VecDeque<(Seq, Instant, String)>,
+    clients: BTreeMap<ConnectionId, String>,
+    count: u64,
+    began: Option<Instant>,
+}
+
+impl Chronicle {
+    /// An empty chronicle.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The line of an observation, if it is still kept: `#12 +34 ms alice <- {...}`.
+    pub fn line(&self, seq: Seq) -> Option<String> {
+        let place = self.lines.binary_search_by_key(&seq, |(seq, ..)| *seq).ok()?;
+        let (seq, at, text) = &self.lines[place];
+        let ms = at.since(self.began.unwrap_or_default()).as_millis();
+        Some(format!("{seq} +{ms} ms {text}"))
+    }
+
+    /// The name of a connection: the client, with a number from its second connection on.
+    pub fn client(&self, connection: ConnectionId) -> Option<&str> {
+        self.clients.get(&connection).map(String::as_str)
+    }
+
+    /// All connections with their names.
+    pub fn clients(&self) -> impl Iterator<Item = (ConnectionId, &str)> {
+        self.clients.iter().map(|(id, name)| (*id, name.as_str()))
+    }
+
+    /// How many observations there were.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    fn name(&self, connection: ConnectionId) -> &str {
+        self.client(connection).unwrap_or("?")
+    }
+
+    fn enter(&mut self, connection: ConnectionId, client: &str) {
+        let earlier = self.clients.values().filter(|name| name.split('#').next() == Some(client)).count();
+        let name = if earlier == 0 { client.to_owned() } else { format!("{client}#{}", earlier + 1) };
+        self.clients.insert(connection, name);
+    }
+
+    fn describe(&self, event: &Event<'_>) -> Option<String> {
+        Some(match event {
+            Event::ScenarioStarted { id } => format!("scenario {id}"),
+            Event::StepStarted { number, text } => format!("step {number}: {text}"),
+            Event::ScenarioEnded { .. } => "end of the scenario".to_owned(),
+            Event::HarnessLate { by } => format!("the harness was {} ms late", by.as_millis()),
+            Event::Snapshot { since } => format!("the API at rest, read since {since}"),
+            Event::RequestSent { request, .. } => format!("api -> {}", request_line(request)),
+            Event::ResponseReceived { response, .. } => format!("api <- {}", response_line(response)),
+            Event::RequestFailed { error, .. } => format!("api failed: {error}"),
+            Event::Opening { connection, request, .. } => {
+                format!("{} -> {}", self.name(*connection), request_line(request))
+            }
+            Event::Opened { connection, response } | Event::Refused { connection, response } => {
+                format!("{} <- {}", self.name(*connection), response_line(response))
+            }
+            Event::OpenFailed { connection, error } => format!("{} not opened: {error}", self.name(*connection)),
+            Event::Frame { connection, from, frame, text } => {
+                let arrow = if *from == Side::Server { "<-" } else { "->" };
+                format!("{} {arrow} {}", self.name(*connection), frame_line(frame, text.as_ref()))
+            }
+            Event::RawBytesSent { connection, bytes } => {
+                format!("{} -> {} raw bytes", self.name(*connection), bytes.len())
+            }
+            Event::Ended { connection, cause } => {
+                let how = match cause {
+                    EndCause::PeerClosed => "closed by the peer",
+                    EndCause::PeerReset => "reset by the peer",
+                    EndCause::Closed => "closed",
+                    EndCause::Dropped => "dropped",
+                    EndCause::TooLong => "dropped, since a frame is too long",
+                };
+                format!("{} {how}", self.name(*connection))
+            }
+        })
+    }
+}
+
+impl Sink for Chronicle {
+    fn observe(&mut self, observation: &Observation<'_>) {
+        self.began.get_or_insert(observation.at);
+        self.count += 1;
+        if let Event::Opening { connection, client, .. } = observation.event {
+            self.enter(connection, client);
+        }
+        if let Some(line) = self.describe(&observation.event) {
+            if self.lines.len() == LINES_KEPT {
+                self.lines.pop_front();
+            }
+            self.lines.push_back((observation.seq, observation.at, line));
+        }
+    }
+}
+
+/// Shortens a text to one line.
+fn short(text: &str) -> String {
+    let mut line: String = text.chars().take(MESSAGE_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(MESSAGE_CHARS).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+/// A request on one line; a token shows only its beginning, since it is a secret while it is valid.
+fn request_line(request: &Request) -> String {
+    let mut line = format!("{} {}", request.method, request.path());
+    let mut first = true;
+    for (name, value) in form_urlencoded::parse(request.query().as_bytes()) {
+        let shown = if name == TOKEN_PARAMETER { mask(&value) } else { value.into_owned() };
+        let _ = write!(line, "{}{name}={shown}", if first { '?' } else { '&' });
+        first = false;
+    }
+    if !request.body.is_empty() {
+        let _ = write!(line, " {}", short(&String::from_utf8_lossy(&request.body)));
+    }
+    line
+}
+
+/// The beginning of a token.
+fn mask(token: &str) -> String {
+    let start: String = token.chars().take(6).collect();
+    if start.len() < token.len() { format!("{start}…") } else { start }
+}
+
+fn response_line(response: &Response) -> String {
+    let mut line = response.status.to_string();
+    if let Some(location) = response.headers.get("Location") {
+        let _ = write!(line, " Location: {}", short(location));
+    }
+    if !response.body.is_empty() {
+        let _ = write!(line, " {}", short(&response.text()));
+    }
+    line
+}
+
+fn frame_line(frame: &Frame<'_>, text: Option<&Text<'_>>) -> String {
+    let header = &frame.header;
+    let mut line = String::new();
+    let plain = header.opcode == Opcode::TEXT && header.fin && header.reserved == 0;
+    if !plain {
+        let _ = write!(line, "{} frame, {} bytes", header.opcode, header.length);
+        if !header.fin {
+            line.push_str(", FIN clear");
+        }
+        if header.reserved != 0 {
+            let _ = write!(line, ", reserved bits {:#05b}", header.reserved);
+        }
+        if header.opcode == Opcode::CLOSE
+            && let Some(code) = close_code(frame.payload)
+        {
+            let _ = write!(line, ", code {code}");
+        }
+        line.push_str(if text.is_some() { ": " } else { "" });
+    }
+    match text {
+        Some(Text::Json { text, .. } | Text::NotJson { text, .. }) => line.push_str(&short(text)),
+        Some(Text::NotUtf8 { bytes }) => line.push_str(&short(&String::from_utf8_lossy(bytes))),
+        None => {}
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::ws::handshake::upgrade_request;
+
+    #[test]
+    fn a_line_names_the_client_and_hides_the_token() {
+        let mut chronicle = Chronicle::new();
+        let request = upgrade_request(Some("7174c102-61b3-47a6-8ff2-b86256cca958"), [0; 16]);
+        for (seq, connection) in [(1, 1), (2, 2)] {
+            let event = Event::Opening { connection: ConnectionId(connection), client: "alice", request: &request };
+            chronicle.observe(&Observation { seq: Seq(seq), at: Instant::from_millis(seq * 10), event });
+        }
+        assert_eq!(chronicle.line(Seq(2)).unwrap(), "#2 +10 ms alice#2 -> GET /events/v1?authToken=7174c1…");
+        assert_eq!(chronicle.line(Seq(3)), None);
+    }
+
+    #[test]
+    fn only_the_last_lines_are_kept() {
+        let mut chronicle = Chronicle::new();
+        for seq in 1..=LINES_KEPT as u64 + 5 {
+            let event = Event::ScenarioStarted { id: "x" };
+            chronicle.observe(&Observation { seq: Seq(seq), at: Instant::ZERO, event });
+        }
+        assert_eq!(chronicle.line(Seq(5)), None);
+        assert!(chronicle.line(Seq(6)).is_some());
+        assert_eq!(chronicle.count(), LINES_KEPT as u64 + 5);
+    }
+}
