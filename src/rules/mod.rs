@@ -26,8 +26,12 @@ mod msg;
 mod places;
 mod request;
 mod scene;
+#[cfg(test)]
+mod script;
 mod server;
 mod sub;
+#[cfg(test)]
+mod tests;
 mod upd;
 mod value;
 mod ws;
