@@ -3,3 +3,4 @@
 //! [`syntax`] is the language: types with spans that serde fills and the JSON Schema is made from.
 
 pub mod syntax;
+pub mod template;
