@@ -13,4 +13,131 @@ macro_rules! shipped {
     };
 }
 
-shipped![];
+shipped![
+    "authentication/compression-offered",
+    "authentication/connection-opens",
+    "authentication/good-after-bad",
+    "authentication/no-credentials",
+    "authentication/subprotocol-offered",
+    "authentication/token-altered",
+    "authentication/token-in-header",
+    "authentication/token-issued",
+    "authentication/token-missing",
+    "authentication/token-unknown",
+    "authentication/token-used-after-close",
+    "authentication/token-used-late",
+    "authentication/token-used-twice",
+    "authentication/two-tokens",
+    "authentication/unknown-user",
+    "authentication/unprivileged",
+    "authentication/worked-flow",
+    "authentication/wrong-password",
+    "messages/ack-before-updates",
+    "messages/ack-of-an-unknown-id",
+    "messages/ack-with-another-status",
+    "messages/acks-get-no-acks",
+    "messages/acks-late",
+    "messages/acks-repeated",
+    "messages/acks-withheld",
+    "messages/acks-withheld-by-one-of-two",
+    "messages/good-after-bad",
+    "messages/id-large",
+    "messages/id-negative",
+    "messages/id-text",
+    "messages/id-used-twice",
+    "messages/id-zero",
+    "messages/ids-collide",
+    "messages/ids-collide-on-a-first-request",
+    "messages/ids-in-any-order",
+    "messages/ids-of-open-messages-differ",
+    "messages/no-message-id",
+    "messages/no-message-type",
+    "messages/no-subscriptions",
+    "messages/not-an-object",
+    "messages/not-json",
+    "messages/requests-acknowledged",
+    "messages/requests-acknowledged-at-once",
+    "messages/two-envelopes",
+    "messages/unknown-envelope",
+    "messages/unknown-message-type",
+    "messages/worked-flow",
+    "websocket/bad-json",
+    "websocket/bad-utf8",
+    "websocket/binary",
+    "websocket/busy-connection",
+    "websocket/close",
+    "websocket/close-at-once",
+    "websocket/close-with-reason",
+    "websocket/close-without-code",
+    "websocket/continuation-alone",
+    "websocket/false-length",
+    "websocket/fragment-without-end",
+    "websocket/fragmented-text",
+    "websocket/long-frame",
+    "websocket/long-messages",
+    "websocket/names-in-many-scripts",
+    "websocket/no-frames-at-all",
+    "websocket/ping",
+    "websocket/pong",
+    "websocket/quiet-connection",
+    "websocket/reserved-bits",
+    "websocket/server-frames",
+    "websocket/unknown-opcode",
+    "websocket/unmasked",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::SHIPPED;
+    use crate::scenario::{library, read, render};
+    use crate::spec::requirements;
+
+    #[test]
+    fn the_table_has_every_file_of_the_folder_and_no_other() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        let found = library::select(&[folder.display().to_string()]).unwrap();
+        let found: Vec<String> = found.into_iter().map(|source| source.id).collect();
+        let table: Vec<&str> = SHIPPED.iter().map(|(id, _)| *id).collect();
+        assert_eq!(table, found, "src/scenario/shipped.rs lists what lies in scenarios/, in order");
+    }
+
+    #[test]
+    fn every_shipped_scenario_is_clean() {
+        let mut shown = String::new();
+        for source in library::shipped() {
+            if let Err(errors) = read(&source.file, &source.text) {
+                shown.push_str(&render(&source.text, &errors, false));
+            }
+        }
+        assert!(shown.is_empty(), "\n{shown}");
+    }
+
+    #[test]
+    fn every_requirement_of_the_events_interface_is_put_to_the_test() {
+        let mut scenarios: BTreeMap<String, usize> = BTreeMap::new();
+        for source in library::shipped() {
+            for id in read(&source.file, &source.text).unwrap().exercises {
+                *scenarios.entry(id.value).or_default() += 1;
+            }
+        }
+        let missing: Vec<_> = requirements::all()
+            .filter(|id| ["AUTH", "WS", "MSG", "SUB", "UPD", "LIM"].contains(&id.get().area()))
+            // Needs a cluster of several servers.
+            .filter(|id| id.as_str() != "LIM-08")
+            .filter(|id| !scenarios.contains_key(id.as_str()))
+            .collect();
+        assert!(missing.is_empty(), "no scenario exercises {missing:?}");
+    }
+
+    #[test]
+    fn every_shipped_scenario_tells_editors_its_schema() {
+        for source in library::shipped() {
+            let up = "../".repeat(source.file.matches('/').count());
+            let line = format!("# yaml-language-server: $schema={up}docs/scenario.schema.json\n");
+            assert!(source.text.starts_with(&line), "{} begins with {line}", source.file);
+        }
+    }
+}
