@@ -7,7 +7,7 @@
 //! | built-in | value |
 //! |---|---|
 //! | `${run}` | the run's id, which every object made on the target has in its name |
-//! | `${guid}` | a fresh GUID that no object has |
+//! | `${guid}` | a GUID that no object has, another one each time |
 //! | `${CLIENT.unacked}` | the messageId of the oldest server message that CLIENT has not acknowledged |
 //! | `${CLIENT.last}` | the messageId of the message that the server sent CLIENT last |
 //! | `${CLIENT.received}` | how many messages (acks not counted) CLIENT has received |
