@@ -4,6 +4,7 @@
 //! error, which may change the meaning of all that follows; the checks report everything. Hostile YAML is refused by
 //! size, depth, and number of nodes and aliases before it costs anything.
 
+use serde::de::DeserializeOwned;
 use serde_saphyr::Error;
 
 use super::check::check;
@@ -34,8 +35,14 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
         let help = format!("at most {MAX_BYTES} bytes are read; split it, or repeat steps with `repeat`");
         return Err(ScenarioError::new(file, text, 0..0, message, Some(help)));
     }
+    yaml(text).map_err(|error| explain(file, text, error.without_snippet()))
+}
+
+/// Reads YAML within bounds that no honest scenario comes near.
+pub(super) fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     let options = serde_saphyr::options! {
         with_snippet: false,
+        // `n` and `no` are texts; only `true` and `false` are booleans.
         strict_booleans: true,
         merge_keys: serde_saphyr::MergeKeyPolicy::Error,
         budget: serde_saphyr::budget! {
@@ -56,7 +63,7 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
             max_alias_expansions_per_anchor: 100,
         },
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| explain(file, text, error.without_snippet()))
+    serde_saphyr::from_str_with_options(text, options)
 }
 
 /// The parser's error in the words of this language, with a suggestion where one can be made.

@@ -15,9 +15,22 @@ use crate::spec::{RequirementId, elements, requirements};
 pub fn schema_text() -> String {
     let mut schema = schemars::schema_for!(Scenario).to_value();
     add_words(&mut schema);
-    let mut text = serde_json::to_string_pretty(&schema).expect("a JSON value can be written");
+    let mut text = serde_json::to_string_pretty(&in_reading_order(schema)).expect("a JSON value can be written");
     text.push('\n');
     text
+}
+
+/// The schema with what it is at its beginning.
+fn in_reading_order(schema: Value) -> Value {
+    let Value::Object(mut fields) = schema else { return schema };
+    let mut ordered = serde_json::Map::new();
+    for key in ["$schema", "title", "description"] {
+        if let Some(value) = fields.remove(key) {
+            ordered.insert(key.to_owned(), value);
+        }
+    }
+    ordered.extend(fields);
+    Value::Object(ordered)
 }
 
 /// Puts the words of the catalogue where the types only say "text".
@@ -54,5 +67,54 @@ fn put(schema: &mut Value, place: &str, value: Value) {
         && let Some(Value::Object(fields)) = schema.pointer_mut(parent)
     {
         fields.insert(key.to_owned(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{library, parse};
+
+    /// The committed schema.
+    const COMMITTED: &str = include_str!("../../docs/scenario.schema.json");
+
+    #[test]
+    fn the_committed_schema_is_current() {
+        assert!(
+            schema_text() == COMMITTED,
+            "docs/scenario.schema.json is stale: run `cargo run -- schema > docs/scenario.schema.json`"
+        );
+    }
+
+    #[test]
+    fn every_shipped_scenario_fits_the_schema() {
+        let schema: Value = serde_json::from_str(&schema_text()).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        for source in library::shipped() {
+            let value: Value = parse::yaml(&source.text).unwrap();
+            let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{}: {errors:#?}", source.file);
+        }
+    }
+
+    #[test]
+    fn the_schema_refuses_what_the_parser_refuses() {
+        let schema: Value = serde_json::from_str(&schema_text()).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let scenario = |step: Value| json!({"title": "t", "exercises": ["MSG-03"], "clients": ["a"], "steps": [step]});
+        assert!(validator.is_valid(&scenario(json!({"connect": {"client": "a"}}))));
+        for wrong in [
+            json!({"connect": {"clinet": "a"}}),
+            json!({"conect": {"client": "a"}}),
+            json!({"connect": {"client": "a"}, "rest": {}}),
+            json!({"subscribe": {"client": "a", "set": [{"index": 1, "type": "call"}]}}),
+            json!({"subscribe": {"client": "a", "set": [{"index": 1, "type": "calls", "elements": "some"}]}}),
+            json!({"token": {"credentials": "nobody"}}),
+        ] {
+            assert!(!validator.is_valid(&scenario(wrong.clone())), "{wrong}");
+        }
+        let mut unknown = scenario(json!({"rest": {}}));
+        unknown["exercises"] = json!(["MSG-99"]);
+        assert!(!validator.is_valid(&unknown));
     }
 }
