@@ -199,6 +199,30 @@ mod tests {
     }
 
     #[test]
+    fn shipped_scenarios_are_chosen_by_id_area_and_pattern() {
+        let ids = |word: &str| -> Vec<String> {
+            select(&[word.to_owned()]).unwrap().into_iter().map(|source| source.id).collect()
+        };
+        assert_eq!(ids("subscriptions/kept"), ["subscriptions/kept"]);
+        assert!(ids("subscriptions/kept*").len() > 1);
+        assert_eq!(ids("limits"), ids("limits/*"));
+        assert_eq!(ids("*").len(), shipped().len());
+        assert_eq!(select(&[]).unwrap(), shipped());
+    }
+
+    #[test]
+    fn a_word_that_names_nothing_gets_a_suggestion() {
+        let help = |word: &str| match select(&[word.to_owned()]) {
+            Err(SelectError::Nothing { help, .. }) => help.unwrap(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(help("subscriptions/kepd"), "did you mean `subscriptions/kept`?");
+        assert_eq!(help("limit"), "did you mean `limits`?");
+        assert_eq!(help("sixth-connection"), "did you mean `limits/sixth-connection`?");
+        assert_eq!(help("zzz/*"), "`bridgeproof scenarios` lists them");
+    }
+
+    #[test]
     fn files_and_folders_are_read_and_what_is_missing_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();

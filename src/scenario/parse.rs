@@ -108,7 +108,10 @@ fn without_place(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::scenario::{library, render};
 
     fn error(text: &str) -> ScenarioError {
         parse("f.yaml", text).expect_err(text)
@@ -165,5 +168,29 @@ mod tests {
         let super::super::syntax::Step::Dial(dial) = &read.steps[0].value else { panic!("no dial") };
         assert_eq!(dial.with["importance"].0, "5");
         assert_eq!(dial.with["x"].0, "true");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "[-a-z0-9:{}\\[\\]&*!|>'\"$ \n#,é]{0,200}") {
+            let _ = read("f", &text);
+        }
+
+        #[test]
+        fn no_damage_to_a_scenario_makes_the_reader_or_the_rendering_panic(
+            which in any::<prop::sample::Index>(),
+            at in any::<prop::sample::Index>(),
+            junk in "[-a-z0-9:{}\\[\\]&*!|>'\"$ \n#,é]{0,6}",
+        ) {
+            let shipped = library::shipped();
+            let mut text = which.get(&shipped).text.clone();
+            let places: Vec<usize> = text.char_indices().map(|(place, _)| place).collect();
+            let place = *at.get(&places);
+            let end = (place + junk.len()..=text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
+            text.replace_range(place..end, &junk);
+            if let Err(errors) = read("f", &text) {
+                prop_assert!(!render(&text, &errors, false).is_empty());
+            }
+        }
     }
 }
