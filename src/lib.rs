@@ -7,6 +7,7 @@
 //! `docs/ARCHITECTURE.md` tells why it is so.
 
 pub mod engine;
+pub mod net;
 pub mod protocol;
 pub mod report;
 pub mod rules;
