@@ -304,3 +304,159 @@ fn to_http(response: Response, close: bool) -> HttpAnswer {
     }
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio_tungstenite::WebSocketStream;
+    use tokio_tungstenite::tungstenite::Message;
+
+    use super::*;
+    use crate::net::fixtures::{Echo, link, masked, plain, serve, within};
+    use crate::net::target::Tls;
+    use crate::protocol::api::names::AUTH_TOKENS;
+    use crate::protocol::http::Credentials;
+    use crate::protocol::ws::frame::Opcode;
+    use crate::trace::{Event, Observation};
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    async fn client(shell: &EmulatorShell) -> WebSocketStream<TcpStream> {
+        let tcp = TcpStream::connect(shell.address()).await.unwrap();
+        let url = format!("ws://{}/events/v1?authToken=t", shell.address());
+        tokio_tungstenite::client_async(url, tcp).await.unwrap().0
+    }
+
+    async fn next_text(client: &mut WebSocketStream<TcpStream>) -> String {
+        within(client.next()).await.unwrap().unwrap().into_text().unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn an_independent_client_connects_speaks_and_closes() {
+        let shell = serve(Echo::default(), None, None).await;
+        let mut client = client(&shell).await;
+        assert_eq!(next_text(&mut client).await, "welcome");
+        assert_eq!(shell.counted().event_connections, 1);
+        client.send(Message::text("hello")).await.unwrap();
+        assert_eq!(next_text(&mut client).await, "hello");
+        client.close(None).await.unwrap();
+        assert!(matches!(within(client.next()).await, Some(Ok(Message::Close(_)))));
+        assert!(within(client.next()).await.is_none());
+        assert_eq!(shell.counted(), Counted { event_connections: 0, requests: 1, messages: 3 });
+        within(shell.stop()).await;
+    }
+
+    #[tokio::test]
+    async fn credentials_bodies_and_methods_are_taken_apart_before_the_core() {
+        let shell = serve(Echo::default(), None, None).await;
+        let http = plain(&shell.url());
+        for (credentials, status) in [
+            (Credentials::Privileged, 200),
+            (Credentials::Unprivileged, 403),
+            (Credentials::WrongPassword, 401),
+            (Credentials::UnknownUser, 401),
+            (Credentials::None, 401),
+        ] {
+            let request = Request { credentials, ..Request::new(Method::Post, AUTH_TOKENS) };
+            let response = http.http().exchange(&request, LIMIT).await.unwrap();
+            assert_eq!(response.status, status, "{credentials:?}");
+            assert!(response.headers.has_token("connection", "close"));
+        }
+        let body = Request { body: b"name=x".to_vec(), ..Request::new(Method::Put, "/api/v1/calls/1") };
+        assert_eq!(http.http().exchange(&body, LIMIT).await.unwrap().body, b"name=x");
+        let long = Request { body: vec![b'x'; BODY_LIMIT_BYTES + 1], ..body };
+        assert_eq!(http.http().exchange(&long, LIMIT).await.unwrap().status, 413);
+        let mut tcp = TcpStream::connect(shell.address()).await.unwrap();
+        tcp.write_all(b"PATCH / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        within(tcp.read_to_string(&mut answer)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+        within(shell.stop()).await;
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_dropped_and_others_are_served() {
+        let (ended, mut ends) = mpsc::unbounded_channel();
+        let shell = serve(Echo::telling(ended), None, None).await;
+        let mut lazy = client(&shell).await;
+        lazy.send(Message::text("flood")).await.unwrap();
+        assert_eq!(within(ends.recv()).await, Some(1));
+        let mut other = client(&shell).await;
+        assert_eq!(next_text(&mut other).await, "welcome");
+        assert_eq!(shell.counted().event_connections, 1);
+        drop(other);
+        assert_eq!(within(ends.recv()).await, Some(2));
+        within(shell.stop()).await;
+    }
+
+    #[tokio::test]
+    async fn a_hundred_junk_connections_do_no_harm() {
+        let shell = serve(Echo::default(), None, None).await;
+        let mut junk = Vec::new();
+        for number in 0..100 {
+            let mut tcp = TcpStream::connect(shell.address()).await.unwrap();
+            let bytes: &[u8] = [b"".as_slice(), b"GET /", b"\x16\x03\x01\x00", b"\0\xff\r\n\r\n"][number % 4];
+            tcp.write_all(bytes).await.unwrap();
+            junk.push(tcp);
+        }
+        let mut client = client(&shell).await;
+        assert_eq!(next_text(&mut client).await, "welcome");
+        within(shell.stop()).await;
+        assert!(matches!(within(client.next()).await, None | Some(Err(_))));
+    }
+
+    #[tokio::test]
+    async fn frames_that_come_with_the_request_are_not_lost() {
+        let shell = serve(Echo::default(), None, None).await;
+        let mut tcp = TcpStream::connect(shell.address()).await.unwrap();
+        let mut wire = b"GET /events/v1 HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            .to_vec();
+        wire.extend(masked(Opcode::TEXT, b"early"));
+        tcp.write_all(&wire).await.unwrap();
+        tcp.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        within(tcp.read_to_end(&mut answer)).await.unwrap();
+        assert!(answer.ends_with(b"\x81\x07welcome\x81\x05early"), "{}", String::from_utf8_lossy(&answer));
+        within(shell.stop()).await;
+    }
+
+    struct Names(mpsc::UnboundedSender<&'static str>);
+
+    impl Sink for Names {
+        fn observe(&mut self, observation: &Observation<'_>) {
+            let name = match observation.event {
+                Event::RequestSent { .. } => "asked",
+                Event::ResponseReceived { .. } => "answered",
+                Event::Opening { .. } => "opening",
+                Event::Opened { .. } => "opened",
+                Event::Frame { .. } => "frame",
+                Event::Ended { .. } => "ended",
+                _ => "other",
+            };
+            let _ = self.0.send(name);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_observer_sees_what_connects() {
+        let (sender, mut seen) = mpsc::unbounded_channel();
+        let tls = ServerTls::self_made(&[]).unwrap();
+        let trusted = Tls::CaFile(tls.ca_pem.clone().unwrap().into_bytes());
+        let shell = serve(Echo::default(), Some(tls), Some(Box::new(Names(sender)))).await;
+        let link = link(&shell.url(), trusted);
+        let token = Request::new(Method::Post, AUTH_TOKENS);
+        assert_eq!(link.http().exchange(&token, LIMIT).await.unwrap().status, 200);
+        let tls = super::super::tls::ClientTls::new(&link.target().tls).unwrap();
+        let request = crate::protocol::ws::handshake::upgrade_request(Some("t"), [0; 16]);
+        let opened = super::super::events_connection::open(link.target(), &tls, &request, LIMIT).await.unwrap();
+        within(shell.stop()).await;
+        drop(opened);
+        let mut names = Vec::new();
+        while let Some(name) = within(seen.recv()).await {
+            names.push(name);
+        }
+        assert_eq!(names, ["asked", "answered", "opening", "opened", "frame", "ended"]);
+    }
+}

@@ -261,3 +261,71 @@ async fn read_chunks(stream: &mut Stream, buffer: &mut BytesMut, body: &mut Vec<
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::fixtures::{canned, nameless, plain, refusing, silent, within};
+    use crate::protocol::ws::handshake::upgrade_request;
+
+    const SHORT: Duration = Duration::from_millis(300);
+
+    async fn opened(url: &str) -> Result<Answer, NetworkError> {
+        let link = plain(url);
+        let tls = ClientTls::new(&link.target().tls).unwrap();
+        within(open(link.target(), &tls, &upgrade_request(Some("secret-token"), [0; 16]), SHORT)).await
+    }
+
+    async fn failed(url: &str) -> (NetworkErrorKind, String) {
+        let error = opened(url).await.unwrap_err();
+        assert!(!error.to_string().contains("secret-token"), "{error}");
+        (error.kind, error.to_string())
+    }
+
+    async fn refused(answer: &'static str) -> Response {
+        match opened(&canned(answer).await).await.unwrap() {
+            Answer::Refused(response) => response,
+            Answer::Opened { .. } => panic!("opened"),
+        }
+    }
+
+    #[tokio::test]
+    async fn each_way_to_fail_has_its_kind_and_its_words() {
+        let (kind, text) = failed(&refusing().await).await;
+        assert_eq!(kind, NetworkErrorKind::Connect);
+        assert!(text.contains("/events/v1: 127.0.0.1:") && text.to_lowercase().contains("refused"), "{text}");
+        let (kind, text) = failed(&silent().await).await;
+        assert_eq!(kind, NetworkErrorKind::Timeout);
+        assert!(text.contains("no answer within 300 ms"), "{text}");
+        let (kind, text) = failed(&canned("SSH-2.0-OpenSSH_9.9\r\n").await).await;
+        assert_eq!(kind, NetworkErrorKind::Malformed, "{text}");
+        let (kind, text) = failed(&canned("HTTP/1.1 101 Switching Protocols\r\nUpgr").await).await;
+        assert_eq!(kind, NetworkErrorKind::Closed);
+        assert!(text.contains("in the middle of the head"), "{text}");
+        let (kind, text) = failed(&nameless()).await;
+        assert_eq!(kind, NetworkErrorKind::Resolve);
+        assert!(text.contains("xxx.invalid` could not be resolved"), "{text}");
+        let (kind, text) = failed(&canned("whatever").await.replace("http", "https")).await;
+        assert_eq!(kind, NetworkErrorKind::Tls, "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_read_with_its_body_as_far_as_it_comes() {
+        let length = refused("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\nX-A: b\r\n\r\nnoXX").await;
+        assert_eq!((length.status, length.headers.get("x-a"), length.text().as_ref()), (401, Some("b"), "no"));
+        let chunked = "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1;x=y\r\nd\r\n0\r\n\r\n";
+        assert_eq!(refused(chunked).await.body, b"abcd");
+        assert_eq!(refused("HTTP/1.0 503 Busy\r\n\r\nlater").await.body, b"later");
+        let short = refused("HTTP/1.1 404 Not Found\r\nContent-Length: 50\r\n\r\npart").await;
+        assert_eq!((short.status, short.body.as_slice()), (404, &b"part"[..]));
+        let broken = refused("HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").await;
+        assert_eq!((broken.status, broken.body.len()), (500, 0));
+    }
+
+    #[tokio::test]
+    async fn what_follows_the_answer_is_handed_on() {
+        let url = canned("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 Go\r\nUpgrade: websocket\r\n\r\nframes").await;
+        let Answer::Opened { response, early, .. } = opened(&url).await.unwrap() else { panic!("refused") };
+        assert_eq!((response.status, &early[..]), (101, &b"frames"[..]));
+    }
+}

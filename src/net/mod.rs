@@ -18,6 +18,8 @@ mod emulator_task;
 pub mod entropy;
 pub mod events_connection;
 pub mod failure;
+#[cfg(test)]
+mod fixtures;
 pub mod http_client;
 pub mod probe;
 mod pump;

@@ -194,3 +194,79 @@ fn excerpt(response: &Response) -> String {
     let line: String = words.join(" ").chars().filter(|c| !c.is_control()).collect();
     if line.chars().count() > SHOWN { format!("{}...", line.chars().take(SHOWN).collect::<String>()) } else { line }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::fixtures::{Echo, canned, link, nameless, plain, refusing, serve, silent, within};
+    use crate::net::target::Tls;
+    use crate::net::tls::ServerTls;
+
+    async fn told(url: &str) -> String {
+        within(probe(&plain(url))).await.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_server_in_order_shows_what_it_can_do() {
+        let shell = serve(Echo::default(), None, None).await;
+        let capabilities = within(probe(&plain(&shell.url()))).await.unwrap();
+        assert_eq!(capabilities.version, Some(Version { major: 3, minor: 6 }));
+        assert_eq!(capabilities.software_version.as_deref(), Some("3.6.2"));
+        assert_eq!((capabilities.clustered, capabilities.test_api), (Some(true), false));
+        assert!(capabilities.unprivileged_account && capabilities.certificate_doubt.is_none());
+        within(shell.stop()).await;
+    }
+
+    #[tokio::test]
+    async fn each_bad_target_is_told_apart_with_address_and_cause() {
+        let cases = [
+            (refusing().await, "refused"),
+            (nameless(), "could not be resolved"),
+            (silent().await, "no complete answer within 500 ms"),
+            (canned("SSH-2.0-OpenSSH_9.9\r\n").await, "check the port"),
+            (canned("HTTP/1.1 200 OK\r\nContent-Le").await, "closed"),
+            (canned("HTTP/1.1 200 OK\r\n\r\n<!DOCTYPE html><p>Hi").await, "a web page (status 200)"),
+            (canned("HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n").await, "a redirection to /login"),
+            (canned("HTTP/1.1 404 Not Found\r\n\r\nnothing   here").await, "status 404: nothing here"),
+            (canned("HTTP/1.1 401 No\r\n\r\n").await, "the login as `admin` was refused (401)"),
+            (canned("HTTP/1.1 403 No\r\n\r\n").await, "`admin` may not do this (403)"),
+            (canned("HTTP/1.1 500 No\r\n\r\nbroken").await, "the server answered 500: broken"),
+            (canned("x").await.replace("http", "https"), "does not speak TLS"),
+        ];
+        for (url, words) in cases {
+            let text = told(&url).await;
+            assert!(text.to_lowercase().contains(&words.to_lowercase()), "{url}: {text}");
+            assert!(text.contains(url.trim_start_matches("https://").trim_start_matches("http://")), "{text}");
+            assert!(!text.contains("secret"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn certificates_are_checked_unless_told_otherwise() {
+        let tls = ServerTls::self_made(&["cms.example.com".to_owned()]).unwrap();
+        let (ours, other) = (tls.ca_pem.clone().unwrap(), ServerTls::self_made(&[]).unwrap().ca_pem.unwrap());
+        let shell = serve(Echo::default(), Some(tls), None).await;
+        let url = shell.url();
+        let good = within(probe(&link(&url, Tls::CaFile(ours.into_bytes())))).await.unwrap();
+        assert_eq!(good.certificate_doubt, None);
+        let bad = within(probe(&link(&url, Tls::CaFile(other.into_bytes())))).await.unwrap_err().to_string();
+        assert!(bad.contains("its issuer is not trusted") || bad.contains("its signature is wrong"), "{bad}");
+        assert!(bad.contains("`--ca FILE`") && bad.contains("`--insecure`"), "{bad}");
+        let lenient = within(probe(&link(&url, Tls::Insecure))).await.unwrap();
+        assert!(lenient.certificate_doubt.is_some());
+        within(shell.stop()).await;
+    }
+
+    #[tokio::test]
+    async fn a_certificate_for_another_name_is_told_as_such() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names = vec!["other.example.com".to_owned()];
+        let certificate = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap().pem();
+        let tls = ServerTls::from_pem(certificate.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+        let shell = serve(Echo::default(), Some(tls), None).await;
+        let link = link(&shell.url(), Tls::CaFile(certificate.into_bytes()));
+        let text = within(probe(&link)).await.unwrap_err().to_string();
+        assert!(text.contains("it is for another name") && text.contains("other.example.com"), "{text}");
+        within(shell.stop()).await;
+    }
+}
