@@ -1,0 +1,31 @@
+//! Sockets, TLS, the clock and the randomness of the operating system: the only place that has them.
+//!
+//! Clients, against a Meeting Server of any make:
+//! - [`target`]: what is tested and with which accounts; [`probe`]: what it can do, asked before a run
+//! - [`http_client`] carries out API exchanges, [`events_connection`] opens event connections
+//! - [`socket_driver`] runs one engine over the two
+//!
+//! The server's side: [`emulator_shell`] puts the emulated Meeting Server on a port, with `emulator_task`, which owns
+//! its core, and `emulator_observer`, which makes observations of what its clients do.
+//!
+//! Both sides: [`clock`], [`entropy`], [`tls`], and inside `stream` and `pump`, which move the bytes of event connections.
+//! Nothing here decides what is right or wrong; failures are told in words ([`failure`]).
+
+pub mod clock;
+mod emulator_observer;
+pub mod emulator_shell;
+mod emulator_task;
+pub mod entropy;
+pub mod events_connection;
+pub mod failure;
+#[cfg(test)]
+mod fixtures;
+pub mod http_client;
+pub mod probe;
+mod pump;
+pub mod socket_driver;
+mod stream;
+pub mod target;
+pub mod tls;
+
+pub use emulator_task::Served;

@@ -1,0 +1,472 @@
+//! The driver that carries out one engine's commands over real sockets.
+//!
+//! [`drive`] hands the engine what happened, takes its commands, and waits for the next thing to happen, the engine's
+//! timer or the user's interrupt. Each exchange and each event connection is a task; they end with the engine: when
+//! `drive` returns, or is dropped, no task and no socket of it is left. The contract is `engine/driver.rs`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
+
+use super::clock::Clock;
+use super::events_connection::{Answer, open};
+use super::http_client::HttpClient;
+use super::pump::{Incoming, Orders, Outbox, outbox, pump};
+use super::target::Target;
+use super::tls::{ClientTls, Doubts, TlsError};
+use crate::engine::driver::{Command, Input};
+use crate::protocol::http::{Request, Response};
+use crate::time::Instant;
+use crate::trace::{ConnectionId, ExchangeId, NetworkError};
+
+/// How many things may wait for the engine before connections are no longer read.
+const EVENT_QUEUE: usize = 256;
+
+/// How long open connections may take to end once the engine is done.
+const CLOSING_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long an engine without a timer waits at most before it is asked again: a fault of the engine must not hang a run.
+const IDLE_LIMIT: Duration = Duration::from_secs(1);
+
+/// What the driver needs of an engine.
+pub trait Driven {
+    /// Takes what happened at `now`, which never runs backwards.
+    fn handle_input(&mut self, now: Instant, input: Input<'_>);
+
+    /// The next command, if there is one.
+    fn poll_command(&mut self) -> Option<Command>;
+
+    /// When the engine wants a tick.
+    fn poll_timeout(&mut self) -> Option<Instant>;
+
+    /// Whether the scenario is over and cleaned up.
+    fn is_done(&self) -> bool;
+}
+
+/// The way to one target: its clients, set up once, and the clock. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Link {
+    target: Arc<Target>,
+    http: HttpClient,
+    tls: ClientTls,
+    clock: Clock,
+}
+
+impl Link {
+    /// A way to that target; nothing is sent yet.
+    ///
+    /// # Errors
+    /// Trusted certificates that cannot be used.
+    pub fn new(target: Target, clock: Clock) -> Result<Self, TlsError> {
+        let target = Arc::new(target);
+        let tls = ClientTls::new(&target.tls)?;
+        Ok(Self { http: HttpClient::new(Arc::clone(&target), &tls)?, target, tls, clock })
+    }
+
+    /// The target.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The clock of the run.
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// The client for API exchanges.
+    pub const fn http(&self) -> &HttpClient {
+        &self.http
+    }
+
+    /// What was wrong with the certificate, where everything is trusted.
+    pub const fn doubts(&self) -> &Doubts {
+        &self.tls.doubts
+    }
+}
+
+/// Runs `engine` over the target of `link` until it is done. When `interrupt` becomes true, the engine is told once.
+pub async fn drive(engine: &mut impl Driven, link: &Link, mut interrupt: watch::Receiver<bool>) {
+    let (sender, mut happened) = mpsc::channel(EVENT_QUEUE);
+    let mut driver =
+        Driver { link, sender, exchanges: JoinSet::new(), connections: JoinSet::new(), open: BTreeMap::new() };
+    let mut interruptible = true;
+    engine.handle_input(link.clock.now(), Input::Tick);
+    loop {
+        while let Some(command) = engine.poll_command() {
+            driver.carry_out(command);
+        }
+        if engine.is_done() {
+            break;
+        }
+        driver.reap();
+        let idle = Some(link.clock.now() + IDLE_LIMIT);
+        let wake = engine.poll_timeout().or(idle);
+        tokio::select! {
+            Some(event) = happened.recv() => driver.tell(engine, event),
+            () = link.clock.sleep_until(wake) => engine.handle_input(link.clock.now(), Input::Tick),
+            () = told(&mut interrupt), if interruptible => {
+                interruptible = false;
+                engine.handle_input(link.clock.now(), Input::Interrupt);
+            }
+        }
+    }
+    drop(happened);
+    driver.end().await;
+}
+
+/// Waits until the user wants an end; for ever if nobody can say so any more.
+async fn told(interrupt: &mut watch::Receiver<bool>) {
+    if interrupt.wait_for(|wanted| *wanted).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+enum Happened {
+    Responded(ExchangeId, Result<Response, NetworkError>),
+    Opened(ConnectionId, Response),
+    Refused(ConnectionId, Response),
+    OpenFailed(ConnectionId, NetworkError),
+    Incoming(ConnectionId, Incoming),
+}
+
+/// One connection, from the attempt to open it.
+struct Connection {
+    outbox: Outbox,
+    attempt: Option<AbortHandle>,
+}
+
+struct Driver<'l> {
+    link: &'l Link,
+    sender: mpsc::Sender<Happened>,
+    exchanges: JoinSet<()>,
+    connections: JoinSet<()>,
+    open: BTreeMap<ConnectionId, Connection>,
+}
+
+impl Driver<'_> {
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Request { exchange, request, timeout } => {
+                let (http, sender) = (self.link.http.clone(), self.sender.clone());
+                self.exchanges.spawn(async move {
+                    let outcome = http.exchange(&request, timeout).await;
+                    // Nobody listens any more when the engine is done.
+                    let _ = sender.send(Happened::Responded(exchange, outcome)).await;
+                });
+            }
+            Command::Open { connection, request, timeout } => {
+                let (outbox, orders) = outbox();
+                let task = run_connection(self.link.clone(), connection, request, timeout, orders, self.sender.clone());
+                let attempt = Some(self.connections.spawn(task));
+                self.open.insert(connection, Connection { outbox, attempt });
+            }
+            Command::Send { connection, bytes } => {
+                if let Some(open) = self.open.get(&connection) {
+                    open.outbox.send(bytes);
+                }
+            }
+            Command::Close { connection } => self.end_one(connection, Outbox::close),
+            Command::Drop { connection } => self.end_one(connection, Outbox::reset),
+        }
+    }
+
+    fn end_one(&mut self, connection: ConnectionId, how: impl FnOnce(Outbox)) {
+        let Some(open) = self.open.remove(&connection) else { return };
+        match open.attempt {
+            Some(attempt) => attempt.abort(),
+            None => how(open.outbox),
+        }
+    }
+
+    /// Tells the engine what happened, unless it is about a connection that the engine has given up.
+    fn tell(&mut self, engine: &mut impl Driven, event: Happened) {
+        let now = self.link.clock.now();
+        let input = match &event {
+            Happened::Responded(..) => None,
+            Happened::Opened(id, _)
+            | Happened::Refused(id, _)
+            | Happened::OpenFailed(id, _)
+            | Happened::Incoming(id, _) => Some(*id),
+        };
+        if input.is_some_and(|connection| !self.open.contains_key(&connection)) {
+            return;
+        }
+        match event {
+            Happened::Responded(exchange, Ok(response)) => {
+                engine.handle_input(now, Input::Responded { exchange, response });
+            }
+            Happened::Responded(exchange, Err(error)) => {
+                engine.handle_input(now, Input::RequestFailed { exchange, error });
+            }
+            Happened::Opened(connection, response) => {
+                if let Some(open) = self.open.get_mut(&connection) {
+                    open.attempt = None;
+                }
+                engine.handle_input(now, Input::Opened { connection, response });
+            }
+            Happened::Refused(connection, response) => {
+                self.open.remove(&connection);
+                engine.handle_input(now, Input::Refused { connection, response });
+            }
+            Happened::OpenFailed(connection, error) => {
+                self.open.remove(&connection);
+                engine.handle_input(now, Input::OpenFailed { connection, error });
+            }
+            Happened::Incoming(connection, Incoming::Bytes(bytes)) => {
+                engine.handle_input(now, Input::Received { connection, bytes: &bytes });
+            }
+            Happened::Incoming(connection, Incoming::Ended(cause)) => {
+                // What was sent before is still written, and our side is then closed in order.
+                self.open.remove(&connection);
+                engine.handle_input(now, Input::Ended { connection, cause });
+            }
+        }
+    }
+
+    /// Forgets tasks that have ended.
+    fn reap(&mut self) {
+        while let Some(ended) = self.exchanges.try_join_next() {
+            check(ended);
+        }
+        while let Some(ended) = self.connections.try_join_next() {
+            check(ended);
+        }
+    }
+
+    /// Ends what is left: connections in order, exchanges at once.
+    async fn end(mut self) {
+        for (_, open) in std::mem::take(&mut self.open) {
+            if let Some(attempt) = open.attempt {
+                attempt.abort();
+            }
+        }
+        self.exchanges.abort_all();
+        let closing = async { while self.connections.join_next().await.is_some() {} };
+        // What does not end in order within the limit is ended by the abort.
+        let _ = tokio::time::timeout(CLOSING_LIMIT, closing).await;
+        self.connections.shutdown().await;
+        self.exchanges.shutdown().await;
+    }
+}
+
+/// A task that was aborted is in order; one that panicked is our fault, which must not look like a silent peer.
+fn check(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}
+
+async fn run_connection(
+    link: Link,
+    connection: ConnectionId,
+    request: Request,
+    timeout: Duration,
+    orders: Orders,
+    sender: mpsc::Sender<Happened>,
+) {
+    // Nobody listens any more when the engine is done; then there is nothing left to do.
+    match open(&link.target, &link.tls, &request, timeout).await {
+        Ok(Answer::Opened { response, stream, early }) => {
+            if sender.send(Happened::Opened(connection, response)).await.is_ok() {
+                pump(stream, early, orders, sender, |incoming| Happened::Incoming(connection, incoming)).await;
+            }
+        }
+        Ok(Answer::Refused(response)) => {
+            let _ = sender.send(Happened::Refused(connection, response)).await;
+        }
+        Err(error) => {
+            let _ = sender.send(Happened::OpenFailed(connection, error)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::protocol::frame::Frame as TungsteniteFrame;
+    use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+
+    use super::*;
+    use crate::net::fixtures::{listener, masked, plain, read_head, refusing, silent, within};
+    use crate::protocol::http::Method;
+    use crate::protocol::ws::frame::{Decoded, Opcode, decode};
+    use crate::protocol::ws::handshake::upgrade_request;
+
+    const ONE: ConnectionId = ConnectionId(1);
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    /// An engine that opens one connection and sends, then does what a line of its script says when it sees that line.
+    struct Script {
+        commands: VecDeque<Command>,
+        answers: Vec<(&'static str, Vec<Command>)>,
+        last: &'static str,
+        seen: Vec<String>,
+        buffer: Vec<u8>,
+    }
+
+    impl Script {
+        fn new(last: &'static str, answers: Vec<(&'static str, Vec<Command>)>) -> Self {
+            let request = upgrade_request(Some("t"), [0; 16]);
+            let open = Command::Open { connection: ONE, request, timeout: LIMIT };
+            Self { commands: [open].into(), answers, last, seen: Vec::new(), buffer: Vec::new() }
+        }
+
+        fn see(&mut self, line: String) {
+            if let Some((_, commands)) = self.answers.iter_mut().find(|(when, _)| *when == line) {
+                self.commands.extend(commands.drain(..));
+            }
+            self.seen.push(line);
+        }
+    }
+
+    impl Driven for Script {
+        fn handle_input(&mut self, _: Instant, input: Input<'_>) {
+            match input {
+                Input::Received { bytes, .. } => {
+                    self.buffer.extend_from_slice(bytes);
+                    loop {
+                        let Decoded::Frame { frame, consumed } = decode(&mut self.buffer, 1 << 20) else { break };
+                        let fin = if frame.header.fin { "" } else { "+" };
+                        let line = format!("{}{fin} {}", frame.header.opcode, String::from_utf8_lossy(frame.payload));
+                        self.buffer.drain(..consumed);
+                        self.see(line);
+                    }
+                }
+                Input::Opened { response, .. } => self.see(format!("opened {}", response.status)),
+                Input::Refused { response, .. } => self.see(format!("refused {}", response.status)),
+                Input::OpenFailed { error, .. } => self.see(format!("{:?}", error.kind)),
+                Input::Ended { cause, .. } => self.see(format!("{cause:?}")),
+                Input::Responded { response, .. } => self.see(format!("responded {}", response.status)),
+                Input::RequestFailed { error, .. } => self.see(format!("failed {:?}", error.kind)),
+                Input::Interrupt => self.see("interrupt".to_owned()),
+                Input::Tick => {}
+            }
+        }
+
+        fn poll_command(&mut self) -> Option<Command> {
+            self.commands.pop_front()
+        }
+
+        fn poll_timeout(&mut self) -> Option<Instant> {
+            None
+        }
+
+        fn is_done(&self) -> bool {
+            self.commands.is_empty() && self.seen.iter().any(|line| line == self.last)
+        }
+    }
+
+    fn send(bytes: Vec<u8>) -> Command {
+        Command::Send { connection: ONE, bytes }
+    }
+
+    async fn play(script: &mut Script, url: &str) {
+        let (_keep, interrupt) = watch::channel(false);
+        within(drive(script, &plain(url), interrupt)).await;
+    }
+
+    #[tokio::test]
+    async fn frames_of_an_independent_server_arrive_as_they_are() {
+        let (listener, url) = listener().await;
+        let server = tokio::spawn(async move {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let mut peer = tokio_tungstenite::accept_async(tcp).await.unwrap();
+            let part = |text: &'static str, code, fin| {
+                Message::Frame(TungsteniteFrame::message(text, OpCode::Data(code), fin))
+            };
+            peer.send(part("frag", Data::Text, false)).await.unwrap();
+            peer.send(part("ment", Data::Continue, true)).await.unwrap();
+            let heard = peer.next().await.unwrap().unwrap();
+            assert_eq!(heard, Message::text("hello"));
+            assert!(matches!(peer.next().await, Some(Ok(Message::Close(_)))));
+            assert!(peer.next().await.is_none());
+        });
+        let mut script = Script::new(
+            "PeerClosed",
+            vec![
+                ("opened 101", vec![send(masked(Opcode::TEXT, b"hello"))]),
+                ("continuation ment", vec![send(masked(Opcode::CLOSE, &[3, 232]))]),
+            ],
+        );
+        play(&mut script, &url).await;
+        assert_eq!(script.seen, ["opened 101", "text+ frag", "continuation ment", "close \u{3}\u{fffd}", "PeerClosed"]);
+        within(server).await.unwrap();
+    }
+
+    /// A peer that says 101 and then does `what`.
+    async fn raw_peer<F: Future<Output = ()> + Send>(
+        what: impl FnOnce(tokio::net::TcpStream) -> F + Send + 'static,
+    ) -> (tokio::task::JoinHandle<()>, String) {
+        let (listener, url) = listener().await;
+        let task = tokio::spawn(async move {
+            let (mut tcp, _) = listener.accept().await.unwrap();
+            read_head(&mut tcp).await;
+            tcp.write_all(b"HTTP/1.1 101 Go\r\n\r\n").await.unwrap();
+            what(tcp).await;
+        });
+        (task, url)
+    }
+
+    #[tokio::test]
+    async fn a_close_delivers_everything_that_was_sent_before() {
+        let (peer, url) = raw_peer(|mut tcp| async move {
+            let mut all = Vec::new();
+            tcp.read_to_end(&mut all).await.unwrap();
+            assert_eq!(all, vec![7; 4 << 20]);
+        })
+        .await;
+        let close = vec![send(vec![7; 4 << 20]), Command::Close { connection: ONE }];
+        play(&mut Script::new("opened 101", vec![("opened 101", close)]), &url).await;
+        within(peer).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_drop_is_a_reset_for_the_peer_and_a_reset_of_the_peer_is_told() {
+        let (peer, url) = raw_peer(|mut tcp| async move {
+            let error = tcp.read_to_end(&mut Vec::new()).await.unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        })
+        .await;
+        let script = vec![("opened 101", vec![Command::Drop { connection: ONE }])];
+        play(&mut Script::new("opened 101", script), &url).await;
+        within(peer).await.unwrap();
+
+        let (peer, url) = raw_peer(|tcp| async move { super::super::stream::Stream::Plain(tcp).reset() }).await;
+        let mut script = Script::new("PeerReset", Vec::new());
+        play(&mut script, &url).await;
+        assert_eq!(script.seen, ["opened 101", "PeerReset"]);
+        within(peer).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn exchanges_and_openings_that_fail_are_told_with_their_kind() {
+        let mut script = Script::new("Connect", Vec::new());
+        play(&mut script, &refusing().await).await;
+        assert_eq!(script.seen, ["Connect"]);
+
+        let mut script = Script::new("failed Timeout", Vec::new());
+        let request = Request::new(Method::Get, "/api/v1/calls");
+        script.commands =
+            [Command::Request { exchange: ExchangeId(1), request, timeout: Duration::from_millis(50) }].into();
+        play(&mut script, &silent().await).await;
+        assert_eq!(script.seen, ["failed Timeout"]);
+    }
+
+    #[tokio::test]
+    async fn an_interrupt_is_told_once_and_a_pending_opening_ends_with_the_engine() {
+        let (interrupter, interrupt) = watch::channel(true);
+        let mut script = Script::new("interrupt", Vec::new());
+        within(drive(&mut script, &plain(&silent().await), interrupt)).await;
+        assert_eq!(script.seen, ["interrupt"]);
+        drop(interrupter);
+    }
+}
