@@ -26,6 +26,8 @@ pub(super) struct Docket {
     found: [u64; R::ALL.len()],
     findings: Vec<Finding>,
     characteristics: BTreeSet<Characteristic>,
+    /// Characteristics with a fixed value that were entered already, for the hot path.
+    words: Vec<(R, &'static str, &'static str)>,
     undecided: BTreeMap<R, String>,
     disabled: [bool; R::ALL.len()],
 }
@@ -51,6 +53,7 @@ impl Docket {
             found: [0; R::ALL.len()],
             findings: Vec::new(),
             characteristics: BTreeSet::new(),
+            words: Vec::new(),
             undecided: BTreeMap::new(),
             disabled,
         }
@@ -88,6 +91,15 @@ impl Docket {
         if kept.count() < VALUES {
             self.characteristics.insert(entry);
         }
+    }
+
+    /// The same, for a value that is one of a few fixed words: cheap when it was seen before.
+    pub(super) fn note_word(&mut self, rule: R, name: &'static str, word: &'static str) {
+        if self.words.contains(&(rule, name, word)) {
+            return self.tested(rule);
+        }
+        self.words.push((rule, name, word));
+        self.note(rule, name, word);
     }
 
     /// The requirement could not be decided.

@@ -42,5 +42,7 @@ pub(super) struct Scene<'s> {
     pub(super) correlators: &'s mut Correlators,
     /// Indexes that connections had which are gone.
     pub(super) earlier_indexes: &'s BTreeSet<u64>,
+    /// Whether more than one connection is open, so that their views can be compared.
+    pub(super) several_clients: bool,
     pub(super) suspects: &'s mut Vec<(ConnectionId, Suspect)>,
 }

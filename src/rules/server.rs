@@ -40,6 +40,7 @@ pub(super) struct ServerJudge {
     comparison: Comparison,
     earlier_indexes: BTreeSet<u64>,
     suspects: Vec<(ConnectionId, Suspect)>,
+    several_clients: bool,
     now: Instant,
 }
 
@@ -57,6 +58,7 @@ macro_rules! scene {
             controls: &mut $judge.controls,
             correlators: &mut $judge.correlators,
             earlier_indexes: &$judge.earlier_indexes,
+            several_clients: $judge.several_clients,
             suspects: &mut $judge.suspects,
         }
     };
@@ -77,6 +79,7 @@ impl ServerJudge {
             comparison: Comparison::default(),
             earlier_indexes: BTreeSet::new(),
             suspects: Vec::new(),
+            several_clients: false,
             now: Instant::ZERO,
         }
     }
@@ -103,6 +106,7 @@ impl ServerJudge {
                 self.places.opening((*connection, request), &self.connections, &mut self.tokens, deadlines, (at, seq));
                 self.connections.insert(*connection, Connection::new(*connection, client, at, seq));
                 self.sent.insert(*connection, Sent::default());
+                self.several_clients = self.connections.len() > 1;
             }
             Event::Opened { connection, response } => {
                 let Some(known) = self.connections.get_mut(connection) else { return };

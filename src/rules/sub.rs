@@ -54,9 +54,9 @@ pub(super) fn states(connection: &mut Connection, message: Message<'_>, scene: &
         state(connection, entry, scene);
     }
     if count > 1 {
-        scene.docket.note(R::Sub18, "states-in-one-message", "several");
+        scene.docket.note_word(R::Sub18, "states-in-one-message", "several");
     } else {
-        scene.docket.note(R::Sub18, "states-in-one-message", "one");
+        scene.docket.note_word(R::Sub18, "states-in-one-message", "one");
     }
 }
 

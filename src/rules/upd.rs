@@ -92,6 +92,14 @@ impl Content {
         self.told.get(key)?.values.get(place)?.as_ref()
     }
 
+    /// What was told of an entry; a key is copied only when it is new.
+    fn entry(&mut self, key: &str) -> &mut Told {
+        if !self.told.contains_key(key) {
+            self.told.insert(key.to_owned(), Told::default());
+        }
+        self.told.get_mut(key).expect("it was put there, if it was not there before")
+    }
+
     fn remember(&mut self, key: &str, place: usize, value: Value, seq: Seq) {
         if self.log.len() < LOG_KEPT {
             self.log.push(Logged { key: key.to_owned(), place, value, seq });
@@ -157,7 +165,7 @@ pub(super) fn update(
         slot.content.updates += 1;
     }
     if resource != Resource::CallInfo {
-        scene.docket.note(R::Upd20, "entries-in-one-message", if count == 1 { "one" } else { "several" });
+        scene.docket.note_word(R::Upd20, "entries-in-one-message", if count == 1 { "one" } else { "several" });
     }
 }
 
@@ -306,8 +314,10 @@ fn elements_of_entry(
             continue;
         }
         changed += 1;
-        slot.content.remember(key, place, value.clone(), scene.seq);
-        let told = slot.content.told.entry(key.to_owned()).or_default();
+        if scene.several_clients {
+            slot.content.remember(key, place, value.clone(), scene.seq);
+        }
+        let told = slot.content.entry(key);
         told.values.resize(table.len(), None);
         told.values[place] = Some(value);
     }
@@ -317,7 +327,7 @@ fn elements_of_entry(
     }
     if let Some(slot) = connection.book.slots.get_mut(&index) {
         slot.content.expected.remove(key);
-        slot.content.told.entry(key.to_owned()).or_default().seq = scene.seq;
+        slot.content.entry(key).seq = scene.seq;
     }
 }
 
