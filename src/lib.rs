@@ -6,6 +6,7 @@
 //! Start with [`trace::Observation`], which everything meets in, and [`engine::driver`], the contract with the outside.
 //! `docs/ARCHITECTURE.md` tells why it is so.
 
+pub mod emulator;
 pub mod engine;
 pub mod protocol;
 pub mod report;
