@@ -5,19 +5,35 @@
 //! REST side), `wire` (frames and JSON), [`mutant`] (the seams) and [`mutants`] (the faults on purpose).
 //! It never looks at the rules that judge it: the two share wire types only.
 
+mod admission;
+mod api;
+#[cfg(test)]
+mod api_tests;
+#[cfg(test)]
+mod bench;
 mod connection;
+mod core;
+mod delivery;
 pub mod dialects;
+mod dialing;
 mod elements;
+#[cfg(test)]
+mod events_tests;
 pub mod mutant;
 pub mod mutants;
 pub mod server;
 pub mod settings;
+mod subscribing;
+mod subscription;
+mod timers;
 pub mod typed;
 pub mod values;
+mod wire;
 pub mod world;
 
 pub use connection::Connection;
 pub use mutant::Mutant;
 pub use server::{MeetingServer, Output};
 pub use settings::Settings;
+pub use subscription::Subscription;
 pub use typed::{ConnectionKey, ExchangeKey};

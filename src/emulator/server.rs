@@ -4,12 +4,16 @@
 //! [`MeetingServer::poll_output`] until there are none, then ask [`MeetingServer::poll_timeout`] when
 //! [`MeetingServer::handle_timeout`] wants to be called. Outputs come in the order in which they are to be carried out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use super::mutant::Mutant;
+use super::core::Core;
+use super::mutant::{Mutant, View};
 use super::settings::Settings;
-use super::typed::{ConnectionKey, ExchangeKey};
+use super::typed::{ConnectionKey, Effect, ExchangeKey, Input};
+use super::wire;
 use crate::protocol::http::{Request, Response};
+use crate::protocol::json::Document;
+use crate::protocol::ws::frame::{self, Header, LengthForm, Opcode};
 use crate::time::Instant;
 
 /// What the shell has to do.
@@ -55,36 +59,145 @@ pub enum Output {
 /// One emulated Meeting Server.
 #[derive(Debug)]
 pub struct MeetingServer {
+    core: Core,
     outputs: VecDeque<Output>,
+    /// The connections that the shell still has open.
+    open: BTreeSet<ConnectionKey>,
+    tape: Document,
 }
 
 impl MeetingServer {
     /// A server without calls; `seed` decides every GUID, token and jitter.
-    pub fn new(_settings: Settings, _mutants: Vec<Box<dyn Mutant>>, _seed: u64) -> Self {
-        Self { outputs: VecDeque::new() }
+    pub fn new(settings: Settings, mutants: Vec<Box<dyn Mutant>>, seed: u64) -> Self {
+        Self {
+            core: Core::new(settings, mutants, seed),
+            outputs: VecDeque::new(),
+            open: BTreeSet::new(),
+            tape: Document::new(),
+        }
     }
 
     /// Takes a request: of the API, for a token, for an upgrade, or of the test-only API.
-    pub fn handle_request(&mut self, _now: Instant, exchange: ExchangeKey, _request: &Request) {
-        self.outputs.push_back(Output::Respond { exchange, response: Response::new(503), close: false });
+    pub fn handle_request(&mut self, now: Instant, exchange: ExchangeKey, request: &Request) {
+        self.advance(now);
+        self.core.offer(now, Input::Request { exchange, request: request.clone() });
+        self.carry_out();
     }
 
     /// Takes bytes that arrived after an upgrade.
-    pub fn handle_bytes(&mut self, _now: Instant, _connection: ConnectionKey, _bytes: &[u8]) {}
+    pub fn handle_bytes(&mut self, now: Instant, connection: ConnectionKey, bytes: &[u8]) {
+        self.advance(now);
+        let limit = self.core.settings.frame_limit;
+        let Some(known) = self.core.connections.get_mut(&connection) else { return };
+        let mut received = std::mem::take(&mut known.received);
+        received.extend_from_slice(bytes);
+        let mut consumed = 0;
+        while let Some(input) = wire::next_input(&mut received, &mut consumed, limit, connection, &mut self.tape) {
+            let Some(known) = self.core.connections.get(&connection) else { break };
+            if !known.closing || matches!(input, Input::Closing { .. }) {
+                self.core.offer(now, input);
+                self.carry_out();
+            }
+        }
+        received.drain(..consumed);
+        if let Some(known) = self.core.connections.get_mut(&connection) {
+            known.received = received;
+        }
+    }
 
     /// Takes note that the peer has ended a connection, in order or not.
-    pub fn handle_ended(&mut self, _now: Instant, _connection: ConnectionKey) {}
+    pub fn handle_ended(&mut self, now: Instant, connection: ConnectionKey) {
+        self.advance(now);
+        self.open.remove(&connection);
+        self.core.offer(now, Input::Ended { connection });
+        self.carry_out();
+    }
 
     /// Does what is due.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+    }
 
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When `handle_timeout` wants to be called next.
+    /// When `handle_timeout` wants to be called next; an instant that has passed means at once.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        self.core.timers.next()
+    }
+
+    /// The state of the server, for tests and for those who embed it.
+    pub fn view(&self) -> View<'_> {
+        self.core.view()
+    }
+
+    /// Does what was due before `now`, so that a late timer never comes after what it should precede.
+    fn advance(&mut self, now: Instant) {
+        self.core.wake(now);
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.core.take_effect() {
+            self.write(effect);
+        }
+    }
+
+    fn write(&mut self, effect: Effect) {
+        match effect {
+            Effect::Answer { exchange, response, close } => {
+                let response = wire::spelt(&self.core.settings, response);
+                self.outputs.push_back(Output::Respond { exchange, response, close });
+            }
+            Effect::Accept { exchange, connection, response } => {
+                self.open.insert(connection);
+                let response = wire::spelt(&self.core.settings, response);
+                self.outputs.push_back(Output::Upgrade { exchange, connection, response });
+            }
+            Effect::Ack { connection, id, status } => {
+                let text = wire::ack_text(&self.core.settings, id, &status);
+                self.send_text(connection, text);
+            }
+            Effect::Message { connection, id, event } => {
+                let text = wire::message_text(&self.core.settings, id, &event);
+                self.send_text(connection, text);
+            }
+            Effect::Text { connection, text } => self.send_text(connection, text),
+            Effect::Frame { connection, header, payload } => self.send(connection, header, payload),
+            Effect::End { connection } => {
+                if self.open.remove(&connection) {
+                    self.outputs.push_back(Output::Close { connection });
+                }
+            }
+            Effect::Drop { connection } => {
+                if self.open.remove(&connection) {
+                    self.outputs.push_back(Output::Drop { connection });
+                }
+            }
+        }
+    }
+
+    fn send_text(&mut self, connection: ConnectionKey, text: String) {
+        self.send(connection, Header::new(Opcode::TEXT, text.len() as u64), text.into_bytes());
+    }
+
+    fn send(&mut self, connection: ConnectionKey, mut header: Header, mut payload: Vec<u8>) {
+        if !self.open.contains(&connection) {
+            return;
+        }
+        let stated = header.length;
+        self.core.mutants.frame(connection, &mut header, &mut payload);
+        if header.length == stated && payload.len() as u64 != stated {
+            header = Header {
+                length: payload.len() as u64,
+                length_form: LengthForm::shortest(payload.len() as u64),
+                ..header
+            };
+        }
+        let mut bytes = Vec::with_capacity(payload.len() + 10);
+        frame::encode(&header, &payload, &mut bytes);
+        self.outputs.push_back(Output::Send { connection, bytes });
     }
 }
