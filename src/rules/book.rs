@@ -38,6 +38,16 @@ pub(super) enum Special {
 }
 
 impl Special {
+    /// The requirement that is put to the test already by the ack; the limits of subscriptions want them settled, too.
+    pub(super) const fn shown_by_ack(self) -> Option<R> {
+        match self {
+            Self::None | Self::Many | Self::BothLimits => None,
+            Self::IdsCollide | Self::AfterOverLimit | Self::AfterSixth | Self::FiveOpen | Self::OtherAbused => {
+                self.rule()
+            }
+        }
+    }
+
     /// The requirement that it puts to the test.
     pub(super) const fn rule(self) -> Option<R> {
         match self {
@@ -302,7 +312,6 @@ impl Book {
         if let Some(request) = self.request_mut(number) {
             request.acked = Some(mark);
         }
-        self.settle(number);
     }
 
     /// The request was refused: everything is as before.

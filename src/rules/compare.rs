@@ -6,14 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::api_view::ApiView;
 use super::book::{Slot, Special};
 use super::connection::Connection;
+use super::docket::Docket;
 use super::expected::{Documents, Expected, expected_value};
 use super::registry::R;
+use super::request::element_place;
 use super::scene::Scene;
 use super::sub::{around, blame, without_cause};
 use super::value::Value;
-use crate::protocol::events::Resource;
+use crate::protocol::events::{Resource, State};
 use crate::spec::elements;
 use crate::time::Instant;
 use crate::trace::{ConnectionId, Seq};
@@ -60,6 +63,7 @@ impl Comparison {
     ) {
         suspects(connections, since, scene);
         let mut found = BTreeMap::new();
+        let mut agreeing: Vec<(ConnectionId, u64)> = Vec::new();
         let uneven = participants(connections, since, scene, &mut found);
         for connection in connections.values().filter(|connection| at_rest(connection, since)) {
             for (index, slot) in connection.book.slots.iter().filter(|(_, slot)| slot.is_active() && slot.known) {
@@ -68,8 +72,17 @@ impl Comparison {
                 if compared && found.len() == before {
                     scene.docket.tested(R::Upd14);
                     scene.controls.agreement.met();
+                    agreeing.push((connection.id, *index));
                 }
             }
+        }
+        for connection in connections.values_mut() {
+            count_unsubscribed(
+                connection,
+                scene.api,
+                agreeing.iter().any(|(id, _)| *id == connection.id),
+                scene.docket,
+            );
         }
         twins(connections, since, scene, &mut found);
         self.weigh(found, connections, scene);
@@ -112,8 +125,25 @@ fn at_rest(connection: &Connection, since: Seq) -> bool {
     connection.in_order() && connection.owed.is_empty() && connection.last_message.is_none_or(|last| last < since)
 }
 
-/// Comes back to deactivations that had no known cause.
+/// Comes back to states that only the API can explain: deactivations without a known cause, and active subscriptions to
+/// conferences that nothing has shown.
 fn suspects(connections: &BTreeMap<ConnectionId, Connection>, since: Seq, scene: &mut Scene<'_>) {
+    for (id, index, seq) in std::mem::take(scene.strangers) {
+        let Some(connection) = connections.get(&id) else { continue };
+        let Some(slot) = connection.book.slots.get(&index).filter(|slot| slot.is_active()) else { continue };
+        let call = slot.wanted.call.clone().unwrap_or_default();
+        let listed = scene.api.list.as_ref().filter(|(read, _)| *read >= since).map(|(_, ids)| ids.contains(&call));
+        match listed {
+            None => scene.strangers.push((id, index, seq)),
+            Some(true) => {}
+            Some(false) => {
+                let expected = "deactivated, since the call is no active conference";
+                scene.fail(R::Sub12, connection, vec![slot.asked, seq], expected, || {
+                    format!("subscription {index} is active")
+                });
+            }
+        }
+    }
     for (id, (index, seq, at, was_active)) in std::mem::take(scene.suspects) {
         let Some(connection) = connections.get(&id) else { continue };
         let Some(slot) = connection.book.slots.get(&index) else { continue };
@@ -129,6 +159,27 @@ fn suspects(connections: &BTreeMap<ConnectionId, Connection>, since: Seq, scene:
                 format!("subscription {index} was deactivated")
             });
         }
+    }
+}
+
+/// Counts changes that no update had to follow, and none did (UPD-06): of elements that are not subscribed, and, where
+/// all `agrees` with the API, such that set what was set before.
+pub(super) fn count_unsubscribed(connection: &mut Connection, api: &ApiView, agrees: bool, docket: &mut Docket) {
+    for slot in connection.book.slots.values_mut().filter(|slot| slot.state == Some(State::Active) && slot.known) {
+        let resource = slot.wanted.resource;
+        let counted = slot.content.changes_counted.max(slot.state_seq);
+        for change in api.changes.iter().filter(|change| change.seq > counted && !change.elements.is_empty()) {
+            let key = if resource == Resource::CallInfo { "" } else { change.object.as_str() };
+            let here = resource != Resource::CallInfo || slot.wanted.call.as_deref() == Some(&change.object);
+            let Some(told) = slot.content.told.get(key).filter(|_| here) else { continue };
+            let subscribed = change.elements.iter().any(|element| {
+                element_place(resource, element).is_some_and(|place| slot.wanted.mask & (1 << place) != 0)
+            });
+            if !subscribed || (agrees && told.seq < change.seq) {
+                docket.tested(R::Upd06);
+            }
+        }
+        slot.content.changes_counted = api.changes.back().map_or(counted, |change| change.seq);
     }
 }
 

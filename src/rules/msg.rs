@@ -61,6 +61,8 @@ pub(super) struct Sent {
     unreadable: Option<Seq>,
     /// Whether some message had an id that is no plain number.
     odd_ids: bool,
+    /// What was odd about the id of a message that cannot be matched with an ack.
+    odd: Option<&'static str>,
     /// Changes made on the server when the oldest message that is owed an ack came.
     changes_at_debt: Option<u64>,
 }
@@ -129,7 +131,11 @@ pub(super) fn server_ack(connection: &mut Connection, sent: &mut Sent, ack: Ack<
     let status = ack.status().unwrap_or_default();
     let Some(id) = ack.message_id() else {
         if sent.odd_ids {
-            scene.docket.note(R::Msg12, "ack-of-an-odd-message-id", raw.to_string());
+            scene.docket.note(
+                R::Msg12,
+                sent.odd.take().unwrap_or("ack-of-an-odd-message-id"),
+                format!("ack of {raw}: {status}"),
+            );
         } else {
             let expected = "acks of messages that the client sent";
             scene.fail(R::Msg10, connection, vec![], expected, || format!("an ack of {raw}"));
@@ -214,8 +220,8 @@ fn regular_ack(connection: &mut Connection, awaited: &Awaited, special: Special,
         if special == Special::None {
             scene.controls.grants.met();
         }
-        if special == Special::IdsCollide {
-            scene.docket.tested(R::Msg08);
+        if let Some(rule) = special.shown_by_ack() {
+            scene.docket.tested(rule);
         }
     } else {
         let rule = sub::blame(scene.controls.grants, R::Msg04, special.rule());
@@ -263,7 +269,10 @@ fn client_ack(connection: &mut Connection, sent: &mut Sent, ack: Ack<'_>, scene:
     window(connection, sent, scene);
     match owed {
         Some(id) => {
-            connection.acknowledged(id, scene.at);
+            let late = connection.acknowledged(id, scene.at).is_some_and(|owed| scene.at.since(owed.at) >= WITHHELD);
+            if late {
+                scene.docket.note_word(R::Msg12, "late-ack", "accepted");
+            }
         }
         None => scene.docket.note(R::Msg12, "ack-that-nothing-is-owed-for", "sent"),
     }
@@ -318,6 +327,10 @@ fn client_message(
         Some(id) => Some(id),
         None => {
             sent.odd_ids = true;
+            if message.raw_id().is_none() {
+                // Whatever is acknowledged with success now was not understood.
+                sent.unreadable = Some(scene.seq);
+            }
             odd_id = Some(if message.raw_id().is_some() { "message-id-no-plain-number" } else { "message-id-missing" });
             None
         }
@@ -337,6 +350,9 @@ fn client_message(
     sub::count_silence(connection, scene.api, scene.docket);
     let mut parts = take_apart(message, scene.version);
     parts.flaws.extend(odd_id);
+    if id.is_none() {
+        sent.odd = odd_id;
+    }
     connection.book.add_flaws(&mut parts);
     if connection.book.sent == 0 && !scene.earlier_indexes.is_empty() && scene.api.changes_made > 0 {
         scene.docket.tested(R::Sub09);
@@ -404,6 +420,9 @@ fn unanswered(connection: &Connection, awaited: &Awaited, scene: &mut Scene<'_>,
 /// The connection is gone: what is still awaited will not come.
 pub(super) fn ended(connection: &Connection, sent: &mut Sent, by_peer: bool, blamed: bool, scene: &mut Scene<'_>) {
     window(connection, sent, scene);
+    if let Some(odd) = sent.odd.take() {
+        scene.docket.note(R::Msg12, odd, "no ack");
+    }
     if sent.unreadable.take().is_some() {
         scene.docket.tested(R::Msg05);
         scene.docket.note(
@@ -434,6 +453,9 @@ pub(super) fn due(connection: &Connection, sent: &Sent, allowed: Duration, now: 
 pub(super) fn finish(connection: &Connection, sent: &mut Sent, docket: &mut Docket) {
     if sent.unreadable.take().is_some() {
         docket.tested(R::Msg05);
+    }
+    if let Some(odd) = sent.odd.take() {
+        docket.note(R::Msg12, odd, "no ack");
     }
     for awaited in &sent.awaited {
         match awaited.class {

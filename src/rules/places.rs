@@ -135,8 +135,14 @@ impl Places {
                 }
                 if attempt.open >= PLACES {
                     self.sixth = Some((connection.id, attempt.seq, at));
-                } else if attempt.freed.is_some() && attempt.taken >= PLACES {
+                } else if let Some(freed) = attempt.freed.filter(|_| attempt.taken >= PLACES) {
                     docket.tested(R::Lim03);
+                    let took = match at.since(freed).as_millis() {
+                        0..100 => "within 100 ms",
+                        100..1000 => "within 1 s",
+                        _ => "later than 1 s",
+                    };
+                    docket.note(R::Lim10, "place-free-again", took);
                 }
                 if self.abuse.is_some() {
                     docket.tested(R::Ws08);

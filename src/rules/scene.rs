@@ -42,6 +42,8 @@ pub(super) struct Scene<'s> {
     pub(super) correlators: &'s mut Correlators,
     /// Indexes that connections had which are gone.
     pub(super) earlier_indexes: &'s BTreeSet<u64>,
+    /// Active subscriptions to conferences that nothing has shown: connection, index, where it became active.
+    pub(super) strangers: &'s mut Vec<(ConnectionId, u64, Seq)>,
     /// Whether more than one connection is open, so that their views can be compared.
     pub(super) several_clients: bool,
     pub(super) suspects: &'s mut Vec<(ConnectionId, Suspect)>,

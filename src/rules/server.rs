@@ -23,7 +23,7 @@ use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::{Envelope, MessageType};
 use crate::protocol::ws::frame::{Frame, Opcode};
 use crate::time::Instant;
-use crate::trace::{ConnectionId, EndCause, Event, Observation, Side, Text};
+use crate::trace::{ConnectionId, EndCause, Event, Observation, Seq, Side, Text};
 
 /// What the rules know of a server.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ pub(super) struct ServerJudge {
     comparison: Comparison,
     earlier_indexes: BTreeSet<u64>,
     suspects: Vec<(ConnectionId, Suspect)>,
+    strangers: Vec<(ConnectionId, u64, Seq)>,
     several_clients: bool,
     now: Instant,
 }
@@ -60,6 +61,7 @@ macro_rules! scene {
             earlier_indexes: &$judge.earlier_indexes,
             several_clients: $judge.several_clients,
             suspects: &mut $judge.suspects,
+            strangers: &mut $judge.strangers,
         }
     };
 }
@@ -79,6 +81,7 @@ impl ServerJudge {
             comparison: Comparison::default(),
             earlier_indexes: BTreeSet::new(),
             suspects: Vec::new(),
+            strangers: Vec::new(),
             several_clients: false,
             now: Instant::ZERO,
         }
@@ -276,6 +279,7 @@ impl ServerJudge {
         let mut scene = scene!(self, observation);
         sub::over_limit(&mut connection, &mut scene);
         sub::count_silence(&mut connection, scene.api, scene.docket);
+        compare::count_unsubscribed(&mut connection, scene.api, false, scene.docket);
         msg::ended(&connection, &mut sent, by_peer(cause), blamed || closing, &mut scene);
         self.earlier_indexes
             .extend(connection.book.slots.iter().filter(|(_, slot)| slot.is_active()).map(|(index, _)| *index));
@@ -322,6 +326,8 @@ impl ServerJudge {
     pub(super) fn finish(mut self) -> Judgement {
         for (id, connection) in &mut self.connections {
             sub::count_silence(connection, &self.api, &mut self.docket);
+            compare::count_unsubscribed(connection, &self.api, false, &mut self.docket);
+            ws::still_open(connection, &mut self.docket);
             if let Some(sent) = self.sent.get_mut(id) {
                 msg::finish(connection, sent, &mut self.docket);
             }

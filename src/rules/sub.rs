@@ -129,6 +129,9 @@ fn unknown_index(connection: &Connection, index: u64, scene: &mut Scene<'_>) {
 /// Notes whether a request's effect came before its ack.
 fn early(connection: &mut Connection, index: u64, new: State, scene: &Scene<'_>) {
     let Some(slot) = connection.book.slots.get(&index) else { return };
+    if slot.loose {
+        return;
+    }
     let number = match &slot.left {
         // The end of a `calls` subscription can have no other cause than the request that leaves it out.
         Some(left)
@@ -137,7 +140,6 @@ fn early(connection: &mut Connection, index: u64, new: State, scene: &Scene<'_>)
             left.request
         }
         Some(_) => return,
-        None if slot.loose => return,
         None => slot.by,
     };
     if let Some(request) = connection.book.request_mut(number)
@@ -158,6 +160,11 @@ fn left_state(connection: &mut Connection, index: u64, new: State, scene: &mut S
         .and_then(|slot| slot.left.as_ref()?.since)
         .map(|m| connection.free_since(m, scene.at));
     let Some(slot) = connection.book.slots.get_mut(&index) else { return };
+    if slot.loose && new == State::Deactivated {
+        // The end of the older subscription of this index.
+        slot.loose = false;
+        return;
+    }
     let Some(left) = slot.left.as_mut() else { return };
     if new == State::Deactivated {
         if left.reported.is_none() {
@@ -224,6 +231,11 @@ fn activated(connection: &Connection, index: u64, scene: &mut Scene<'_>) {
         scene.docket.tested(R::Sub11);
     }
     let Some(call) = slot.wanted.call.as_deref() else { return };
+    if !scene.api.calls.contains_key(call) {
+        // Nothing has ever shown such a conference; the API's list will tell.
+        scene.strangers.push((connection.id, index, scene.seq));
+        return;
+    }
     if let Some((ended, proof)) = scene.api.ended(call)
         && ended <= slot.asked_at
     {
@@ -246,6 +258,14 @@ fn deactivated(connection: &mut Connection, index: u64, old: Option<State>, scen
                 }
             } else if slot.ended.is_some() {
                 scene.docket.tested(R::Sub13);
+            }
+            return;
+        }
+        if !scene.api.calls.contains_key(call) {
+            // Nothing has ever shown such a conference.
+            scene.docket.tested(R::Sub12);
+            if let Some(request) = connection.book.request_mut(number) {
+                request.ghost = Some(index);
             }
             return;
         }
@@ -290,8 +310,9 @@ pub(super) fn without_cause(
 /// Whether a subscription names a call that was no active conference when it was asked for.
 fn is_ghost(connection: &Connection, index: u64, api: &ApiView) -> bool {
     connection.book.slots.get(&index).is_some_and(|slot| {
-        let call = slot.wanted.call.as_deref().unwrap_or_default();
-        api.ended(call).is_some_and(|(ended, _)| ended <= slot.asked_at)
+        let Some(call) = slot.wanted.call.as_deref() else { return false };
+        let stranger = slot.state == Some(State::Deactivated) && !api.calls.contains_key(call);
+        stranger || api.ended(call).is_some_and(|(ended, _)| ended <= slot.asked_at)
     })
 }
 
@@ -552,7 +573,10 @@ pub(super) fn count_silence(connection: &mut Connection, api: &ApiView, docket: 
     for slot in connection.book.slots.values_mut().filter(|slot| slot.known) {
         if let Some(left) = &mut slot.left {
             if left.reported.is_some() && changes > left.changes {
-                docket.tested(if left.empty_set { R::Sub08 } else { R::Sub03 });
+                docket.tested(R::Sub03);
+                if left.empty_set {
+                    docket.tested(R::Sub08);
+                }
                 left.changes = u64::MAX;
             }
             continue;

@@ -38,6 +38,8 @@ pub(super) struct Content {
     /// The order of changes since the last comparison.
     pub(super) log: Vec<Logged>,
     pub(super) updates: u64,
+    /// Up to which change silence was counted.
+    pub(super) changes_counted: Seq,
 }
 
 /// One change, for comparing the order in which two clients were told.

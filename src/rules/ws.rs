@@ -144,6 +144,9 @@ pub(super) fn ended(
         };
         docket.note(R::Ws09, "after-what-the-guide-rules-out", value);
     }
+    if !super::connection::by_peer(cause) {
+        still_open(connection, docket);
+    }
     let Some((close, _)) = connection.close_sent.take() else { return };
     if connection.abused.is_some() {
         return;
@@ -157,6 +160,13 @@ pub(super) fn ended(
             evidence: vec![close, seq],
         }),
         _ => {}
+    }
+}
+
+/// Notes that a connection outlives what the guide rules out.
+pub(super) fn still_open(connection: &Connection, docket: &mut Docket) {
+    if connection.abused.is_some() && connection.close_received.is_none() {
+        docket.note(R::Ws09, "after-what-the-guide-rules-out", "the connection goes on");
     }
 }
 
