@@ -107,8 +107,11 @@ pub(super) fn settings(change: fn(&mut Settings)) -> Box<dyn Mutant> {
     Fault::<()>::new().settings(change).boxed()
 }
 
+/// What is done to an entry, with a counter of its own; `false` drops the entry.
+type OnEntry = fn(&mut u64, &View<'_>, &Place, &mut Entry) -> bool;
+
 /// A mutant that changes every entry of updates; `false` drops the entry, and a message without entries is dropped.
-pub(super) fn entries(change: fn(&mut u64, &View<'_>, &Place, &mut Entry) -> bool) -> Box<dyn Mutant> {
+pub(super) fn entries(change: OnEntry) -> Box<dyn Mutant> {
     Fault::<EntryState>::new()
         .event(|state, view, to, event, pass| {
             let Event::Update { index, resource, mut entries } = event else { return pass.now((to, event)) };
@@ -135,7 +138,7 @@ pub(super) struct Place {
 #[derive(Debug, Default)]
 struct EntryState {
     count: u64,
-    change: Option<fn(&mut u64, &View<'_>, &Place, &mut Entry) -> bool>,
+    change: Option<OnEntry>,
 }
 
 impl<S> Fault<S> {

@@ -20,7 +20,12 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "fifth-is-told-nothing",
         "LIM-01",
-        &[BOTH, ("UPD-16", "the fifth client sees nothing")],
+        &[
+            ("UPD-14", "what is not told is missing at rest"),
+            ("UPD-19", "what stands is not announced"),
+            BOTH,
+            ("UPD-16", "the fifth client sees nothing"),
+        ],
         "The table of subscribers has four rows.",
         || {
             Fault::<()>::new()
@@ -78,18 +83,24 @@ pub(super) const MUTANTS: &[Registered] = &[
         "The comparison is off by one.",
         || settings(|s| s.subscription_limit = 99),
     ),
-    row("hundredth-is-told-nothing", "LIM-04", &[BOTH], "The array of one hundred is counted from one.", || {
-        Fault::<()>::new()
-            .event(|(), view, to, event, pass| {
-                let last = view.connection(to).filter(|known| known.subscriptions.len() >= 100);
-                let last = last.and_then(|known| known.subscriptions.keys().next_back().copied());
-                match &event {
-                    Event::Update { index, .. } if Some(*index) == last => {}
-                    _ => pass.now((to, event)),
-                }
-            })
-            .boxed()
-    }),
+    row(
+        "hundredth-is-told-nothing",
+        "LIM-04",
+        &[("UPD-14", "what is not told is missing at rest"), ("UPD-19", "what stands is not announced"), BOTH],
+        "The array of one hundred is counted from one.",
+        || {
+            Fault::<()>::new()
+                .event(|(), view, to, event, pass| {
+                    let last = view.connection(to).filter(|known| known.subscriptions.len() >= 100);
+                    let last = last.and_then(|known| known.subscriptions.keys().next_back().copied());
+                    match &event {
+                        Event::Update { index, .. } if Some(*index) == last => {}
+                        _ => pass.now((to, event)),
+                    }
+                })
+                .boxed()
+        },
+    ),
     row("one-hundred-and-one-granted", "LIM-05", &[], "The comparison is off by one.", || {
         settings(|s| s.subscription_limit = 101)
     }),
@@ -136,17 +147,23 @@ pub(super) const MUTANTS: &[Registered] = &[
             .decide(|full, q, answer| answer && !(*full && matches!(q, Question::IsWithinLimit(_))))
             .boxed()
     }),
-    row("rest-beyond-four-hundred-silent", "LIM-07", &[], "Notifications are spread over four workers.", || {
-        Fault::<()>::new()
-            .event(|(), view, to, event, pass| {
-                let all: usize = view.connections.values().map(|known| known.subscriptions.len()).sum();
-                let last = view.connections.keys().next_back() == Some(&to);
-                if !(all > 400 && last && matches!(event, Event::Update { .. })) {
-                    pass.now((to, event));
-                }
-            })
-            .boxed()
-    }),
+    row(
+        "rest-beyond-four-hundred-silent",
+        "LIM-07",
+        &[("UPD-14", "what is not told is missing at rest"), ("UPD-19", "what stands is not announced")],
+        "Notifications are spread over four workers.",
+        || {
+            Fault::<()>::new()
+                .event(|(), view, to, event, pass| {
+                    let all: usize = view.connections.values().map(|known| known.subscriptions.len()).sum();
+                    let last = view.connections.keys().next_back() == Some(&to);
+                    if !(all > 400 && last && matches!(event, Event::Update { .. })) {
+                        pass.now((to, event));
+                    }
+                })
+                .boxed()
+        },
+    ),
 ];
 
 fn close_others(view: &View<'_>, spared: ConnectionKey, pass: &mut Pass<Input>) {

@@ -120,23 +120,29 @@ pub(super) const MUTANTS: &[Registered] = &[
                 .boxed()
         },
     ),
-    row("pending-again-after-active", "SUB-05", &[], "A refresh goes through the same states as the set-up.", || {
-        Fault::<()>::new()
-            .event(|(), _, to, event, pass| {
-                let again: Vec<StateOf> = match &event {
-                    Event::States(list) => {
-                        let active = list.iter().filter(|s| s.state == ACTIVE);
-                        active.map(|s| StateOf::new(s.index, State::Pending)).collect()
+    row(
+        "pending-again-after-active",
+        "SUB-05",
+        &[("SUB-02", "updates go on while pending")],
+        "A refresh goes through the same states as the set-up.",
+        || {
+            Fault::<()>::new()
+                .event(|(), _, to, event, pass| {
+                    let again: Vec<StateOf> = match &event {
+                        Event::States(list) => {
+                            let active = list.iter().filter(|s| s.state == ACTIVE);
+                            active.map(|s| StateOf::new(s.index, State::Pending)).collect()
+                        }
+                        _ => Vec::new(),
+                    };
+                    pass.now((to, event));
+                    if !again.is_empty() {
+                        pass.later(Duration::from_millis(20), (to, Event::States(again)));
                     }
-                    _ => Vec::new(),
-                };
-                pass.now((to, event));
-                if !again.is_empty() {
-                    pass.later(Duration::from_millis(20), (to, Event::States(again)));
-                }
-            })
-            .boxed()
-    }),
+                })
+                .boxed()
+        },
+    ),
     row(
         "state-of-its-own",
         "SUB-05",
@@ -241,9 +247,13 @@ pub(super) const MUTANTS: &[Registered] = &[
                 .boxed()
         },
     ),
-    row("kept-ones-start-over", "SUB-10", &[], "A new set is built from nothing each time.", || {
-        Fault::<()>::new().decide(|(), q, answer| answer && !matches!(q, Question::IsKept { .. })).boxed()
-    }),
+    row(
+        "kept-ones-start-over",
+        "SUB-10",
+        &[("SUB-05", "active becomes pending again"), ("UPD-03", "what was added is added again")],
+        "A new set is built from nothing each time.",
+        || Fault::<()>::new().decide(|(), q, answer| answer && !matches!(q, Question::IsKept { .. })).boxed(),
+    ),
     row(
         "kept-ones-miss-changes-around",
         "SUB-10",
@@ -346,27 +356,33 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
             .boxed()
     }),
-    row("unknown-call-spoils-the-rest", "SUB-14", &[], "The set is set up as one transaction.", || {
-        Fault::<BTreeSet<ConnectionKey>>::new()
-            .input(|spoilt, view, input, pass| {
-                if let Input::Subscribe { connection, wanted, .. } = &input {
-                    let unknown = |entry: &Wanted| {
-                        let call = entry.call.as_ref().map(|call| view.world.canonical(call));
-                        call.is_some_and(|call| !view.world.calls.contains_key(&call))
-                    };
-                    spoilt.remove(connection);
-                    if wanted.iter().any(unknown) {
-                        spoilt.insert(*connection);
+    row(
+        "unknown-call-spoils-the-rest",
+        "SUB-14",
+        &[("UPD-19", "what stands is not announced")],
+        "The set is set up as one transaction.",
+        || {
+            Fault::<BTreeSet<ConnectionKey>>::new()
+                .input(|spoilt, view, input, pass| {
+                    if let Input::Subscribe { connection, wanted, .. } = &input {
+                        let unknown = |entry: &Wanted| {
+                            let call = entry.call.as_ref().map(|call| view.world.canonical(call));
+                            call.is_some_and(|call| !view.world.calls.contains_key(&call))
+                        };
+                        spoilt.remove(connection);
+                        if wanted.iter().any(unknown) {
+                            spoilt.insert(*connection);
+                        }
                     }
-                }
-                pass.now(input);
-            })
-            .decide(|spoilt, q, answer| match q {
-                Question::IsActiveCall { connection, .. } => answer && !spoilt.contains(connection),
-                _ => answer,
-            })
-            .boxed()
-    }),
+                    pass.now(input);
+                })
+                .decide(|spoilt, q, answer| match q {
+                    Question::IsActiveCall { connection, .. } => answer && !spoilt.contains(connection),
+                    _ => answer,
+                })
+                .boxed()
+        },
+    ),
     row(
         "calls-end-with-the-last-call",
         "SUB-15",
@@ -437,17 +453,18 @@ fn repeated(input: Input) -> Input {
     }
 }
 
+/// Whether the report of a state is kept, with a memory of connections and instants.
+type OnState = fn(&mut BTreeSet<(ConnectionKey, Instant)>, &View<'_>, ConnectionKey, &StateOf) -> bool;
+
 /// A mutant that keeps or drops single reports of states.
-fn states(
-    keep: fn(&mut BTreeSet<(ConnectionKey, Instant)>, &View<'_>, ConnectionKey, &StateOf) -> bool,
-) -> Box<dyn super::super::mutant::Mutant> {
+fn states(keep: OnState) -> Box<dyn super::super::mutant::Mutant> {
     Box::new(StateFilter { seen: BTreeSet::new(), keep })
 }
 
 #[derive(Debug)]
 struct StateFilter {
     seen: BTreeSet<(ConnectionKey, Instant)>,
-    keep: fn(&mut BTreeSet<(ConnectionKey, Instant)>, &View<'_>, ConnectionKey, &StateOf) -> bool,
+    keep: OnState,
 }
 
 impl super::super::mutant::Mutant for StateFilter {
