@@ -3,6 +3,7 @@
 //! Shows what each connection was sent as JSON texts, acknowledges when told to, and checks as it goes that timers move on.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -35,6 +36,8 @@ pub(super) struct Bench {
     pub(super) seen: BTreeMap<u64, Seen>,
     /// Whether messages are acknowledged at once.
     pub(super) acking: bool,
+    /// Every output with its instant, for comparison.
+    pub(super) transcript: String,
     answers: BTreeMap<u64, Response>,
     exchanges: u64,
     acks: Vec<(u64, u64)>,
@@ -55,6 +58,7 @@ impl Bench {
             now: Instant::ZERO,
             seen: BTreeMap::new(),
             acking: true,
+            transcript: String::new(),
             answers: BTreeMap::new(),
             exchanges: 0,
             acks: Vec::new(),
@@ -110,6 +114,13 @@ impl Bench {
         }
         assert_eq!(self.seen.len(), before + 1);
         Ok(*self.seen.last_key_value().unwrap().0)
+    }
+
+    /// Tries to open a connection with whatever token there is; the status of the answer.
+    pub(super) fn try_open_with(&mut self, fallback: &str) -> u16 {
+        let answer = self.call(Method::Post, AUTH_TOKENS, "");
+        let token = answer.headers.get(TOKEN_HEADER).unwrap_or(fallback).to_owned();
+        self.request(&upgrade_request(Some(&token), [3; 16])).status
     }
 
     pub(super) fn open(&mut self) -> u64 {
@@ -168,6 +179,13 @@ impl Bench {
     fn collect(&mut self) {
         loop {
             while let Some(output) = self.server.poll_output() {
+                let shown = match &output {
+                    Output::Send { connection, bytes } => {
+                        format!("{connection:?} {:02x?} {}", &bytes[..2], String::from_utf8_lossy(bytes))
+                    }
+                    other => format!("{other:?}"),
+                };
+                let _ = writeln!(self.transcript, "{} {shown}", self.now.as_millis());
                 self.carry_out(output);
             }
             let Some((connection, id)) = self.acks.pop() else { return };
@@ -185,8 +203,8 @@ impl Bench {
                 self.seen.insert(connection.0, Seen::default());
             }
             Output::Send { connection, bytes } => self.receive(connection.0, bytes),
-            Output::Close { connection } => self.seen.get_mut(&connection.0).unwrap().ended = Some("closed"),
-            Output::Drop { connection } => self.seen.get_mut(&connection.0).unwrap().ended = Some("dropped"),
+            Output::Close { connection } => self.seen.entry(connection.0).or_default().ended = Some("closed"),
+            Output::Drop { connection } => self.seen.entry(connection.0).or_default().ended = Some("dropped"),
         }
     }
 

@@ -90,7 +90,7 @@ impl Core {
             return;
         }
         let listed = match (self.settings.states_listed, self.connections.get(&key)) {
-            (Listed::All, Some(connection)) => {
+            (Listed::All, Some(connection)) if (connection.queue.len() as u64) < self.settings.backlog_limit => {
                 let ended = states.iter().filter(|s| !connection.subscriptions.contains_key(&s.index)).copied();
                 let standing = connection.subscriptions.values().filter_map(|subscription| {
                     let hidden = subscription.state == State::Pending && !self.settings.pending_reported;

@@ -273,3 +273,32 @@ fn what_does_not_belong_costs_only_its_own_connection() {
     bench.subscribe(other, 1, &json!([{"index": 1, "type": "calls"}]));
     assert_eq!(bench.take(other).len(), 2);
 }
+
+#[test]
+fn the_first_mutant_lacks_the_ack_and_nothing_else() {
+    let mut bench = Bench::with(&[], vec![super::mutants::make("ack-of-request-missing").unwrap()]);
+    let connection = bench.open();
+    bench.subscribe(connection, 8, &json!([{"index": 3, "type": "calls"}]));
+    bench.pass(100);
+    let texts = bench.take(connection);
+    assert!(texts.iter().all(|text| text["type"] == "message"));
+    assert_eq!(texts.len(), 2);
+}
+
+#[test]
+fn quick_requests_are_settled_in_order_and_the_last_one_counts() {
+    let mut bench = Bench::new(&["late"]);
+    let connection = bench.open();
+    for (id, index) in [(1, 1), (2, 2), (3, 1)] {
+        bench.subscribe(connection, id, &json!([{"index": index, "type": "calls"}]));
+    }
+    bench.pass(2000);
+    let texts = bench.take(connection);
+    let acks: Vec<&Value> = texts.iter().filter_map(|text| text["messageAck"].get("messageId")).collect();
+    assert_eq!(acks, [1, 2, 3]);
+    let messages: Vec<Value> = texts.iter().filter_map(|text| text.get("message").cloned()).collect();
+    assert_eq!(states(&messages).last(), Some(&(1, "active".to_owned())));
+    let view = bench.server.view();
+    let standing = &view.connection(super::ConnectionKey(connection)).unwrap().subscriptions;
+    assert_eq!(standing.keys().copied().collect::<Vec<_>>(), [1]);
+}

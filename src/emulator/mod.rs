@@ -21,6 +21,8 @@ mod elements;
 mod events_tests;
 pub mod mutant;
 pub mod mutants;
+#[cfg(test)]
+mod property_tests;
 pub mod server;
 pub mod settings;
 mod subscribing;

@@ -1,11 +1,14 @@
 //! `/calls`: conferences.
 
-use super::answer::{Answer, Failure, Row, activity, boolean, created, document, done, list as page, missing};
+use super::answer::{
+    Answer, Failure, Row, activity, boolean, created, document, done, list as page, missing, parameter_error,
+};
 use super::asked::Asked;
 use crate::emulator::core::Core;
 use crate::emulator::elements;
 use crate::emulator::world::Call;
 use crate::protocol::api::xml::Element;
+use crate::protocol::events::names::is_guid;
 
 /// The changes that POST and PUT can ask for.
 struct Changes {
@@ -62,10 +65,14 @@ pub(super) fn create(core: &mut Core, asked: &Asked) -> Answer {
     if let Some(running) = co_space.as_ref().and_then(|space| core.world.call_of_co_space(&space.id)) {
         return Ok(created("calls", &running));
     }
+    let correlator = asked.text("callCorrelator").filter(|id| !id.is_empty());
+    if correlator.is_some_and(|id| !is_guid(id)) {
+        return Err(parameter_error("callCorrelator"));
+    }
     let id = core.world.start_call(core.now, co_space.as_ref(), None);
     if let Some(call) = core.world.calls.get_mut(&id) {
         changes.apply(call);
-        if let Some(correlator) = asked.text("callCorrelator").filter(|_| call.co_space.is_none()) {
+        if let Some(correlator) = correlator.filter(|_| call.co_space.is_none()) {
             call.correlator = correlator.to_owned();
         }
     }

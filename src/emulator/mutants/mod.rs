@@ -1,5 +1,15 @@
 //! The faults on purpose: one entry per mutant, by the area of the requirement that it breaks.
+//!
+//! [`registry`] lists them and makes them by name; `fault` puts them together from small functions.
 
-mod registry;
+mod auth;
+mod fault;
+mod limits;
+mod messages;
+pub mod registry;
+mod subscriptions;
+mod updates;
+mod values;
+mod websocket;
 
-pub use registry::{ALL, Registered, find, make};
+pub use registry::{ALL, Registered, all, find, make};

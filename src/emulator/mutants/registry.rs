@@ -1,6 +1,7 @@
 //! The list of all mutants, and how to make one by name.
 
 use super::super::mutant::Mutant;
+use super::{auth, limits, messages, subscriptions, updates, values, websocket};
 
 /// One mutant of the list.
 #[derive(Debug, Clone, Copy)]
@@ -18,14 +19,83 @@ pub struct Registered {
 }
 
 /// All mutants, by area.
-pub const ALL: &[&[Registered]] = &[];
+pub const ALL: &[&[Registered]] = &[
+    messages::MUTANTS,
+    auth::MUTANTS,
+    websocket::MUTANTS,
+    subscriptions::MUTANTS,
+    updates::MUTANTS,
+    values::MUTANTS,
+    limits::MUTANTS,
+];
+
+/// All mutants one after the other.
+pub fn all() -> impl Iterator<Item = &'static Registered> {
+    ALL.iter().flat_map(|area| area.iter())
+}
 
 /// The mutant of that name.
 pub fn find(name: &str) -> Option<&'static Registered> {
-    ALL.iter().flat_map(|area| area.iter()).find(|mutant| mutant.name == name)
+    all().find(|mutant| mutant.name == name)
 }
 
 /// A fresh mutant of that name.
 pub fn make(name: &str) -> Option<Box<dyn Mutant>> {
     find(name).map(|mutant| (mutant.make)())
+}
+
+/// A row of the list.
+pub(super) const fn row(
+    name: &'static str,
+    breaks: &'static str,
+    collateral: &'static [(&'static str, &'static str)],
+    story: &'static str,
+    make: fn() -> Box<dyn Mutant>,
+) -> Registered {
+    Registered { name, breaks, collateral, story, make }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    const AREAS: [(&str, &[u8]); 6] = [
+        ("AUTH", &[1, 2, 3, 4, 5, 6, 7, 8]),
+        ("WS", &[1, 2, 3, 4, 5, 8, 10]),
+        ("MSG", &[1, 3, 4, 5, 7, 8, 9, 10, 11]),
+        ("SUB", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]),
+        ("UPD", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]),
+        ("LIM", &[1, 2, 3, 4, 5, 6, 7]),
+    ];
+
+    #[test]
+    fn every_requirement_on_servers_has_a_mutant_and_every_mutant_a_requirement() {
+        let mut known = BTreeMap::new();
+        for (area, numbers) in AREAS {
+            known.extend(numbers.iter().map(|number| (format!("{area}-{number:02}"), 0)));
+        }
+        for mutant in all() {
+            *known.get_mut(mutant.breaks).unwrap_or_else(|| panic!("{}: {}", mutant.name, mutant.breaks)) += 1;
+            assert!(mutant.collateral.iter().all(|(id, _)| *id != mutant.breaks), "{}", mutant.name);
+        }
+        let without: Vec<&String> = known.iter().filter(|(_, count)| **count == 0).map(|(id, _)| id).collect();
+        assert!(without.is_empty(), "no mutant breaks {without:?}");
+    }
+
+    #[test]
+    fn names_are_unique_and_in_kebab_case() {
+        let mut seen = BTreeSet::new();
+        for mutant in all() {
+            assert!(seen.insert(mutant.name), "{} twice", mutant.name);
+            assert!(
+                mutant.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+                "{}",
+                mutant.name
+            );
+            assert!(find(mutant.name).is_some() && make(mutant.name).is_some());
+        }
+        assert_eq!(all().next().map(|first| (first.name, first.breaks)), Some(("ack-of-request-missing", "MSG-03")));
+    }
 }

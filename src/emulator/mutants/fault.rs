@@ -1,0 +1,168 @@
+//! A mutant put together from functions, one per seam, over a state of its own.
+//!
+//! The functions capture nothing: what they have to remember lies in the state, so every mutant is a plain value.
+
+use serde_json::{Map, Value};
+
+use super::super::mutant::{Mutant, Pass, Question, View};
+use super::super::settings::Settings;
+use super::super::typed::{ConnectionKey, Effect, Entry, Event, Input};
+use super::super::wire;
+use crate::protocol::events::Resource;
+use crate::protocol::ws::frame::Header;
+
+type OnInput<S> = fn(&mut S, &View<'_>, Input, &mut Pass<Input>);
+type OnDecide<S> = fn(&mut S, &Question<'_>, bool) -> bool;
+type OnEvent<S> = fn(&mut S, &View<'_>, ConnectionKey, Event, &mut Pass<(ConnectionKey, Event)>);
+type OnEffect<S> = fn(&mut S, &View<'_>, Effect, &mut Pass<Effect>);
+type OnFrame<S> = fn(&mut S, ConnectionKey, &mut Header, &mut Vec<u8>);
+
+/// A mutant made of functions.
+#[derive(Debug)]
+pub(super) struct Fault<S> {
+    state: S,
+    settings: Option<fn(&mut Settings)>,
+    input: Option<OnInput<S>>,
+    decide: Option<OnDecide<S>>,
+    event: Option<OnEvent<S>>,
+    effect: Option<OnEffect<S>>,
+    frame: Option<OnFrame<S>>,
+}
+
+impl<S: Default + std::fmt::Debug + Send + 'static> Fault<S> {
+    pub(super) fn new() -> Self {
+        Self { state: S::default(), settings: None, input: None, decide: None, event: None, effect: None, frame: None }
+    }
+
+    pub(super) fn settings(self, settings: fn(&mut Settings)) -> Self {
+        Self { settings: Some(settings), ..self }
+    }
+
+    pub(super) fn input(self, input: OnInput<S>) -> Self {
+        Self { input: Some(input), ..self }
+    }
+
+    pub(super) fn decide(self, decide: OnDecide<S>) -> Self {
+        Self { decide: Some(decide), ..self }
+    }
+
+    pub(super) fn event(self, event: OnEvent<S>) -> Self {
+        Self { event: Some(event), ..self }
+    }
+
+    pub(super) fn effect(self, effect: OnEffect<S>) -> Self {
+        Self { effect: Some(effect), ..self }
+    }
+
+    pub(super) fn frame(self, frame: OnFrame<S>) -> Self {
+        Self { frame: Some(frame), ..self }
+    }
+
+    pub(super) fn boxed(self) -> Box<dyn Mutant> {
+        Box::new(self)
+    }
+}
+
+impl<S: std::fmt::Debug + Send> Mutant for Fault<S> {
+    fn settings(&mut self, settings: &mut Settings) {
+        if let Some(change) = self.settings {
+            change(settings);
+        }
+    }
+
+    fn input(&mut self, view: &View<'_>, input: Input, pass: &mut Pass<Input>) {
+        match self.input {
+            Some(filter) => filter(&mut self.state, view, input, pass),
+            None => pass.now(input),
+        }
+    }
+
+    fn decide(&mut self, question: &Question<'_>, answer: bool) -> bool {
+        self.decide.map_or(answer, |decide| decide(&mut self.state, question, answer))
+    }
+
+    fn event(&mut self, view: &View<'_>, to: ConnectionKey, event: Event, pass: &mut Pass<(ConnectionKey, Event)>) {
+        match self.event {
+            Some(filter) => filter(&mut self.state, view, to, event, pass),
+            None => pass.now((to, event)),
+        }
+    }
+
+    fn effect(&mut self, view: &View<'_>, effect: Effect, pass: &mut Pass<Effect>) {
+        match self.effect {
+            Some(filter) => filter(&mut self.state, view, effect, pass),
+            None => pass.now(effect),
+        }
+    }
+
+    fn frame(&mut self, connection: ConnectionKey, header: &mut Header, payload: &mut Vec<u8>) {
+        if let Some(change) = self.frame {
+            change(&mut self.state, connection, header, payload);
+        }
+    }
+}
+
+/// A mutant that changes settings only.
+pub(super) fn settings(change: fn(&mut Settings)) -> Box<dyn Mutant> {
+    Fault::<()>::new().settings(change).boxed()
+}
+
+/// What is done to an entry, with a counter of its own; `false` drops the entry.
+type OnEntry = fn(&mut u64, &View<'_>, &Place, &mut Entry) -> bool;
+
+/// A mutant that changes every entry of updates; `false` drops the entry, and a message without entries is dropped.
+pub(super) fn entries(change: OnEntry) -> Box<dyn Mutant> {
+    Fault::<EntryState>::new()
+        .event(|state, view, to, event, pass| {
+            let Event::Update { index, resource, mut entries } = event else { return pass.now((to, event)) };
+            let place = Place { connection: to, index, resource };
+            if let Some(change) = state.change {
+                entries.retain_mut(|entry| change(&mut state.count, view, &place, entry));
+            }
+            if !entries.is_empty() {
+                pass.now((to, Event::Update { index, resource, entries }));
+            }
+        })
+        .with(EntryState { count: 0, change: Some(change) })
+        .boxed()
+}
+
+/// Where an entry belongs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) connection: ConnectionKey,
+    pub(super) index: u64,
+    pub(super) resource: Resource,
+}
+
+#[derive(Debug, Default)]
+struct EntryState {
+    count: u64,
+    change: Option<OnEntry>,
+}
+
+impl<S> Fault<S> {
+    fn with(self, state: S) -> Self {
+        Self { state, ..self }
+    }
+}
+
+/// The message as a text, with its inner object changed.
+pub(super) fn rewritten(
+    view: &View<'_>,
+    id: u64,
+    event: &Event,
+    change: impl FnOnce(&mut Map<String, Value>),
+) -> String {
+    let text = wire::message_text(view.settings, id, event);
+    let mut document: Value = serde_json::from_str(&text).unwrap_or_default();
+    if let Some(message) = document.get_mut("message").and_then(Value::as_object_mut) {
+        change(message);
+    }
+    document.to_string()
+}
+
+/// The text of a message as it would be sent.
+pub(super) fn text_of(view: &View<'_>, id: u64, event: &Event) -> String {
+    wire::message_text(view.settings, id, event)
+}
