@@ -21,7 +21,7 @@ use super::outcome::{FailedExpectation, StepMark};
 use crate::scenario::syntax::{NumberTemplate, Template, Time};
 use crate::scenario::template::{self, TemplateError};
 use crate::time::Instant;
-use crate::trace::{ConnectionId, EndCause, Event, NetworkError, Seq, Sink};
+use crate::trace::{ConnectionId, EndCause, Event, NetworkError, NetworkErrorKind, Seq, Sink};
 
 /// Why no further step is carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub(super) enum OpenOutcome {
     Opened,
     /// Refused with this status.
     Refused(u16),
+    /// The server ended it without an answer.
+    Ended,
     /// It got no answer, for this reason.
     Failed(String),
 }
@@ -144,9 +146,14 @@ impl<S: Sink> Core<S> {
                 }
             }
             Input::OpenFailed { connection, error } => {
-                if self.opening(connection, OpenOutcome::Failed(error.to_string())).is_some() {
+                // A server may refuse a connection by ending it without an answer: that is no fault of the network.
+                let ended = error.kind == NetworkErrorKind::Closed;
+                let outcome = if ended { OpenOutcome::Ended } else { OpenOutcome::Failed(error.to_string()) };
+                if self.opening(connection, outcome).is_some() {
                     self.observe(Event::OpenFailed { connection, error: &error });
-                    self.network_errors.push(error);
+                    if !ended {
+                        self.network_errors.push(error);
+                    }
                 }
             }
             Input::Received { connection, bytes } => self.take_bytes(connection, bytes),
@@ -314,7 +321,7 @@ impl<S: Sink> Core<S> {
             }
             match name {
                 "run" => return Some(self.options.run_id.clone()),
-                "guid" => return Some(guid(&mut *random.borrow_mut())),
+                "guid" => return Some(guid(&mut random.borrow_mut())),
                 _ => {}
             }
             let (client, value) = name.rsplit_once('.')?;
