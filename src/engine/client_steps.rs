@@ -92,8 +92,11 @@ impl<S: Sink> Core<S> {
         })
     }
 
-    /// Sends a message as `text`; notes what a complete set of subscriptions then has to come to.
+    /// Sends a text frame, which needs a connection that is open on both sides.
     fn send_message(&mut self, name: &str, text: &str) -> Result<(), Stop> {
+        if !self.client(name)?.is_open() {
+            return Err(Stop::Unfinished(format!("{name} has no open connection; {}", self.last_seen_in_words())));
+        }
         self.act_or_stop(name, |line, _, now, out, trace| line.send_text(now, text, out, trace))
     }
 }
@@ -118,12 +121,14 @@ impl<S: Sink + std::marker::Send> Handle<S> {
 
     pub(super) async fn connect(&self, step: &Connect) -> Result<(), Stop> {
         let name = step.client.value.as_str();
-        if self.with(|core| core.client(name).map(|client| client.is_connected()))? {
+        if self.with(|core| core.client(name).map(|client| client.is_open()))? {
             if step.if_closed {
                 return Ok(());
             }
             return Err(Stop::Unfinished(format!("{name} has an open connection already")));
         }
+        // A closing handshake may be under way.
+        self.closed(name).await?;
         let begun = self.now();
         let deadline = self.deadline(step.within);
         loop {

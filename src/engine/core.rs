@@ -216,7 +216,11 @@ impl<S: Sink> Core<S> {
         self.last_activity = self.now;
         self.act(&name, |line, ear, now, out, trace| line.receive(now, bytes, out, trace, |heard| ear.hear(heard)));
         let Some(client) = self.clients.get(&name) else { return };
-        self.last_seen = client.ear.last_seen().map(|seen| format!("{name} received {seen}"));
+        if client.line.as_ref().is_some_and(EventsClient::server_closed) {
+            self.last_seen = Some(format!("{name} received a close frame"));
+        } else if let Some(seen) = client.ear.last_seen() {
+            self.last_seen = Some(format!("{name} received {seen}"));
+        }
         if client.line.as_ref().is_some_and(|line| line.stage() == Stage::Unreadable) {
             self.commands.push_back(Command::Drop { connection });
             self.finish_connection(connection, EndCause::TooLong);
