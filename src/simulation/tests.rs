@@ -218,3 +218,34 @@ steps:
     assert_eq!(acks, messages, "{}", lines.lines.join("\n"));
     assert!(lines.lines.iter().all(|line| !line.contains(&format!("{:?}", Side::Client)) || !line.contains("pong")));
 }
+
+#[test]
+fn a_client_connects_again_after_the_server_has_closed() {
+    let text = "
+title: t
+exercises: [MSG-03]
+needs: [probing]
+clients: [alice]
+steps:
+  - connect: {client: alice}
+  - send-text: {client: alice, text: 'no json'}
+  - wait: {client: alice, for: closed, within: 1s, or-go-on: true}
+  - connect: {client: alice, if-closed: true, retry: true}
+  - subscribe: {client: alice, set: [{index: 1, type: calls}]}
+";
+    let scenario = read(text);
+    let mut server = Server::default();
+    server.settings.set("on-bad-json", "close-1007").unwrap();
+    let (lines, outcome) = simulate("t", &scenario, Options::default(), server, Lines::default(), &Limits::default());
+    assert_eq!(outcome.end, End::Finished, "{}", lines.lines.join("\n"));
+    assert_eq!(lines.lines.iter().filter(|line| line.contains("Opened {")).count(), 2);
+}
+
+#[test]
+fn a_simulation_ends_at_its_limits_and_still_tidies_up() {
+    let limits = Limits { time: Duration::from_millis(1500), ..Limits::default() };
+    let (lines, outcome) = run(WAITS, 1, &limits);
+    let End::Unfinished { step: 3, why } = &outcome.end else { panic!("{outcome:?}") };
+    assert!(why.contains("within its limits"), "{why}");
+    place(&lines, "method: Delete, target: \"/api/v1/calls/");
+}
