@@ -382,3 +382,6 @@ impl<'s, S: Sink + Send + 's> Simulation<'s, S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,6 +150,18 @@ impl<S: Sink> Handle<S> {
         Element::parse(&response.body).map_err(|fault| Stop::Unfinished(format!("{what}: {fault}")))
     }
 
+    /// Reads a document of the API that need not be there any more.
+    pub(super) async fn look(&self, path: &str) -> Result<Option<Element>, Stop> {
+        let request = request(Method::Get, path, &[]);
+        let what = format!("GET {}", request.target);
+        let response = self.patient(request).await?;
+        match response.status {
+            400..=499 => Ok(None),
+            200..=299 => Element::parse(&response.body).map(Some).map_err(|f| Stop::Unfinished(format!("{what}: {f}"))),
+            _ => Err(Stop::Unfinished(refusal(&what, &response))),
+        }
+    }
+
     /// Makes an object; gives its id.
     pub(super) async fn create(&self, path: &str, form: &[(&str, &str)]) -> Result<String, Stop> {
         let response = self.succeed(request(Method::Post, path, form)).await?;
@@ -164,20 +176,24 @@ impl<S: Sink> Handle<S> {
         let deadline = self.with(|core| core.now + core.options.wait());
         let _ = self.until(deadline, |core| (!core.api.is_busy()).then_some(())).await;
         while let Some(made) = self.with(|core| core.api.journal.pop()) {
-            let gone = match self.patient(request(Method::Delete, &made, &[])).await {
-                Ok(response) => response.is_success() || self.is_unknown(&made, &response),
-                Err(_) => false,
-            };
-            if !gone {
+            let answer = self.patient(request(Method::Delete, &made, &[])).await;
+            if !answer.as_ref().is_ok_and(|response| response.is_success() || is_unknown(response)) {
                 self.with(|core| core.api.left_behind.push(format!("{}{made}", names::BASE)));
+            }
+            if answer.is_err() {
+                // The target does not answer any more: trying the others would only take time.
+                self.with(|core| {
+                    let left = std::mem::take(&mut core.api.journal);
+                    core.api.left_behind.extend(left.iter().rev().map(|made| format!("{}{made}", names::BASE)));
+                });
             }
         }
     }
+}
 
-    /// Whether a refused removal says that the object is gone already.
-    fn is_unknown(&self, _path: &str, response: &Response) -> bool {
-        response.status == 404 || response.text().contains("DoesNotExist")
-    }
+/// Whether a refused removal says that the object is gone already.
+fn is_unknown(response: &Response) -> bool {
+    response.status == 404 || response.text().contains("DoesNotExist")
 }
 
 /// A request below the API's base, with the privileged account.

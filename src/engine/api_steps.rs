@@ -8,7 +8,6 @@ use super::api_client::{form_request, location_id, refusal, request};
 use super::client_steps::credentials;
 use super::core::{Core, Handle, Stop};
 use crate::protocol::api::names;
-use crate::protocol::api::xml::Element;
 use crate::protocol::http::Method;
 use crate::scenario::syntax::{
     CallOnly, ChangeCall, ChangeParticipant, CreateSpace, Dial, DialUntil, Emulate, Fields, Move, ParticipantOnly,
@@ -121,15 +120,7 @@ impl<S: Sink + Send> Handle<S> {
 
     /// The state of a participant as the API tells it; `None` if the API does not know the participant.
     async fn participant_state(&self, id: &str) -> Result<Option<String>, Stop> {
-        let what = format!("GET {}/participants/{id}", names::BASE);
-        let response = self.patient(request(Method::Get, &format!("/participants/{id}"), &[])).await?;
-        if (400..500).contains(&response.status) {
-            return Ok(None);
-        }
-        if !response.is_success() {
-            return Err(Stop::Unfinished(refusal(&what, &response)));
-        }
-        let root = Element::parse(&response.body).map_err(|fault| Stop::Unfinished(format!("{what}: {fault}")))?;
+        let Some(root) = self.look(&format!("/participants/{id}")).await? else { return Ok(None) };
         let state = root.text_at(&["status", "state"]).or_else(|| root.text_at(&["state"]));
         Ok(Some(state.unwrap_or_default().to_owned()))
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::Value;
 
 use super::events_client::{AckPolicy, EventsClient, Heard, Stage};
+use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::{MessageType, State};
 use crate::time::Instant;
 
@@ -36,8 +37,21 @@ pub(super) struct Ear {
     pub(super) acks: BTreeMap<u64, String>,
     /// What the present set asks for: type and call for each index.
     pub(super) wanted: BTreeMap<u64, (String, Option<String>)>,
+    /// The set before the present one.
+    pub(super) superseded: Option<Superseded>,
     received: u64,
     last_seen: Option<String>,
+}
+
+/// A set of subscriptions that another one replaced; it holds again if the other is refused.
+#[derive(Debug)]
+pub(super) struct Superseded {
+    /// The id of the request for the other set.
+    pub(super) by: u64,
+    /// What it asked for.
+    pub(super) wanted: BTreeMap<u64, (String, Option<String>)>,
+    /// The states that were forgotten for the other set's sake.
+    pub(super) states: BTreeMap<u64, State>,
 }
 
 impl Client {
@@ -74,6 +88,17 @@ impl Ear {
         self.states.clear();
         self.acks.clear();
         self.wanted.clear();
+        self.superseded = None;
+    }
+
+    /// Goes back to the set before, where the request for the present one is refused.
+    fn take_refusal(&mut self, id: u64) {
+        if let Some(before) = self.superseded.take_if(|before| before.by == id) {
+            self.wanted = before.wanted;
+            for (index, state) in before.states {
+                self.states.entry(index).or_insert(state);
+            }
+        }
     }
 
     pub(super) fn hear(&mut self, heard: Heard<'_>) {
@@ -81,7 +106,11 @@ impl Ear {
             Heard::Ack(ack) => {
                 self.last_seen = Some(format!("ack {}", ack.body()));
                 if let Some(id) = ack.message_id() {
-                    self.acks.insert(id, ack.status().unwrap_or("no status").to_owned());
+                    let status = ack.status().unwrap_or("no status");
+                    if status != SUCCESS {
+                        self.take_refusal(id);
+                    }
+                    self.acks.insert(id, status.to_owned());
                 }
             }
             Heard::Message(message) => {

@@ -1,12 +1,13 @@
 //! The steps of events clients: connections, subscriptions, acknowledgements, and anything sent by hand.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::RngExt as _;
 use serde_json::{Map, Value, json};
 
 use super::api_client::{form_request, refusal};
-use super::client::{Client, Ear};
+use super::client::{Client, Ear, Superseded};
 use super::core::{Core, Handle, OpenOutcome, Stop};
 use super::driver::Command;
 use super::events_client::{AckPolicy, AckWhen, EventsClient, Tracer};
@@ -91,8 +92,11 @@ impl<S: Sink> Core<S> {
         })
     }
 
-    /// Sends a message as `text`; notes what a complete set of subscriptions then has to come to.
+    /// Sends a text frame, which needs a connection that is open on both sides.
     fn send_message(&mut self, name: &str, text: &str) -> Result<(), Stop> {
+        if !self.client(name)?.is_open() {
+            return Err(Stop::Unfinished(format!("{name} has no open connection; {}", self.last_seen_in_words())));
+        }
         self.act_or_stop(name, |line, _, now, out, trace| line.send_text(now, text, out, trace))
     }
 }
@@ -117,12 +121,14 @@ impl<S: Sink + std::marker::Send> Handle<S> {
 
     pub(super) async fn connect(&self, step: &Connect) -> Result<(), Stop> {
         let name = step.client.value.as_str();
-        if self.with(|core| core.client(name).map(|client| client.is_connected()))? {
+        if self.with(|core| core.client(name).map(|client| client.is_open()))? {
             if step.if_closed {
                 return Ok(());
             }
             return Err(Stop::Unfinished(format!("{name} has an open connection already")));
         }
+        // A closing handshake may be under way.
+        self.closed(name).await?;
         let begun = self.now();
         let deadline = self.deadline(step.within);
         loop {
@@ -167,6 +173,7 @@ impl<S: Sink + std::marker::Send> Handle<S> {
             }
             Some(OpenOutcome::Opened) => Attempt::Open,
             Some(OpenOutcome::Refused(status)) => Attempt::Refused(format!("the upgrade was answered {status}")),
+            Some(OpenOutcome::Ended) => Attempt::Refused("the server ended it without an answer".to_owned()),
             Some(OpenOutcome::Failed(why)) => Attempt::Failed(why),
             None => Attempt::Failed("the upgrade was not answered in time".to_owned()),
         })
@@ -406,13 +413,15 @@ impl Ear {
     fn expect_set(&mut self, id: u64, set: &[Subscription]) {
         let wanted = set.iter().map(|one| (one.index, (one.resource.as_str().to_owned(), one.call.clone()))).collect();
         let before = std::mem::replace(&mut self.wanted, wanted);
+        let mut forgotten = BTreeMap::new();
         for (index, subject) in &self.wanted {
             // What is asked for anew has no state yet, whatever its index stood for before.
             if before.get(index) != Some(subject) || self.states.get(index) == Some(&State::Deactivated) {
-                self.states.remove(index);
+                forgotten.extend(self.states.remove_entry(index));
             }
         }
         self.acks.remove(&id);
+        self.superseded = Some(Superseded { by: id, wanted: before, states: forgotten });
     }
 
     /// Whether every index wanted has its final state, and everything left out is deactivated.

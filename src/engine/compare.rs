@@ -43,11 +43,11 @@ impl<S: Sink + Send> Handle<S> {
         let listed = self.list("/calls", "call").await?;
         let made = self.with(|core| core.api.calls_made.clone());
         for call in listed.iter().filter(|call| chosen.unwrap_or(&made).contains(call)) {
-            self.read(&format!("/calls/{call}")).await?;
+            self.look(&format!("/calls/{call}")).await?;
             for participant in self.list(&format!("/calls/{call}/participants"), "participant").await? {
-                self.read(&format!("/participants/{participant}")).await?;
+                self.look(&format!("/participants/{participant}")).await?;
                 for leg in self.list(&format!("/participants/{participant}/callLegs"), "callLeg").await? {
-                    self.read(&format!("/callLegs/{leg}")).await?;
+                    self.look(&format!("/callLegs/{leg}")).await?;
                 }
             }
         }
@@ -59,7 +59,7 @@ impl<S: Sink + Send> Handle<S> {
     async fn list(&self, path: &str, entry: &str) -> Result<Vec<String>, Stop> {
         let mut ids = Vec::new();
         for _ in 0..PAGE_LIMIT {
-            let page = self.read(&format!("{path}?offset={}&limit={PAGE}", ids.len())).await?;
+            let Some(page) = self.look(&format!("{path}?offset={}&limit={PAGE}", ids.len())).await? else { break };
             let before = ids.len();
             ids.extend(entries(&page, entry));
             let total = page.get_attribute("total").and_then(|total| total.parse::<usize>().ok()).unwrap_or(0);

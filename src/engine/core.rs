@@ -21,7 +21,7 @@ use super::outcome::{FailedExpectation, StepMark};
 use crate::scenario::syntax::{NumberTemplate, Template, Time};
 use crate::scenario::template::{self, TemplateError};
 use crate::time::Instant;
-use crate::trace::{ConnectionId, EndCause, Event, NetworkError, Seq, Sink};
+use crate::trace::{ConnectionId, EndCause, Event, NetworkError, NetworkErrorKind, Seq, Sink};
 
 /// Why no further step is carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub(super) enum OpenOutcome {
     Opened,
     /// Refused with this status.
     Refused(u16),
+    /// The server ended it without an answer.
+    Ended,
     /// It got no answer, for this reason.
     Failed(String),
 }
@@ -144,9 +146,14 @@ impl<S: Sink> Core<S> {
                 }
             }
             Input::OpenFailed { connection, error } => {
-                if self.opening(connection, OpenOutcome::Failed(error.to_string())).is_some() {
+                // A server may refuse a connection by ending it without an answer: that is no fault of the network.
+                let ended = error.kind == NetworkErrorKind::Closed;
+                let outcome = if ended { OpenOutcome::Ended } else { OpenOutcome::Failed(error.to_string()) };
+                if self.opening(connection, outcome).is_some() {
                     self.observe(Event::OpenFailed { connection, error: &error });
-                    self.network_errors.push(error);
+                    if !ended {
+                        self.network_errors.push(error);
+                    }
                 }
             }
             Input::Received { connection, bytes } => self.take_bytes(connection, bytes),
@@ -209,7 +216,11 @@ impl<S: Sink> Core<S> {
         self.last_activity = self.now;
         self.act(&name, |line, ear, now, out, trace| line.receive(now, bytes, out, trace, |heard| ear.hear(heard)));
         let Some(client) = self.clients.get(&name) else { return };
-        self.last_seen = client.ear.last_seen().map(|seen| format!("{name} received {seen}"));
+        if client.line.as_ref().is_some_and(EventsClient::server_closed) {
+            self.last_seen = Some(format!("{name} received a close frame"));
+        } else if let Some(seen) = client.ear.last_seen() {
+            self.last_seen = Some(format!("{name} received {seen}"));
+        }
         if client.line.as_ref().is_some_and(|line| line.stage() == Stage::Unreadable) {
             self.commands.push_back(Command::Drop { connection });
             self.finish_connection(connection, EndCause::TooLong);
@@ -314,7 +325,7 @@ impl<S: Sink> Core<S> {
             }
             match name {
                 "run" => return Some(self.options.run_id.clone()),
-                "guid" => return Some(guid(&mut *random.borrow_mut())),
+                "guid" => return Some(guid(&mut random.borrow_mut())),
                 _ => {}
             }
             let (client, value) = name.rsplit_once('.')?;

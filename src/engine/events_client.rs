@@ -258,9 +258,8 @@ impl EventsClient {
             observe(trace, None);
             return self.take_control(now, frame, out, trace);
         };
-        let text = match std::str::from_utf8(whole) {
-            Ok(text) => text,
-            Err(_) => return observe(trace, Some(Text::NotUtf8 { bytes: whole })),
+        let Ok(text) = std::str::from_utf8(whole) else {
+            return observe(trace, Some(Text::NotUtf8 { bytes: whole }));
         };
         let json = match self.document.parse(text) {
             Ok(json) => json,
@@ -437,3 +436,6 @@ impl Outgoing {
         trace.observe(now, Event::Frame { connection, from: Side::Client, frame: Frame { header, payload }, text });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -221,3 +221,6 @@ async fn run_step<S: Sink + Send>(handle: &Handle<S>, step: &Step) -> Result<(),
         Step::Repeat(step) => Box::pin(run_repeat(handle, step)).await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Tests of the events client on its own, byte by byte.
+
+use rand::SeedableRng as _;
+
+use super::*;
+use crate::protocol::ws::frame::close_payload;
+
+/// Keeps what was observed, on a line each.
+#[derive(Debug, Default)]
+struct Lines(Vec<String>);
+
+impl Sink for Lines {
+    fn observe(&mut self, observation: &Observation<'_>) {
+        let Event::Frame { from, frame, text, .. } = &observation.event else { return };
+        let text = match text {
+            Some(Text::Json { text, .. }) => (*text).to_owned(),
+            Some(Text::NotJson { .. }) => "no JSON".to_owned(),
+            Some(Text::NotUtf8 { .. }) => "no UTF-8".to_owned(),
+            None => String::new(),
+        };
+        self.0.push(format!("{from:?} {} {text}", frame.header.opcode).trim_end().to_owned());
+    }
+}
+
+struct Bench {
+    client: EventsClient,
+    trace: Tracer<Lines>,
+    out: Vec<u8>,
+    heard: Vec<String>,
+}
+
+impl Bench {
+    fn new(policy: AckPolicy) -> Self {
+        let client = EventsClient::new(ConnectionId(1), policy, ChaCha8Rng::seed_from_u64(1), 1000);
+        Self { client, trace: Tracer::new(Lines::default()), out: Vec::new(), heard: Vec::new() }
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        let heard = &mut self.heard;
+        self.client.receive(Instant::ZERO, bytes, &mut self.out, &mut self.trace, |what| {
+            heard.push(match what {
+                Heard::Message(message) => message.body().to_string(),
+                Heard::Ack(ack) => format!("ack {}", ack.body()),
+            });
+        });
+    }
+
+    fn lines(&self) -> Vec<&str> {
+        self.trace.sink.0.iter().map(String::as_str).collect()
+    }
+
+    /// The payloads that were sent, unmasked.
+    fn sent(&mut self) -> Vec<String> {
+        let mut bytes = std::mem::take(&mut self.out);
+        let mut texts = Vec::new();
+        while let Decoded::Frame { frame, consumed } = frame::decode(&mut bytes, u64::MAX) {
+            assert!(frame.header.mask.is_some(), "a client masks what it sends");
+            texts.push(String::from_utf8_lossy(frame.payload).into_owned());
+            bytes.drain(..consumed);
+        }
+        assert!(bytes.is_empty());
+        texts
+    }
+}
+
+fn wire(opcode: Opcode, fin: bool, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame::encode(&Header { fin, ..Header::new(opcode, payload.len() as u64) }, payload, &mut out);
+    out
+}
+
+fn message(id: &str) -> Vec<u8> {
+    let text = format!(r#"{{"type":"message","message":{{"messageId":{id},"type":"x"}}}}"#);
+    wire(Opcode::TEXT, true, text.as_bytes())
+}
+
+const ACK_7: &str = r#"{"type":"messageAck","messageAck":{"messageId":7,"status":"success"}}"#;
+
+#[test]
+fn a_message_is_acknowledged_however_its_bytes_arrive() {
+    for size in 1..50 {
+        let mut bench = Bench::new(AckPolicy::default());
+        for piece in message("7").chunks(size) {
+            bench.receive(piece);
+        }
+        assert_eq!(bench.sent(), [ACK_7]);
+        assert_eq!(bench.heard.len(), 1);
+        assert_eq!(bench.lines().len(), 2);
+    }
+}
+
+#[test]
+fn only_messages_with_a_usable_id_are_acknowledged() {
+    let mut bench = Bench::new(AckPolicy::default());
+    for id in ["\"7\"", "-1", "null", "7.5"] {
+        bench.receive(&message(id));
+    }
+    bench.receive(&wire(Opcode::TEXT, true, ACK_7.as_bytes()));
+    bench.receive(&wire(Opcode::TEXT, true, b"{"));
+    bench.receive(&wire(Opcode::TEXT, true, b"\xff"));
+    assert_eq!(bench.sent(), Vec::<String>::new());
+    assert_eq!(bench.heard.len(), 5);
+    assert_eq!(bench.lines()[5..], ["Server text no JSON", "Server text no UTF-8"]);
+}
+
+#[test]
+fn fragments_are_joined_and_the_last_one_carries_the_text() {
+    let mut bench = Bench::new(AckPolicy::default());
+    let whole = r#"{"type":"message","message":{"messageId":7}}"#;
+    bench.receive(&wire(Opcode::TEXT, false, &whole.as_bytes()[..10]));
+    bench.receive(&wire(Opcode::CONTINUATION, true, &whole.as_bytes()[10..]));
+    assert_eq!(bench.lines()[..2], ["Server text".to_owned(), format!("Server continuation {whole}")]);
+    assert_eq!(bench.sent(), [ACK_7]);
+}
+
+#[test]
+fn withheld_acks_are_owed_and_sent_oldest_first() {
+    let mut bench = Bench::new(AckPolicy { when: AckWhen::Withhold, ..AckPolicy::default() });
+    for id in ["7", "8", "9"] {
+        bench.receive(&message(id));
+    }
+    assert_eq!((bench.client.oldest_owed(), bench.client.last()), (Some(7), Some(9)));
+    bench.client.acknowledge(Instant::ZERO, 8, "success", &mut bench.out, &mut bench.trace);
+    bench.client.set_policy(Instant::ZERO, AckPolicy::default(), &mut bench.out, &mut bench.trace);
+    assert_eq!(bench.sent(), [8, 7, 9].map(|id| write::ack(id, "success")));
+    assert_eq!(bench.client.oldest_owed(), None);
+}
+
+#[test]
+fn late_acks_come_when_they_are_due_and_not_before() {
+    let by = Duration::from_millis(50);
+    let mut bench = Bench::new(AckPolicy { when: AckWhen::Late(by), times: 2, ..AckPolicy::default() });
+    bench.receive(&message("7"));
+    assert_eq!(bench.client.poll_timeout(), Some(Instant::from_millis(50)));
+    bench.client.handle_timeout(Instant::from_millis(49), &mut bench.out, &mut bench.trace);
+    assert!(bench.out.is_empty());
+    bench.client.handle_timeout(Instant::from_millis(50), &mut bench.out, &mut bench.trace);
+    assert_eq!(bench.sent(), [ACK_7, ACK_7]);
+    assert_eq!(bench.client.poll_timeout(), None);
+}
+
+#[test]
+fn pings_and_close_frames_are_answered_and_nothing_is_sent_after_a_close_frame() {
+    let mut bench = Bench::new(AckPolicy::default());
+    bench.receive(&wire(Opcode::PING, true, b"hi"));
+    bench.receive(&wire(Opcode::CLOSE, true, &close_payload(1001, "")));
+    bench.receive(&message("7"));
+    bench.receive(&wire(Opcode::PING, true, b"hi"));
+    assert_eq!(bench.sent().len(), 2);
+    assert_eq!(bench.client.stage(), Stage::Closing);
+    assert!(bench.client.server_closed());
+    let lines = bench.lines();
+    assert_eq!(lines[..4], ["Server ping", "Client pong", "Server close", "Client close"]);
+    assert_eq!(lines.len(), 6);
+}
+
+#[test]
+fn a_frame_beyond_the_limit_makes_the_connection_unreadable() {
+    let mut bench = Bench::new(AckPolicy::default());
+    bench.receive(&wire(Opcode::TEXT, true, &[b'x'; 1001]));
+    bench.receive(&message("7"));
+    assert_eq!(bench.client.stage(), Stage::Unreadable);
+    assert!(bench.lines().is_empty() && bench.out.is_empty());
+}
