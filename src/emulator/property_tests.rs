@@ -101,10 +101,17 @@ fn confer(bench: &mut Bench) {
     bench.call(Method::Post, &format!("/api/v1/calls/{other}/participants"), "remoteParty=bob");
     bench.call(Method::Post, &format!("/api/v1/calls/{other}/participants"), "remoteParty=carol");
     bench.pass(300);
-    for call in [call, other] {
+    for key in keys.iter().take(1) {
+        bench.subscribe(*key, 28, &set_for(&other, 80));
+    }
+    for call in [&other, &call] {
         bench.call(Method::Delete, &format!("/api/v1/calls/{call}"), "");
         bench.pass(100);
     }
+    for key in &keys {
+        bench.subscribe(*key, 29, &set_for(&call, 90));
+    }
+    bench.pass(100);
 }
 
 /// Odd frames, large sets, held back acks, ends.

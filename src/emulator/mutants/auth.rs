@@ -89,6 +89,18 @@ pub(super) const MUTANTS: &[Registered] = &[
             .decide(|(), q, answer| answer || *q == Question::MayIssueToken(Credentials::Unprivileged))
             .boxed()
     }),
+    row("privilege-of-the-one-before", "AUTH-03", &[], "The session of the last log-in is used again.", || {
+        Fault::<bool>::new()
+            .decide(|before, q, answer| match q {
+                Question::MayIssueToken(Credentials::Unprivileged) => answer || *before,
+                Question::MayIssueToken(Credentials::Privileged) => {
+                    *before = true;
+                    answer
+                }
+                _ => answer,
+            })
+            .boxed()
+    }),
     row("accept-value-of-another-key", "AUTH-04", NO_CONNECTION, "The key is decoded before it is hashed.", || {
         Fault::<()>::new()
             .effect(|(), _, e, pass| {

@@ -441,6 +441,126 @@ pub(super) const MUTANTS: &[Registered] = &[
                 .boxed()
         },
     ),
+    row(
+        "empty-set-keeps-calls",
+        "SUB-08",
+        &[("SUB-07", "calls is not unsubscribed"), ("SUB-04", "updates go on under an index that is left out")],
+        "The list of conferences is thought to concern everybody.",
+        || {
+            Fault::<Indexes>::new()
+                .input(|spared, view, input, pass| {
+                    if let Input::Subscribe { connection, wanted, .. } = &input {
+                        spared.retain(|(key, _)| key != connection);
+                        let known = view.connection(*connection).filter(|_| wanted.is_empty());
+                        let all = known.into_iter().flat_map(|known| known.subscriptions.values());
+                        spared.extend(all.filter(|s| s.resource == Resource::Calls).map(|s| (*connection, s.index)));
+                    }
+                    pass.now(input);
+                })
+                .decide(|spared, q, answer| match q {
+                    Question::Stops { connection, index } => answer && !spared.contains(&(*connection, *index)),
+                    _ => answer,
+                })
+                .boxed()
+        },
+    ),
+    row("ended-call-becomes-active", "SUB-12", &[], "Ended conferences stay in a cache.", || {
+        Fault::<BTreeSet<String>>::new()
+            .decide(|known, q, answer| match q {
+                Question::IsActiveCall { call, .. } if answer => {
+                    known.insert((*call).to_owned());
+                    true
+                }
+                Question::IsActiveCall { call, .. } => known.contains(*call),
+                _ => answer,
+            })
+            .boxed()
+    }),
+    row(
+        "end-while-pending-lost",
+        "SUB-13",
+        &[("SUB-06", "the subscription never settles"), ("SUB-12", "the call is no more active")],
+        "The set-up is given up without a word.",
+        || {
+            Fault::<(Indexes, Indexes)>::new()
+                .input(|(standing, active), view, input, pass| {
+                    if let Input::Subscribe { connection, wanted, .. } = &input {
+                        for entry in wanted {
+                            let call = entry.call.as_ref().map(|call| view.world.canonical(call));
+                            let key = (*connection, entry.index.unwrap_or_default());
+                            active.remove(&key);
+                            if call.is_some_and(|call| view.world.calls.contains_key(&call)) {
+                                standing.insert(key);
+                            } else {
+                                standing.remove(&key);
+                            }
+                        }
+                    }
+                    pass.now(input);
+                })
+                .event(|(standing, active), view, to, event, pass| {
+                    let Event::States(mut list) = event else { return pass.now((to, event)) };
+                    list.retain(|s| {
+                        let key = (to, s.index);
+                        if s.state == ACTIVE {
+                            active.insert(key);
+                        }
+                        let stands = resource(view, to, s.index).is_some_and(Resource::needs_call);
+                        s.state != DEACTIVATED || !stands || !standing.contains(&key) || active.contains(&key)
+                    });
+                    if !list.is_empty() {
+                        pass.now((to, Event::States(list)));
+                    }
+                })
+                .boxed()
+        },
+    ),
+    row(
+        "deactivated-hides-the-rest",
+        "SUB-14",
+        &[("SUB-02", "updates come although active was not reported"), ("SUB-06", "what is hidden never settles")],
+        "The loop ends at the first failure.",
+        || {
+            Fault::<()>::new()
+                .event(|(), view, to, mut event, pass| {
+                    if let Event::States(list) = &mut event {
+                        let failed = |s: &StateOf| s.state == DEACTIVATED && resource(view, to, s.index).is_some();
+                        if let Some(at) = list.iter().position(failed) {
+                            list.truncate(at + 1);
+                        }
+                    }
+                    pass.now((to, event));
+                })
+                .boxed()
+        },
+    ),
+    row(
+        "quick-second-request-not-applied",
+        "SUB-16",
+        &[
+            ("SUB-04", "indexes of the earlier request are reported"),
+            ("SUB-06", "the later request is not settled"),
+            ("SUB-07", "what the later request leaves out goes on"),
+        ],
+        "Requests in quick succession are merged into the first.",
+        || {
+            Fault::<BTreeMap<ConnectionKey, (Instant, Vec<Wanted>)>>::new()
+                .input(|last, view, mut input, pass| {
+                    if let Input::Subscribe { connection, wanted, .. } = &mut input {
+                        match last.get(connection) {
+                            Some((at, earlier)) if view.now.since(*at) < Duration::from_millis(20) => {
+                                wanted.clone_from(earlier);
+                            }
+                            _ => {
+                                last.insert(*connection, (view.now, wanted.clone()));
+                            }
+                        }
+                    }
+                    pass.now(input);
+                })
+                .boxed()
+        },
+    ),
 ];
 
 /// The id under which a request is applied again; its ack is kept back.
