@@ -66,7 +66,7 @@ shipped![
     "messages/id-used-twice",
     "messages/id-zero",
     "messages/ids-collide",
-    "messages/ids-collide-on-a-first-request",
+    "messages/ids-collide-while-pending",
     "messages/ids-in-any-order",
     "messages/ids-of-open-messages-differ",
     "messages/no-message-id",
