@@ -163,11 +163,16 @@ mod tests {
 
     #[test]
     fn the_text_of_the_fields_is_kept() {
-        let read =
-            parse("f", &scenario("  - dial: {call: '${c}', to: answers, with: {importance: 5, x: true}}\n")).unwrap();
+        let read = parse(
+            "f",
+            &scenario("  - dial: {call: '${c}', to: answers, with: {importance: 5, x: true, y: '', z: 1.5}}\n"),
+        )
+        .unwrap();
         let super::super::syntax::Step::Dial(dial) = &read.steps[0].value else { panic!("no dial") };
         assert_eq!(dial.with["importance"].0, "5");
         assert_eq!(dial.with["x"].0, "true");
+        assert_eq!(dial.with["y"].0, "");
+        assert_eq!(dial.with["z"].0, "1.5");
     }
 
     proptest! {

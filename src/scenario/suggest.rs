@@ -3,7 +3,8 @@
 /// The candidate nearest to `word`, if one is near enough to have been meant.
 pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let lower = word.to_lowercase();
-    let allowed = (word.chars().count() / 3).max(1);
+    let length = word.chars().count();
+    let allowed = (length / 3).max(usize::from(length > 1));
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
@@ -39,6 +40,8 @@ mod tests {
         assert_eq!(nearest("callroster", ["calls", "callRoster"]), Some("callRoster"));
         assert_eq!(nearest("MSG-3", ["MSG-13", "MSG-03"]), Some("MSG-13"));
         assert_eq!(nearest("zebra", ["token", "client"]), None);
+        assert_eq!(nearest("m", ["n"]), None);
+        assert_eq!(nearest("N", ["n"]), Some("n"));
     }
 
     #[test]

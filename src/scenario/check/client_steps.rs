@@ -117,11 +117,7 @@ impl<'s> Checker<'s> {
     /// Checks one entry of a set; gives how many subscriptions it stands for.
     fn wanted(&mut self, wanted: &Wanted) -> u64 {
         let looped = self.wanted_loop(wanted);
-        self.number(
-            "index",
-            &wanted.index,
-            if self.needs(Need::Probing) { i64::MIN..=i64::MAX } else { 0..=LARGEST_ID },
-        );
+        self.number("index", &wanted.index, 0..=LARGEST_ID);
         if let Some(call) = &wanted.call {
             self.template(call);
         }

@@ -18,6 +18,9 @@ use crate::spec::{RequirementId, Subject};
 /// The longest time that any part of a scenario may take.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+/// How many errors of one file are reported. Nobody reads more, and a hostile file must not cost more.
+const MOST_ERRORS: usize = 100;
+
 /// How many connections a scenario may use on a server without `limits`; the server has five for everyone.
 const MOST_CLIENTS: usize = 2;
 
@@ -71,13 +74,27 @@ impl<'s> Checker<'s> {
 
     /// An error at a place.
     pub(super) fn error(&mut self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
+        if self.is_full() {
+            return;
+        }
+        if self.errors.len() + 1 == MOST_ERRORS {
+            let message = "here the list of errors ends, but more is wrong";
+            return self.errors.push(ScenarioError::new(self.file, self.text, span, message, None));
+        }
         self.errors.push(ScenarioError::new(self.file, self.text, span, message, help));
+    }
+
+    /// Whether as many errors were found as are reported.
+    fn is_full(&self) -> bool {
+        self.errors.len() >= MOST_ERRORS
     }
 
     /// An error at the word `needle` of the current step, or at the step where the word is not found.
     pub(super) fn error_at(&mut self, needle: &str, message: impl Into<String>, help: Option<String>) {
-        let span = self.find(needle);
-        self.error(span, message, help);
+        if !self.is_full() {
+            let span = self.find(needle);
+            self.error(span, message, help);
+        }
     }
 
     /// An error at the first word of the current step.
@@ -221,7 +238,7 @@ impl<'s> Checker<'s> {
             Err(error) => return self.broken_template(text, &error),
         };
         for reference in parsed.references() {
-            if self.names.has(reference) {
+            if self.is_full() || self.names.has(reference) {
                 continue;
             }
             let (name, needle) =

@@ -179,3 +179,11 @@ fn a_client_has_to_be_connected_before_it_acts() {
     assert!(errors.iter().any(|error| error.message == "`alice` has no connection yet"), "{errors:#?}");
     assert!(errors.iter().any(|error| error.message.starts_with("`bob` takes no part")), "{errors:#?}");
 }
+
+#[test]
+fn the_list_of_errors_ends_somewhere() {
+    let many = "  - end-call: {call: '${x}'}\n".repeat(5000);
+    let errors = errors_in("", &many);
+    assert_eq!(errors.len(), 100);
+    assert!(errors[99].message.contains("more is wrong"), "{}", errors[99]);
+}
