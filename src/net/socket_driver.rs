@@ -333,8 +333,7 @@ mod tests {
             match input {
                 Input::Received { bytes, .. } => {
                     self.buffer.extend_from_slice(bytes);
-                    loop {
-                        let Decoded::Frame { frame, consumed } = decode(&mut self.buffer, 1 << 20) else { break };
+                    while let Decoded::Frame { frame, consumed } = decode(&mut self.buffer, 1 << 20) {
                         let fin = if frame.header.fin { "" } else { "+" };
                         let line = format!("{}{fin} {}", frame.header.opcode, String::from_utf8_lossy(frame.payload));
                         self.buffer.drain(..consumed);
