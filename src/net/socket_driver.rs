@@ -15,7 +15,7 @@ use super::clock::Clock;
 use super::events_connection::{Answer, open};
 use super::http_client::HttpClient;
 use super::pump::{Incoming, Orders, Outbox, outbox, pump};
-use super::target::Target;
+use super::target::{Scheme, Target, Tls};
 use super::tls::{ClientTls, Doubts, TlsError};
 use crate::engine::driver::{Command, Input};
 use crate::protocol::http::{Request, Response};
@@ -62,7 +62,11 @@ impl Link {
     /// Trusted certificates that cannot be used.
     pub fn new(target: Target, clock: Clock) -> Result<Self, TlsError> {
         let target = Arc::new(target);
-        let tls = ClientTls::new(&target.tls)?;
+        let tls = match target.origin.scheme() {
+            Scheme::Https => ClientTls::new(&target.tls)?,
+            // Never used, so it must not fail because the system trusts nobody.
+            Scheme::Http => ClientTls::new(&Tls::Insecure)?,
+        };
         Ok(Self { http: HttpClient::new(Arc::clone(&target), &tls)?, target, tls, clock })
     }
 
