@@ -40,7 +40,7 @@ pub trait Driven {
     fn poll_command(&mut self) -> Option<Command>;
 
     /// When the engine wants a tick.
-    fn poll_timeout(&mut self) -> Option<Instant>;
+    fn poll_timeout(&self) -> Option<Instant>;
 
     /// Whether the scenario is over and cleaned up.
     fn is_done(&self) -> bool;
@@ -359,7 +359,7 @@ mod tests {
             self.commands.pop_front()
         }
 
-        fn poll_timeout(&mut self) -> Option<Instant> {
+        fn poll_timeout(&self) -> Option<Instant> {
             None
         }
 
