@@ -13,6 +13,7 @@ pub mod protocol;
 pub mod report;
 pub mod rules;
 pub mod scenario;
+pub mod simulation;
 pub mod spec;
 pub mod time;
 pub mod trace;

@@ -7,12 +7,18 @@
 
 mod admission;
 mod api;
+#[cfg(test)]
+mod api_tests;
+#[cfg(test)]
+mod bench;
 mod connection;
 mod core;
 mod delivery;
 pub mod dialects;
 mod dialing;
 mod elements;
+#[cfg(test)]
+mod events_tests;
 pub mod mutant;
 pub mod mutants;
 pub mod server;

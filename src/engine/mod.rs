@@ -1,5 +1,28 @@
 //! The scenario engine: carries out one scenario, sans-IO, over whatever driver there is.
 //!
-//! [`driver`] is the contract between the engine and its drivers.
+//! In reading order: [`driver`] (the contract between the engine and its drivers), [`runner`] (the engine itself),
+//! [`options`] and [`outcome`] (what goes in and what comes out), `core` (what all steps share, and how they wait),
+//! [`events_client`] (one event connection as an actor, independent of scenarios), `client` (a scenario's view of it),
+//! `api_client`, `compare`, then the steps by kind.
+//!
+//! Steps are written as straight-line `async` code over the shared core. There is no runtime: the engine polls the one
+//! future itself, after every input, and the only thing that it ever waits for is an input or the time.
 
+mod api_client;
+mod api_steps;
+mod client;
+mod client_steps;
+mod compare;
+mod core;
 pub mod driver;
+pub mod events_client;
+pub mod options;
+pub mod outcome;
+mod pattern;
+pub mod runner;
+mod step_text;
+mod waiting_steps;
+
+pub use options::{Addresses, Options};
+pub use outcome::{End, FailedExpectation, Outcome, StepMark};
+pub use runner::Engine;

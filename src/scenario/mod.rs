@@ -1,5 +1,23 @@
 //! The scenario language: YAML files that network engineers write and read.
 //!
-//! [`syntax`] is the language: types with spans that serde fills and the JSON Schema is made from.
+//! [`syntax`] is the language: types with spans that serde fills and the JSON Schema ([`schema`]) is made from.
+//! [`parse`] reads a file, [`check`] finds everything that is wrong with it before a run, [`diagnostic`] shows that.
+//! [`template`] is the `${...}` in texts, [`need`] what a scenario may need of its target, [`library`] the shipped
+//! scenarios and the choice of some of them.
 
+pub mod check;
+pub mod diagnostic;
+pub mod library;
+pub mod need;
+pub mod parse;
+pub mod schema;
 pub mod syntax;
+pub mod template;
+
+mod shipped;
+mod suggest;
+
+pub use diagnostic::{ScenarioError, render};
+pub use library::{SelectError, Source};
+pub use need::Need;
+pub use parse::read;

@@ -12,8 +12,9 @@
 //! | `${CLIENT.last}` | the messageId of the message that the server sent CLIENT last |
 //! | `${CLIENT.received}` | how many messages (acks not counted) CLIENT has received |
 //!
-//! A template may add or subtract a number: `${n + 100}`. Names may themselves be made by templates, which is how loops
+//! A template may add or subtract a number, with spaces around the sign: `${n + 100}`. Names may themselves be made by templates, which is how loops
 //! keep several things apart: `as: call-${n}`, later `${call-${n}}`.
+//! Two dollars, `$${`, stand for the text `${`. `template` reads and resolves templates.
 
 use std::time::Duration;
 
@@ -145,9 +146,9 @@ pub enum Step {
     Token(Token),
     /// Open an events client's connection (with a fresh token unless one is named).
     Connect(Connect),
-    /// End a connection with the closing handshake.
+    /// End a connection with the closing handshake. Without an open connection it does nothing.
     Close(Close),
-    /// End a connection abruptly, without a close frame.
+    /// End a connection abruptly, without a close frame. Without an open connection it does nothing.
     Drop(ClientOnly),
     // ── events ──
     /// Ask for a complete set of subscriptions.
@@ -195,7 +196,7 @@ pub enum Step {
     /// Wait until nothing has arrived for a while.
     Rest(Rest),
     /// Let time pass.
-    Pause(Time2),
+    Pause(Pause),
     /// At rest, read the state over the API and let the rules compare it with what events have told.
     Compare(Compare),
     /// An assertion of the scenario's own.
@@ -205,7 +206,7 @@ pub enum Step {
     Repeat(Repeat),
 }
 
-/// A number from a template that must come out as one.
+/// A template that must come out as a whole number.
 pub type NumberTemplate = Template;
 
 /// `token`
@@ -223,7 +224,7 @@ pub struct Token {
 
 /// `connect`
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Connect {
     /// The events client.
     #[schemars(with = "String")]
@@ -383,8 +384,16 @@ pub enum Elements {
 #[schemars(untagged)]
 #[expect(dead_code, reason = "describes the schema only")]
 enum ElementsForms {
-    All(String),
+    Every(AllWord),
     List(Vec<String>),
+}
+
+/// The word for all elements.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes the schema only")]
+enum AllWord {
+    All,
 }
 
 impl<'de> Deserialize<'de> for Elements {
@@ -475,6 +484,8 @@ pub struct Send {
     #[schemars(with = "String")]
     pub client: Spanned<String>,
     /// The inner object of a `message` envelope. `messageId` is filled in unless it is there; `null` leaves it out.
+    /// `${...}` in text is replaced; a text that is nothing but one `${...}` and comes out as a whole number is sent as
+    /// a number.
     pub message: serde_json::Value,
     /// Wait until it is acknowledged, the connection ends or time is up.
     #[serde(default)]
@@ -732,14 +743,14 @@ pub struct Emulate {
     pub message: Option<serde_json::Value>,
 }
 
-/// A pattern that a message fits: every field named must be there and fit. `${...}` in text is replaced; the text
-/// `*` fits anything; an array fits if each of its entries fits some entry of the message's array; an object fits if
-/// each of its fields does.
+/// A pattern that a message fits: every field named must be there and fit. `${...}` in text is replaced (and a text
+/// that is nothing but one `${...}` and comes out as a whole number is a number); the text `*` fits anything; an array
+/// fits if each of its entries fits some entry of the message's array; an object fits if each of its fields does.
 pub type Pattern = serde_json::Value;
 
 /// `wait`
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Wait {
     /// The events client.
     #[schemars(with = "String")]
@@ -772,7 +783,7 @@ pub struct Rest {
 /// `pause`
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Time2 {
+pub struct Pause {
     /// How long.
     #[serde(rename = "for")]
     #[schemars(with = "String")]
@@ -788,7 +799,7 @@ pub struct Compare {
     pub calls: Option<Vec<Template>>,
 }
 
-/// `expect`: exactly one of `that`, `none` and `message`.
+/// `expect`: exactly one of `equal`, `none` and `message`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {

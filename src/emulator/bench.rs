@@ -1,0 +1,208 @@
+//! A test bench: one server on virtual time, driven by hand.
+//!
+//! Shows what each connection was sent as JSON texts, acknowledges when told to, and checks as it goes that timers move on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::mutant::Mutant;
+use super::server::{MeetingServer, Output};
+use super::settings::Settings;
+use super::typed::{ConnectionKey, ExchangeKey};
+use crate::protocol::api::names::{AUTH_TOKENS, TOKEN_HEADER};
+use crate::protocol::api::xml::Element;
+use crate::protocol::events::write;
+use crate::protocol::http::{Method, Request, Response};
+use crate::protocol::ws::frame::{self, Decoded, Header, Opcode};
+use crate::protocol::ws::handshake::upgrade_request;
+use crate::time::Instant;
+
+/// What a connection has seen.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) texts: Vec<Value>,
+    pub(super) others: Vec<(Opcode, Vec<u8>)>,
+    pub(super) ended: Option<&'static str>,
+}
+
+/// One server with its clients.
+#[derive(Debug)]
+pub(super) struct Bench {
+    pub(super) server: MeetingServer,
+    pub(super) now: Instant,
+    pub(super) seen: BTreeMap<u64, Seen>,
+    /// Whether messages are acknowledged at once.
+    pub(super) acking: bool,
+    answers: BTreeMap<u64, Response>,
+    exchanges: u64,
+    acks: Vec<(u64, u64)>,
+}
+
+impl Bench {
+    pub(super) fn new(settings: &[&str]) -> Self {
+        Self::with(settings, Vec::new())
+    }
+
+    pub(super) fn with(items: &[&str], mutants: Vec<Box<dyn Mutant>>) -> Self {
+        let mut settings = Settings::default();
+        for item in items {
+            settings.apply(item).unwrap();
+        }
+        Self {
+            server: MeetingServer::new(settings, mutants, 7),
+            now: Instant::ZERO,
+            seen: BTreeMap::new(),
+            acking: true,
+            answers: BTreeMap::new(),
+            exchanges: 0,
+            acks: Vec::new(),
+        }
+    }
+
+    /// Sends a request and gives its answer, waiting if it takes time.
+    pub(super) fn request(&mut self, request: &Request) -> Response {
+        self.exchanges += 1;
+        let exchange = self.exchanges;
+        self.server.handle_request(self.now, ExchangeKey(exchange), request);
+        self.collect();
+        for _ in 0..100 {
+            if let Some(answer) = self.answers.remove(&exchange) {
+                return answer;
+            }
+            self.pass(50);
+        }
+        panic!("no answer to {request:?}");
+    }
+
+    pub(super) fn call(&mut self, method: Method, target: &str, form: &str) -> Response {
+        let mut request = Request::new(method, target);
+        request.body = form.as_bytes().to_vec();
+        self.request(&request)
+    }
+
+    /// Creates something; gives its id.
+    pub(super) fn create(&mut self, target: &str, form: &str) -> String {
+        let response = self.call(Method::Post, target, form);
+        assert_eq!(response.status, 200, "{target} {form}: {}", response.text());
+        response.headers.get("Location").unwrap().rsplit('/').next().unwrap().to_owned()
+    }
+
+    pub(super) fn get(&mut self, target: &str) -> Element {
+        let response = self.call(Method::Get, target, "");
+        assert_eq!(response.status, 200, "{target}: {}", response.text());
+        Element::parse(&response.body).unwrap()
+    }
+
+    pub(super) fn token(&mut self) -> String {
+        let response = self.call(Method::Post, AUTH_TOKENS, "");
+        response.headers.get(TOKEN_HEADER).unwrap().to_owned()
+    }
+
+    /// Tries to open a connection: its key, or the status of the refusal.
+    pub(super) fn try_open(&mut self) -> Result<u64, u16> {
+        let token = self.token();
+        let before = self.seen.len();
+        let response = self.request(&upgrade_request(Some(&token), [3; 16]));
+        if response.status != 101 {
+            return Err(response.status);
+        }
+        assert_eq!(self.seen.len(), before + 1);
+        Ok(*self.seen.last_key_value().unwrap().0)
+    }
+
+    pub(super) fn open(&mut self) -> u64 {
+        self.try_open().unwrap()
+    }
+
+    pub(super) fn send_frame(&mut self, connection: u64, opcode: Opcode, fin: bool, payload: &[u8]) {
+        let header = Header { mask: Some([1, 2, 3, 4]), fin, ..Header::new(opcode, payload.len() as u64) };
+        let mut bytes = Vec::new();
+        frame::encode(&header, payload, &mut bytes);
+        self.server.handle_bytes(self.now, ConnectionKey(connection), &bytes);
+        self.collect();
+    }
+
+    pub(super) fn send(&mut self, connection: u64, text: &str) {
+        self.send_frame(connection, Opcode::TEXT, true, text.as_bytes());
+    }
+
+    /// Sends a request whose subscriptions are this JSON array.
+    pub(super) fn subscribe(&mut self, connection: u64, id: u64, set: &Value) {
+        let message =
+            json!({"type": "message", "message": {"messageId": id, "type": "subscribeRequest", "subscriptions": set}});
+        self.send(connection, &message.to_string());
+    }
+
+    pub(super) fn ack(&mut self, connection: u64, id: u64) {
+        self.send(connection, &write::ack(id, "success"));
+    }
+
+    /// Lets time pass, in milliseconds.
+    pub(super) fn pass(&mut self, millis: u64) {
+        let end = self.now + Duration::from_millis(millis);
+        let mut steps = 0;
+        while let Some(due) = self.server.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.server.handle_timeout(self.now);
+            self.collect();
+            steps += 1;
+            assert!(steps < 100_000, "timers do not move on");
+        }
+        self.now = end;
+        self.server.handle_timeout(self.now);
+        self.collect();
+    }
+
+    /// Takes what a connection was sent since the last time.
+    pub(super) fn take(&mut self, connection: u64) -> Vec<Value> {
+        std::mem::take(&mut self.seen.get_mut(&connection).unwrap().texts)
+    }
+
+    /// The same, without acks and envelopes.
+    pub(super) fn messages(&mut self, connection: u64) -> Vec<Value> {
+        self.take(connection).into_iter().filter_map(|text| text.get("message").cloned()).collect()
+    }
+
+    fn collect(&mut self) {
+        loop {
+            while let Some(output) = self.server.poll_output() {
+                self.carry_out(output);
+            }
+            let Some((connection, id)) = self.acks.pop() else { return };
+            self.ack(connection, id);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Respond { exchange, response, .. } => {
+                self.answers.insert(exchange.0, response);
+            }
+            Output::Upgrade { exchange, connection, response } => {
+                self.answers.insert(exchange.0, response);
+                self.seen.insert(connection.0, Seen::default());
+            }
+            Output::Send { connection, bytes } => self.receive(connection.0, bytes),
+            Output::Close { connection } => self.seen.get_mut(&connection.0).unwrap().ended = Some("closed"),
+            Output::Drop { connection } => self.seen.get_mut(&connection.0).unwrap().ended = Some("dropped"),
+        }
+    }
+
+    fn receive(&mut self, connection: u64, mut bytes: Vec<u8>) {
+        let Decoded::Frame { frame, .. } = frame::decode(&mut bytes, u64::MAX) else { panic!("no whole frame") };
+        let seen = self.seen.get_mut(&connection).unwrap();
+        if frame.header.opcode != Opcode::TEXT {
+            seen.others.push((frame.header.opcode, frame.payload.to_vec()));
+            return;
+        }
+        let Ok(text) = serde_json::from_slice::<Value>(frame.payload) else { return };
+        if self.acking
+            && let Some(id) = text["message"]["messageId"].as_u64()
+        {
+            self.acks.push((connection, id));
+        }
+        seen.texts.push(text);
+    }
+}

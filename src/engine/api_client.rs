@@ -1,0 +1,207 @@
+//! The API client: requests and their answers, and the journal of what the scenario made on the target.
+//!
+//! The journal is kept where answers arrive and not in the steps, so that an object whose step was interrupted is
+//! removed at the end all the same.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::core::{Core, Handle, Stop};
+use super::driver::Command;
+use crate::protocol::api::{names, xml::Element};
+use crate::protocol::http::{Headers, Method, Request, Response};
+use crate::trace::{Event, ExchangeId, NetworkError, Sink};
+
+/// How often a request is repeated that was answered 503.
+const BUSY_REPEATS: u32 = 4;
+
+/// How long the client waits before it repeats one.
+const BUSY_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long an exchange may take beyond the time to react.
+const EXCHANGE_GRACE: Duration = Duration::from_secs(5);
+
+/// The collections whose objects are removed at the end.
+const JOURNALLED: [&str; 2] = ["/calls", "/coSpaces"];
+
+/// The state of the API client.
+#[derive(Debug, Default)]
+pub(super) struct Api {
+    last_exchange: u32,
+    pending: BTreeMap<ExchangeId, (Method, String)>,
+    answers: BTreeMap<ExchangeId, Result<Response, NetworkError>>,
+    /// Paths below the API's base of objects made and not removed yet, oldest first.
+    journal: Vec<String>,
+    /// Ids of the calls made, removed ones included.
+    pub(super) calls_made: Vec<String>,
+    /// Paths that could not be removed.
+    pub(super) left_behind: Vec<String>,
+}
+
+impl Api {
+    /// Whether an exchange is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    fn note(&mut self, method: Method, target: &str, response: &Response) {
+        if !response.is_success() {
+            return;
+        }
+        let path = below_base(target);
+        match method {
+            Method::Post if JOURNALLED.contains(&path) => {
+                if let Some(location) = response.headers.get("Location") {
+                    let made = below_base(location).to_owned();
+                    if path == "/calls" {
+                        self.calls_made.push(id_of(&made).to_owned());
+                    }
+                    self.journal.push(made);
+                }
+            }
+            Method::Delete => self.journal.retain(|made| made != path),
+            _ => {}
+        }
+    }
+}
+
+/// The path of a target or location, without query and the API's base.
+fn below_base(target: &str) -> &str {
+    let path = target.split_once('?').map_or(target, |(path, _)| path);
+    path.find(names::BASE).map_or(path, |at| &path[at + names::BASE.len()..]).trim_end_matches('/')
+}
+
+/// The last part of a path.
+fn id_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+impl<S: Sink> Core<S> {
+    fn send_request(&mut self, request: Request) -> ExchangeId {
+        self.api.last_exchange += 1;
+        let exchange = ExchangeId(self.api.last_exchange);
+        self.observe(Event::RequestSent { exchange, request: &request });
+        self.api.pending.insert(exchange, (request.method, request.target.clone()));
+        let timeout = self.options.reaction + EXCHANGE_GRACE;
+        self.commands.push_back(Command::Request { exchange, request, timeout });
+        exchange
+    }
+
+    pub(super) fn take_response(&mut self, exchange: ExchangeId, response: Response) {
+        let Some((method, target)) = self.api.pending.remove(&exchange) else { return };
+        self.last_activity = self.now;
+        self.last_seen = Some(format!("{method} {target} was answered {}", response.status));
+        self.observe(Event::ResponseReceived { exchange, response: &response });
+        self.api.note(method, &target, &response);
+        self.api.answers.insert(exchange, Ok(response));
+    }
+
+    pub(super) fn take_failure(&mut self, exchange: ExchangeId, error: NetworkError) {
+        let Some((method, target)) = self.api.pending.remove(&exchange) else { return };
+        self.last_activity = self.now;
+        self.last_seen = Some(format!("{method} {target} failed: {error}"));
+        self.observe(Event::RequestFailed { exchange, error: &error });
+        self.network_errors.push(error.clone());
+        self.api.answers.insert(exchange, Err(error));
+    }
+}
+
+impl<S: Sink> Handle<S> {
+    /// Carries out one exchange.
+    pub(super) async fn exchange(&self, request: Request) -> Result<Response, Stop> {
+        let what = format!("{} {}", request.method, request.target);
+        let begun = self.now();
+        // The driver ends an exchange in time; the second here is for one that forgets.
+        let (exchange, deadline) = self.with(|core| {
+            let deadline = core.now + core.options.reaction + EXCHANGE_GRACE + Duration::from_secs(1);
+            (core.send_request(request), deadline)
+        });
+        match self.until(deadline, |core| core.api.answers.remove(&exchange)).await? {
+            Some(Ok(response)) => Ok(response),
+            Some(Err(error)) => Err(Stop::Unfinished(format!("{what} got no answer: {error}"))),
+            None => Err(self.missed(begun, &format!("the answer to {what}"))),
+        }
+    }
+
+    /// Carries out an exchange; repeats it a few times while the server says that it is busy.
+    pub(super) async fn patient(&self, request: Request) -> Result<Response, Stop> {
+        for _ in 0..BUSY_REPEATS {
+            let response = self.exchange(request.clone()).await?;
+            if response.status != 503 {
+                return Ok(response);
+            }
+            self.pause(BUSY_PAUSE).await?;
+        }
+        self.exchange(request).await
+    }
+
+    /// Carries out an exchange that has to succeed.
+    pub(super) async fn succeed(&self, request: Request) -> Result<Response, Stop> {
+        let what = format!("{} {}", request.method, request.target);
+        let response = self.patient(request).await?;
+        if response.is_success() { Ok(response) } else { Err(Stop::Unfinished(refusal(&what, &response))) }
+    }
+
+    /// Reads a document of the API.
+    pub(super) async fn read(&self, path: &str) -> Result<Element, Stop> {
+        let request = request(Method::Get, path, &[]);
+        let what = format!("GET {}", request.target);
+        let response = self.succeed(request).await?;
+        Element::parse(&response.body).map_err(|fault| Stop::Unfinished(format!("{what}: {fault}")))
+    }
+
+    /// Makes an object; gives its id.
+    pub(super) async fn create(&self, path: &str, form: &[(&str, &str)]) -> Result<String, Stop> {
+        let response = self.succeed(request(Method::Post, path, form)).await?;
+        let id = response.headers.get("Location").map(|location| id_of(below_base(location)).to_owned());
+        id.filter(|id| !id.is_empty())
+            .ok_or_else(|| Stop::Unfinished(format!("POST {}{path} was answered without a Location", names::BASE)))
+    }
+
+    /// Removes what the scenario made and is still there, newest first.
+    pub(super) async fn clean_up(&self) {
+        // An answer may still be on its way that tells of an object.
+        let deadline = self.with(|core| core.now + core.options.wait());
+        let _ = self.until(deadline, |core| (!core.api.is_busy()).then_some(())).await;
+        while let Some(made) = self.with(|core| core.api.journal.pop()) {
+            let gone = match self.patient(request(Method::Delete, &made, &[])).await {
+                Ok(response) => response.is_success() || self.is_unknown(&made, &response),
+                Err(_) => false,
+            };
+            if !gone {
+                self.with(|core| core.api.left_behind.push(format!("{}{made}", names::BASE)));
+            }
+        }
+    }
+
+    /// Whether a refused removal says that the object is gone already.
+    fn is_unknown(&self, _path: &str, response: &Response) -> bool {
+        response.status == 404 || response.text().contains("DoesNotExist")
+    }
+}
+
+/// A request below the API's base, with the privileged account.
+pub(super) fn request(method: Method, path: &str, form: &[(&str, &str)]) -> Request {
+    form_request(method, format!("{}{path}", names::BASE), form)
+}
+
+/// A request to any path, with the privileged account.
+pub(super) fn form_request(method: Method, target: String, form: &[(&str, &str)]) -> Request {
+    let mut request = Request::new(method, target);
+    if !form.is_empty() {
+        request.headers = Headers::new().with("Content-Type", names::FORM);
+        request.body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish().into_bytes();
+    }
+    request
+}
+
+/// A refusal in words.
+pub(super) fn refusal(what: &str, response: &Response) -> String {
+    let reason = Element::parse(&response.body).ok().and_then(|root| root.children.first().map(|e| e.name.clone()));
+    format!("{what} was answered {}{}", response.status, reason.map_or_else(String::new, |reason| format!(" {reason}")))
+}
+
+/// The id that a Location names.
+pub(super) fn location_id(response: &Response) -> Option<String> {
+    response.headers.get("Location").map(|location| id_of(below_base(location)).to_owned())
+}

@@ -1,0 +1,415 @@
+//! What all steps of a scenario share: the trace, the commands, the clients, the exchanges; and how a step waits.
+//!
+//! The core sits behind a lock only so that an engine can move between threads: nothing ever waits for it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use chacha20::ChaCha8Rng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::Value;
+
+use super::api_client::Api;
+use super::client::Client;
+use super::driver::{Command, Input};
+use super::events_client::{EventsClient, Stage, Tracer};
+use super::options::Options;
+use super::outcome::{FailedExpectation, StepMark};
+use crate::scenario::syntax::{NumberTemplate, Template, Time};
+use crate::scenario::template::{self, TemplateError};
+use crate::time::Instant;
+use crate::trace::{ConnectionId, EndCause, Event, NetworkError, Seq, Sink};
+
+/// Why no further step is carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// A step could not be carried out.
+    Unfinished(String),
+    /// The user wanted it.
+    Interrupted,
+}
+
+/// What became of an attempt to open a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum OpenOutcome {
+    /// It is open.
+    Opened,
+    /// Refused with this status.
+    Refused(u16),
+    /// It got no answer, for this reason.
+    Failed(String),
+}
+
+/// An attempt to open a connection.
+#[derive(Debug)]
+pub(super) struct Opening {
+    client: String,
+    outcome: Option<OpenOutcome>,
+}
+
+/// What all steps share.
+#[derive(Debug)]
+pub(super) struct Core<S> {
+    pub(super) now: Instant,
+    pub(super) trace: Tracer<S>,
+    pub(super) commands: VecDeque<Command>,
+    pub(super) options: Options,
+    pub(super) random: ChaCha8Rng,
+    pub(super) clients: BTreeMap<String, Client>,
+    pub(super) api: Api,
+    pub(super) variables: BTreeMap<String, String>,
+    pub(super) steps: Vec<StepMark>,
+    pub(super) failed_expectations: Vec<FailedExpectation>,
+    pub(super) network_errors: Vec<NetworkError>,
+    pub(super) openings: BTreeMap<ConnectionId, Opening>,
+    /// When bytes or an answer arrived last.
+    pub(super) last_activity: Instant,
+    /// What arrived last, in words.
+    pub(super) last_seen: Option<String>,
+    /// When the scenario has to be through, and how long that was.
+    pub(super) deadline: Option<(Instant, Duration)>,
+    /// Why no further step is carried out.
+    pub(super) stop: Option<Stop>,
+    /// Whether the steps are over and only tidying up is left.
+    pub(super) ending: bool,
+    /// Whether the user wanted the run to end.
+    pub(super) interrupted: bool,
+    timer: Option<Instant>,
+    next_connection: u32,
+}
+
+impl<S: Sink> Core<S> {
+    pub(super) fn new<'c>(clients: impl Iterator<Item = &'c str>, options: Options, sink: S) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(options.seed);
+        let clients = clients.map(|name| (name.to_owned(), Client::new(random.random_range(1000..2000)))).collect();
+        Self {
+            now: Instant::ZERO,
+            trace: Tracer::new(sink),
+            commands: VecDeque::new(),
+            options,
+            random,
+            clients,
+            api: Api::default(),
+            variables: BTreeMap::new(),
+            steps: Vec::new(),
+            failed_expectations: Vec::new(),
+            network_errors: Vec::new(),
+            openings: BTreeMap::new(),
+            last_activity: Instant::ZERO,
+            last_seen: None,
+            deadline: None,
+            stop: None,
+            ending: false,
+            interrupted: false,
+            timer: None,
+            next_connection: 1,
+        }
+    }
+
+    pub(super) fn observe(&mut self, event: Event<'_>) -> Seq {
+        self.trace.observe(self.now, event)
+    }
+
+    /// Asks for a look at the time at `at`.
+    pub(super) fn wake_at(&mut self, at: Instant) {
+        self.timer = Some(self.timer.map_or(at, |known| known.min(at)));
+    }
+
+    /// Forgets what the step asked for; it asks again when it is polled.
+    pub(super) fn reset_timer(&mut self) {
+        self.timer = None;
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.clients.values().filter_map(Client::poll_timeout).chain(self.timer).min()
+    }
+
+    /// Takes what happened; the steps look at it afterwards.
+    pub(super) fn take(&mut self, input: Input<'_>) {
+        match input {
+            Input::Responded { exchange, response } => self.take_response(exchange, response),
+            Input::RequestFailed { exchange, error } => self.take_failure(exchange, error),
+            Input::Opened { connection, response } => {
+                if let Some(client) = self.opening(connection, OpenOutcome::Opened) {
+                    self.observe(Event::Opened { connection, response: &response });
+                    self.begin(connection, &client);
+                }
+            }
+            Input::Refused { connection, response } => {
+                if self.opening(connection, OpenOutcome::Refused(response.status)).is_some() {
+                    self.observe(Event::Refused { connection, response: &response });
+                }
+            }
+            Input::OpenFailed { connection, error } => {
+                if self.opening(connection, OpenOutcome::Failed(error.to_string())).is_some() {
+                    self.observe(Event::OpenFailed { connection, error: &error });
+                    self.network_errors.push(error);
+                }
+            }
+            Input::Received { connection, bytes } => self.take_bytes(connection, bytes),
+            Input::Ended { connection, cause } => self.finish_connection(connection, cause),
+            Input::Tick => {}
+            Input::Interrupt => {
+                self.interrupted = true;
+                if !self.ending {
+                    self.stop = Some(Stop::Interrupted);
+                }
+            }
+        }
+        self.look_at_the_time();
+    }
+
+    /// Begins an attempt to open a connection for `client`.
+    pub(super) fn next_opening(&mut self, client: &str) -> ConnectionId {
+        let connection = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        self.openings.insert(connection, Opening { client: client.to_owned(), outcome: None });
+        connection
+    }
+
+    /// What became of an attempt to open a connection, once.
+    pub(super) fn take_opening(&mut self, connection: ConnectionId) -> Option<OpenOutcome> {
+        let outcome = self.openings.get(&connection)?.outcome.clone()?;
+        self.openings.remove(&connection);
+        Some(outcome)
+    }
+
+    /// Whether an attempt to open a connection is under way.
+    pub(super) fn is_opening(&self) -> bool {
+        self.openings.values().any(|opening| opening.outcome.is_none())
+    }
+
+    fn opening(&mut self, connection: ConnectionId, outcome: OpenOutcome) -> Option<String> {
+        self.last_activity = self.now;
+        let opening = self.openings.get_mut(&connection).filter(|opening| opening.outcome.is_none())?;
+        opening.outcome = Some(outcome);
+        Some(opening.client.clone())
+    }
+
+    fn begin(&mut self, connection: ConnectionId, name: &str) {
+        let random = ChaCha8Rng::from_seed(self.random.random());
+        let limit = self.options.frame_limit;
+        if let Some(client) = self.clients.get_mut(name) {
+            client.line = Some(EventsClient::new(connection, client.policy.clone(), random, limit));
+            client.ear.begin();
+            client.close_deadline = None;
+        }
+    }
+
+    fn name_of(&self, connection: ConnectionId) -> Option<String> {
+        let of = |client: &Client| client.line.as_ref().is_some_and(|line| line.connection() == connection);
+        self.clients.iter().find(|(_, client)| of(client)).map(|(name, _)| name.clone())
+    }
+
+    fn take_bytes(&mut self, connection: ConnectionId, bytes: &[u8]) {
+        let Some(name) = self.name_of(connection) else { return };
+        self.last_activity = self.now;
+        self.act(&name, |line, ear, now, out, trace| line.receive(now, bytes, out, trace, |heard| ear.hear(heard)));
+        let Some(client) = self.clients.get(&name) else { return };
+        self.last_seen = client.ear.last_seen().map(|seen| format!("{name} received {seen}"));
+        if client.line.as_ref().is_some_and(|line| line.stage() == Stage::Unreadable) {
+            self.commands.push_back(Command::Drop { connection });
+            self.finish_connection(connection, EndCause::TooLong);
+        }
+    }
+
+    /// Lets a client's connection act, and sends what it wants to send. `None` where it has no connection.
+    pub(super) fn act<T>(
+        &mut self,
+        name: &str,
+        action: impl FnOnce(&mut EventsClient, &mut super::client::Ear, Instant, &mut Vec<u8>, &mut Tracer<S>) -> T,
+    ) -> Option<T> {
+        let client = self.clients.get_mut(name)?;
+        let line = client.line.as_mut().filter(|line| line.stage() != Stage::Ended)?;
+        let connection = line.connection();
+        let mut out = Vec::new();
+        let done = action(line, &mut client.ear, self.now, &mut out, &mut self.trace);
+        if line.stage() == Stage::Closing && client.close_deadline.is_none() {
+            client.close_deadline = Some(self.now + self.options.reaction);
+        }
+        if !out.is_empty() {
+            self.commands.push_back(Command::Send { connection, bytes: out });
+        }
+        Some(done)
+    }
+
+    /// Takes note that a connection is gone.
+    pub(super) fn finish_connection(&mut self, connection: ConnectionId, cause: EndCause) {
+        let Some(name) = self.name_of(connection) else { return };
+        let Some(client) = self.clients.get_mut(&name) else { return };
+        let Some(line) = client.line.as_mut().filter(|line| line.stage() != Stage::Ended) else { return };
+        line.end();
+        client.close_deadline = None;
+        self.last_activity = self.now;
+        self.last_seen = Some(format!("the connection of {name} ended"));
+        self.observe(Event::Ended { connection, cause });
+    }
+
+    /// Sends acks that are due, and ends connections whose closing handshake takes too long.
+    fn look_at_the_time(&mut self) {
+        let names: Vec<String> = self
+            .clients
+            .iter()
+            .filter(|(_, client)| client.poll_timeout().is_some_and(|at| at <= self.now))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in names {
+            self.act(&name, |line, _, now, out, trace| line.handle_timeout(now, out, trace));
+            let late = self.clients.get(&name).filter(|client| client.close_deadline.is_some_and(|at| at <= self.now));
+            if let Some(connection) = late.and_then(|client| client.line.as_ref()).map(EventsClient::connection) {
+                self.commands.push_back(Command::Close { connection });
+                self.finish_connection(connection, EndCause::Closed);
+            }
+        }
+        if let Some((at, limit)) = self.deadline
+            && at <= self.now
+            && self.stop.is_none()
+            && !self.ending
+        {
+            let seen = self.last_seen_in_words();
+            self.stop = Some(Stop::Unfinished(format!("the scenario was not through after {limit:?}; {seen}")));
+        }
+    }
+
+    /// What arrived last, for sentences.
+    pub(super) fn last_seen_in_words(&self) -> String {
+        self.last_seen.as_ref().map_or_else(|| "nothing had arrived".to_owned(), |seen| format!("last, {seen}"))
+    }
+
+    /// Gives a variable its value.
+    pub(super) fn store(&mut self, name: &Template, value: &str) -> Result<(), Stop> {
+        let name = self.resolve(name)?;
+        self.variables.insert(name, value.to_owned());
+        Ok(())
+    }
+
+    /// The value of a template.
+    pub(super) fn resolve(&mut self, text: &Template) -> Result<String, Stop> {
+        self.looking_up(|lookup| text.resolve(lookup))
+    }
+
+    /// The value of a template that has to be a number without sign.
+    pub(super) fn resolve_number(&mut self, text: &NumberTemplate) -> Result<u64, Stop> {
+        let value = self.resolve(text)?;
+        value.parse().map_err(|_| Stop::Unfinished(format!("`{value}` is no whole number from 0")))
+    }
+
+    /// A JSON value with its templates replaced.
+    pub(super) fn resolve_json(&mut self, value: &Value) -> Result<Value, Stop> {
+        self.looking_up(|lookup| template::resolve_json(value, lookup))
+    }
+
+    fn looking_up<T>(
+        &mut self,
+        resolve: impl FnOnce(&dyn Fn(&str) -> Option<String>) -> Result<T, TemplateError>,
+    ) -> Result<T, Stop> {
+        // A generator of its own, since a lookup may want it while the rest is only read.
+        let random = std::cell::RefCell::new(ChaCha8Rng::from_seed(self.random.random()));
+        let lookup = |name: &str| -> Option<String> {
+            if let Some(value) = self.variables.get(name) {
+                return Some(value.clone());
+            }
+            match name {
+                "run" => return Some(self.options.run_id.clone()),
+                "guid" => return Some(guid(&mut *random.borrow_mut())),
+                _ => {}
+            }
+            let (client, value) = name.rsplit_once('.')?;
+            let client = self.clients.get(client)?;
+            match value {
+                "unacked" => client.line.as_ref()?.oldest_owed().map(|id| id.to_string()),
+                "last" => client.line.as_ref()?.last().map(|id| id.to_string()),
+                "received" => Some(client.ear.received().to_string()),
+                _ => None,
+            }
+        };
+        resolve(&lookup).map_err(|error| Stop::Unfinished(error.to_string()))
+    }
+}
+
+/// A GUID of version 4.
+fn guid(random: &mut ChaCha8Rng) -> String {
+    let bits: u128 = random.random();
+    let bits = bits & !(0xF << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// The core as steps hold it.
+#[derive(Debug)]
+pub(super) struct Handle<S>(Arc<Mutex<Core<S>>>);
+
+impl<S> Clone for Handle<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: Sink> Handle<S> {
+    pub(super) fn new(core: Core<S>) -> Self {
+        Self(Arc::new(Mutex::new(core)))
+    }
+
+    /// Works on the core.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Core<S>) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The core, if this is the last handle to it.
+    pub(super) fn into_core(self) -> Option<Core<S>> {
+        Arc::into_inner(self.0).map(|core| core.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until `look` finds something, or `deadline` has passed (`None`).
+    pub(super) async fn until<T>(
+        &self,
+        deadline: Instant,
+        mut look: impl FnMut(&mut Core<S>) -> Option<T>,
+    ) -> Result<Option<T>, Stop> {
+        poll_fn(|_| {
+            self.with(|core| {
+                if let (Some(stop), false) = (&core.stop, core.ending) {
+                    return Poll::Ready(Err(stop.clone()));
+                }
+                if let Some(found) = look(core) {
+                    return Poll::Ready(Ok(Some(found)));
+                }
+                if deadline <= core.now {
+                    return Poll::Ready(Ok(None));
+                }
+                core.wake_at(deadline);
+                if let (Some((at, _)), false) = (core.deadline, core.ending) {
+                    core.wake_at(at);
+                }
+                Poll::Pending
+            })
+        })
+        .await
+    }
+
+    /// Lets time pass.
+    pub(super) async fn pause(&self, time: Duration) -> Result<(), Stop> {
+        let deadline = self.with(|core| core.now + time);
+        self.until(deadline, |_| None::<()>).await.map(drop)
+    }
+
+    /// The end of a wait that begins now.
+    pub(super) fn deadline(&self, within: Option<Time>) -> Instant {
+        self.with(|core| core.now + within.map_or_else(|| core.options.wait(), |time| time.0))
+    }
+
+    /// Why a wait that began at `begun` came to nothing.
+    pub(super) fn missed(&self, begun: Instant, what: &str) -> Stop {
+        self.with(|core| {
+            let waited = core.now.since(begun);
+            Stop::Unfinished(format!("waited {waited:?} for {what}; {}", core.last_seen_in_words()))
+        })
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.with(|core| core.now)
+    }
+}

@@ -1,0 +1,439 @@
+//! One event connection as an events client plays it: frames, fragments, acknowledgements, the closing handshake.
+//!
+//! It knows nothing of scenarios: bytes go in, bytes to send come out, every frame of either side goes to the trace, and
+//! whoever calls hears each message once ([`Heard`]). Nothing is allocated per message once its buffers have grown, so a
+//! load loop can use it as it is. It acknowledges exactly the messages that have a usable id, of known type or not.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use chacha20::ChaCha8Rng;
+use rand::RngExt as _;
+
+use crate::protocol::events::message::{Ack, Envelope, Message};
+use crate::protocol::events::{names, write};
+use crate::protocol::json::Document;
+use crate::protocol::ws::assemble::{Assembled, Assembler};
+use crate::protocol::ws::frame::{self, Decoded, Frame, Header, Opcode};
+use crate::time::Instant;
+use crate::trace::{ConnectionId, Event, Observation, Seq, Side, Sink, Text};
+
+/// How many ids are kept that have not been acknowledged.
+const OWED_LIMIT: usize = 100_000;
+
+/// Stamps observations and hands them to a sink.
+#[derive(Debug)]
+pub struct Tracer<S> {
+    sink: S,
+    count: u64,
+}
+
+impl<S: Sink> Tracer<S> {
+    /// A trace without observations.
+    pub const fn new(sink: S) -> Self {
+        Self { sink, count: 0 }
+    }
+
+    /// Adds an observation.
+    pub fn observe(&mut self, at: Instant, event: Event<'_>) -> Seq {
+        self.count += 1;
+        let seq = Seq(self.count);
+        self.sink.observe(&Observation { seq, at, event });
+        seq
+    }
+
+    /// The place of the last observation; 0 if there is none.
+    pub const fn last(&self) -> Seq {
+        Seq(self.count)
+    }
+
+    /// Until when the sink would like the trace to go on.
+    pub fn due(&self) -> Option<Instant> {
+        self.sink.due()
+    }
+
+    /// The sink.
+    pub fn into_sink(self) -> S {
+        self.sink
+    }
+}
+
+/// What a client hears, once for each message of the server.
+#[derive(Debug, Clone, Copy)]
+pub enum Heard<'a> {
+    /// A message.
+    Message(Message<'a>),
+    /// An ack of a message of the client.
+    Ack(Ack<'a>),
+}
+
+/// When messages are acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AckWhen {
+    /// At once.
+    #[default]
+    AtOnce,
+    /// Not at all.
+    Withhold,
+    /// So much later.
+    Late(Duration),
+}
+
+/// How messages are acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AckPolicy {
+    /// When.
+    pub when: AckWhen,
+    /// How many acks each message gets.
+    pub times: u32,
+    /// With what status.
+    pub status: String,
+}
+
+impl Default for AckPolicy {
+    fn default() -> Self {
+        Self { when: AckWhen::AtOnce, times: 1, status: names::SUCCESS.to_owned() }
+    }
+}
+
+/// How far a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Frames flow.
+    Open,
+    /// A close frame was sent; nothing more is sent.
+    Closing,
+    /// Nothing can be read any more: the peer stated a frame that is too long.
+    Unreadable,
+    /// It is gone.
+    Ended,
+}
+
+/// One event connection.
+#[derive(Debug)]
+pub struct EventsClient {
+    connection: ConnectionId,
+    stage: Stage,
+    /// Whether the server has sent a close frame.
+    server_closed: bool,
+    policy: AckPolicy,
+    inbox: Vec<u8>,
+    assembler: Assembler,
+    document: Document,
+    own: Outgoing,
+    owed: VecDeque<u64>,
+    late: VecDeque<(Instant, u64)>,
+    last: Option<u64>,
+    limit: u64,
+}
+
+/// What is needed to send: the masks and buffers that are used again.
+#[derive(Debug)]
+struct Outgoing {
+    connection: ConnectionId,
+    random: ChaCha8Rng,
+    document: Document,
+    text: Vec<u8>,
+}
+
+impl EventsClient {
+    /// An open connection. `random` decides the masks, `limit` is the longest payload that is read, in bytes.
+    pub fn new(connection: ConnectionId, policy: AckPolicy, random: ChaCha8Rng, limit: u64) -> Self {
+        let own = Outgoing { connection, random, document: Document::new(), text: Vec::new() };
+        Self {
+            connection,
+            stage: Stage::Open,
+            server_closed: false,
+            policy,
+            inbox: Vec::new(),
+            assembler: Assembler::new(usize::try_from(limit).unwrap_or(usize::MAX)),
+            document: Document::new(),
+            own,
+            owed: VecDeque::new(),
+            late: VecDeque::new(),
+            last: None,
+            limit,
+        }
+    }
+
+    /// The connection.
+    pub const fn connection(&self) -> ConnectionId {
+        self.connection
+    }
+
+    /// How far it is.
+    pub const fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Whether frames flow.
+    pub const fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
+    }
+
+    /// Whether the server has sent a close frame.
+    pub const fn server_closed(&self) -> bool {
+        self.server_closed
+    }
+
+    /// Takes note that the connection is gone.
+    pub fn end(&mut self) {
+        self.stage = Stage::Ended;
+        self.late.clear();
+        self.inbox = Vec::new();
+    }
+
+    /// The oldest id that has not been acknowledged.
+    pub fn oldest_owed(&self) -> Option<u64> {
+        self.owed.front().copied()
+    }
+
+    /// The ids that have not been acknowledged, oldest first.
+    pub fn owed(&self) -> impl Iterator<Item = u64> {
+        self.owed.iter().copied()
+    }
+
+    /// The newest id that the server used.
+    pub const fn last(&self) -> Option<u64> {
+        self.last
+    }
+
+    /// When [`EventsClient::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.late.front().map(|(at, _)| *at)
+    }
+
+    /// Takes bytes from the server; bytes to send are appended to `out`.
+    pub fn receive<S: Sink>(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+        trace: &mut Tracer<S>,
+        mut hear: impl FnMut(Heard<'_>),
+    ) {
+        if matches!(self.stage, Stage::Ended | Stage::Unreadable) {
+            return;
+        }
+        let mut inbox = std::mem::take(&mut self.inbox);
+        inbox.extend_from_slice(bytes);
+        let mut at = 0;
+        loop {
+            match frame::decode(&mut inbox[at..], self.limit) {
+                Decoded::Frame { frame, consumed } => {
+                    self.take_frame(now, &frame, out, trace, &mut hear);
+                    at += consumed;
+                }
+                Decoded::Incomplete { .. } => break,
+                Decoded::TooLong { .. } => {
+                    self.stage = Stage::Unreadable;
+                    break;
+                }
+            }
+        }
+        inbox.drain(..at);
+        self.inbox = inbox;
+    }
+
+    fn take_frame<S: Sink>(
+        &mut self,
+        now: Instant,
+        frame: &Frame<'_>,
+        out: &mut Vec<u8>,
+        trace: &mut Tracer<S>,
+        hear: &mut impl FnMut(Heard<'_>),
+    ) {
+        let opcode = frame.header.opcode;
+        let connection = self.connection;
+        let observe = |trace: &mut Tracer<S>, text| {
+            trace.observe(now, Event::Frame { connection, from: Side::Server, frame: *frame, text });
+        };
+        let data = matches!(opcode, Opcode::TEXT | Opcode::BINARY | Opcode::CONTINUATION);
+        let whole = match if data { self.assembler.accept(frame) } else { Assembled::Lost } {
+            Assembled::Whole(bytes) if opcode == Opcode::TEXT => Some(bytes),
+            Assembled::Joined(Opcode::TEXT, bytes) => Some(bytes),
+            _ => None,
+        };
+        let Some(whole) = whole else {
+            observe(trace, None);
+            return self.take_control(now, frame, out, trace);
+        };
+        let text = match std::str::from_utf8(whole) {
+            Ok(text) => text,
+            Err(_) => return observe(trace, Some(Text::NotUtf8 { bytes: whole })),
+        };
+        let json = match self.document.parse(text) {
+            Ok(json) => json,
+            Err(fault) => return observe(trace, Some(Text::NotJson { text, fault })),
+        };
+        observe(trace, Some(Text::Json { text, json }));
+        match Envelope::of(json) {
+            Envelope::Message(message) => {
+                if let Some(id) = message.message_id() {
+                    self.last = Some(id);
+                    match self.policy.when {
+                        _ if self.stage != Stage::Open => {}
+                        AckWhen::AtOnce => {
+                            for _ in 0..self.policy.times {
+                                self.own.ack(now, id, &self.policy.status, out, trace);
+                            }
+                        }
+                        when => {
+                            if self.owed.len() == OWED_LIMIT {
+                                self.owed.pop_front();
+                            }
+                            self.owed.push_back(id);
+                            if let AckWhen::Late(by) = when {
+                                self.late.push_back((now + by, id));
+                            }
+                        }
+                    }
+                }
+                hear(Heard::Message(message));
+            }
+            Envelope::Ack(ack) => hear(Heard::Ack(ack)),
+            Envelope::Other(_) => {}
+        }
+    }
+
+    /// Answers pings and close frames.
+    fn take_control<S: Sink>(&mut self, now: Instant, frame: &Frame<'_>, out: &mut Vec<u8>, trace: &mut Tracer<S>) {
+        match frame.header.opcode {
+            Opcode::PING if self.stage == Stage::Open => {
+                let header = Header::new(Opcode::PONG, frame.payload.len() as u64);
+                self.own.frame(now, header, true, frame.payload, out, trace);
+            }
+            Opcode::CLOSE => {
+                self.server_closed = true;
+                if self.stage == Stage::Open {
+                    self.stage = Stage::Closing;
+                    let code = frame.payload.get(..2).unwrap_or_default();
+                    self.own.frame(now, Header::new(Opcode::CLOSE, code.len() as u64), true, code, out, trace);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Sends the acks that are due.
+    pub fn handle_timeout<S: Sink>(&mut self, now: Instant, out: &mut Vec<u8>, trace: &mut Tracer<S>) {
+        while let Some((at, id)) = self.late.front().copied() {
+            if at > now {
+                break;
+            }
+            self.late.pop_front();
+            let times = self.policy.times;
+            let status = std::mem::take(&mut self.policy.status);
+            for _ in 0..times {
+                self.acknowledge(now, id, &status, out, trace);
+            }
+            self.policy.status = status;
+        }
+    }
+
+    /// Acknowledges from now on as `policy` says; what is owed is acknowledged, oldest first, unless acks are withheld.
+    pub fn set_policy<S: Sink>(&mut self, now: Instant, policy: AckPolicy, out: &mut Vec<u8>, trace: &mut Tracer<S>) {
+        self.policy = policy;
+        self.late.clear();
+        match self.policy.when {
+            AckWhen::Withhold => {}
+            AckWhen::Late(by) => self.late.extend(self.owed.iter().map(|id| (now + by, *id))),
+            AckWhen::AtOnce => {
+                while let Some(id) = self.owed.pop_front() {
+                    if self.stage == Stage::Open {
+                        for _ in 0..self.policy.times {
+                            self.own.ack(now, id, &self.policy.status, out, trace);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends one ack.
+    pub fn acknowledge<S: Sink>(
+        &mut self,
+        now: Instant,
+        id: u64,
+        status: &str,
+        out: &mut Vec<u8>,
+        trace: &mut Tracer<S>,
+    ) {
+        if self.stage == Stage::Open {
+            if let Some(at) = self.owed.iter().position(|owed| *owed == id) {
+                self.owed.remove(at);
+            }
+            self.own.ack(now, id, status, out, trace);
+        }
+    }
+
+    /// Sends a text frame.
+    pub fn send_text<S: Sink>(&mut self, now: Instant, text: &str, out: &mut Vec<u8>, trace: &mut Tracer<S>) {
+        let header = Header::new(Opcode::TEXT, text.len() as u64);
+        self.own.frame(now, header, true, text.as_bytes(), out, trace);
+    }
+
+    /// Sends a frame exactly as `header` says, masked with a fresh key if `masked`.
+    pub fn send_frame<S: Sink>(
+        &mut self,
+        now: Instant,
+        header: Header,
+        masked: bool,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+        trace: &mut Tracer<S>,
+    ) {
+        self.own.frame(now, header, masked, payload, out, trace);
+        if header.opcode == Opcode::CLOSE {
+            self.stage = Stage::Closing;
+        }
+    }
+
+    /// Sends bytes that need not be a frame.
+    pub fn send_bytes<S: Sink>(&self, now: Instant, bytes: &[u8], out: &mut Vec<u8>, trace: &mut Tracer<S>) {
+        out.extend_from_slice(bytes);
+        trace.observe(now, Event::RawBytesSent { connection: self.connection, bytes });
+    }
+
+    /// Begins the closing handshake; code 0 sends an empty close frame.
+    pub fn close<S: Sink>(&mut self, now: Instant, code: u16, reason: &str, out: &mut Vec<u8>, trace: &mut Tracer<S>) {
+        if self.stage == Stage::Open {
+            let payload = if code == 0 { Vec::new() } else { frame::close_payload(code, reason) };
+            let header = Header::new(Opcode::CLOSE, payload.len() as u64);
+            self.send_frame(now, header, true, &payload, out, trace);
+        }
+    }
+}
+
+impl Outgoing {
+    fn ack<S: Sink>(&mut self, now: Instant, id: u64, status: &str, out: &mut Vec<u8>, trace: &mut Tracer<S>) {
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        write::ack_into(id, status, &mut text);
+        self.frame(now, Header::new(Opcode::TEXT, text.len() as u64), true, &text, out, trace);
+        self.text = text;
+    }
+
+    fn frame<S: Sink>(
+        &mut self,
+        now: Instant,
+        mut header: Header,
+        masked: bool,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+        trace: &mut Tracer<S>,
+    ) {
+        header.mask = masked.then(|| self.random.random());
+        frame::encode(&header, payload, out);
+        let whole = header.opcode == Opcode::TEXT && header.fin;
+        let text = whole.then(|| match std::str::from_utf8(payload) {
+            Err(_) => Text::NotUtf8 { bytes: payload },
+            Ok(text) => match self.document.parse(text) {
+                Ok(json) => Text::Json { text, json },
+                Err(fault) => Text::NotJson { text, fault },
+            },
+        });
+        let connection = self.connection;
+        trace.observe(now, Event::Frame { connection, from: Side::Client, frame: Frame { header, payload }, text });
+    }
+}

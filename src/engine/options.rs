@@ -1,0 +1,88 @@
+//! What the engine has to know about the target and the run, beyond the scenario.
+
+use std::time::Duration;
+
+use crate::spec::Version;
+
+/// The addresses that `dial` names in words, as they are on the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// A party that answers.
+    pub answers: String,
+    /// A party that is busy.
+    pub busy: String,
+    /// A party that rejects.
+    pub rejects: String,
+    /// A party that rings and never answers.
+    pub no_answer: String,
+    /// An address that does not exist.
+    pub unknown: String,
+}
+
+impl Default for Addresses {
+    /// The addresses of the embedded emulator.
+    fn default() -> Self {
+        let at = |user: &str| format!("{user}@emulator.invalid");
+        Self {
+            answers: at("answers"),
+            busy: at("busy"),
+            rejects: at("rejects"),
+            no_answer: at("no-answer"),
+            unknown: at("unknown"),
+        }
+    }
+}
+
+impl Addresses {
+    /// The address for a word of `dial`; anything else stands for itself.
+    pub fn of<'a>(&'a self, word: &'a str) -> &'a str {
+        match word {
+            "answers" => &self.answers,
+            "busy" => &self.busy,
+            "rejects" => &self.rejects,
+            "no-answer" => &self.no_answer,
+            "unknown" => &self.unknown,
+            uri => uri,
+        }
+    }
+}
+
+/// Settings of one scenario's run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Decides masks, nonces, GUIDs and message ids.
+    pub seed: u64,
+    /// The run's id, which every object made on the target has in its name.
+    pub run_id: String,
+    /// How long a server may take to react; waits without `within` take a second more.
+    pub reaction: Duration,
+    /// How long nothing may have arrived until the target counts as being at rest.
+    pub quiet: Duration,
+    /// The target's release, for `elements: all`.
+    pub version: Version,
+    /// What `dial` words mean on the target.
+    pub addresses: Addresses,
+    /// The longest frame payload that is read, in bytes.
+    pub frame_limit: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            run_id: "bridgeproof".to_owned(),
+            reaction: Duration::from_secs(5),
+            quiet: Duration::from_millis(100),
+            version: Version::LATEST,
+            addresses: Addresses::default(),
+            frame_limit: 16 << 20,
+        }
+    }
+}
+
+impl Options {
+    /// How long a wait takes unless the scenario says otherwise.
+    pub fn wait(&self) -> Duration {
+        self.reaction + Duration::from_secs(1)
+    }
+}

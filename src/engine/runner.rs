@@ -1,0 +1,223 @@
+//! The engine: one scenario from its first step to the last exchange of tidying up.
+//!
+//! At the end, in this order: the trace goes on while the sink says that something is due; open connections are closed
+//! in order; what was made on the target is removed, and only that. So it is after a failure, too. After an interruption
+//! nothing is waited for that only the judge would like to see.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use super::core::{Core, Handle, Stop};
+use super::driver::{Command, Input};
+use super::options::Options;
+use super::outcome::{End, Outcome, StepMark};
+use super::step_text;
+use crate::scenario::syntax::{Repeat, Scenario, Step};
+use crate::time::Instant;
+use crate::trace::{Event, Sink};
+
+/// From when on the harness counts as late.
+const LATE: Duration = Duration::from_millis(250);
+
+/// How long a scenario may take unless it says otherwise.
+const SCENARIO_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Carries out one scenario over a driver.
+pub struct Engine<'s, S: Sink> {
+    handle: Handle<S>,
+    work: Option<Pin<Box<dyn Future<Output = End> + Send + 's>>>,
+    started: bool,
+    end: Option<End>,
+}
+
+impl<S: Sink> fmt::Debug for Engine<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("started", &self.started).field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+impl<'s, S: Sink + Send + 's> Engine<'s, S> {
+    /// An engine for `scenario`, which is called `id`. It begins with the first input, which should be a
+    /// [`Input::Tick`].
+    pub fn new(id: &str, scenario: &'s Scenario, options: Options, sink: S) -> Self {
+        let clients = scenario.clients.iter().map(|name| name.value.as_str());
+        let handle = Handle::new(Core::new(clients, options, sink));
+        let work = Box::pin(carry_out(handle.clone(), id.to_owned(), scenario));
+        Self { handle, work: Some(work), started: false, end: None }
+    }
+
+    /// Takes what happened. Commands follow from [`Engine::poll_command`].
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        let meant = self.poll_timeout();
+        let started = std::mem::replace(&mut self.started, true);
+        self.handle.with(|core| {
+            core.now = now.max(core.now);
+            if !started {
+                core.last_activity = now;
+            }
+            if let Some(by) = meant.map(|at| now.since(at)).filter(|by| started && *by > LATE) {
+                core.observe(Event::HarnessLate { by });
+            }
+        });
+        if !started {
+            // The scenario's beginning comes before anything that the first input causes.
+            self.poll_work();
+        }
+        self.handle.with(|core| core.take(input));
+        self.poll_work();
+    }
+
+    fn poll_work(&mut self) {
+        let Some(work) = &mut self.work else { return };
+        self.handle.with(Core::reset_timer);
+        let mut context = Context::from_waker(Waker::noop());
+        if let std::task::Poll::Ready(end) = work.as_mut().poll(&mut context) {
+            self.end = Some(end);
+            self.work = None;
+        }
+    }
+
+    /// The next command, in the order in which they are to be carried out.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        self.handle.with(|core| core.commands.pop_front())
+    }
+
+    /// When the engine wants a [`Input::Tick`] at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match (self.started, &self.work) {
+            (false, _) => Some(Instant::ZERO),
+            (true, None) => None,
+            (true, Some(_)) => self.handle.with(|core| core.poll_timeout()),
+        }
+    }
+
+    /// Whether the scenario is over, tidying up included. Commands may be left that have to be carried out.
+    pub fn is_done(&self) -> bool {
+        self.work.is_none()
+    }
+
+    /// Ends the steps for a reason of the driver's, as a step that could not be carried out would. Takes effect with the
+    /// next input.
+    pub fn stop(&mut self, why: &str) {
+        self.handle.with(|core| core.stop = Some(Stop::Unfinished(why.to_owned())));
+    }
+
+    /// The sink and what became of the scenario. An engine that is not done counts as interrupted.
+    pub fn finish(self) -> (S, Outcome) {
+        let Self { handle, work, end, .. } = self;
+        drop(work);
+        let core = handle.into_core().expect("the work that held the other handle is dropped");
+        let outcome = Outcome {
+            end: end.unwrap_or(End::Interrupted),
+            failed_expectations: core.failed_expectations,
+            network_errors: core.network_errors,
+            left_behind: core.api.left_behind,
+            observations: core.trace.last().0,
+            steps: core.steps,
+        };
+        (core.trace.into_sink(), outcome)
+    }
+}
+
+/// The whole scenario.
+async fn carry_out<S: Sink + Send>(handle: Handle<S>, id: String, scenario: &Scenario) -> End {
+    handle.with(|core| {
+        let limit = scenario.deadline.map_or(SCENARIO_DEADLINE, |time| time.0);
+        core.deadline = Some((core.now + limit, limit));
+        core.observe(Event::ScenarioStarted { id: &id });
+    });
+    let mut end = match run_steps(&handle, scenario.steps.iter().map(|step| &step.value)).await {
+        Ok(()) => End::Finished,
+        Err(Stop::Interrupted) => End::Interrupted,
+        Err(Stop::Unfinished(why)) => {
+            let step = handle.with(|core| core.steps.last().map_or(0, |mark| mark.number));
+            End::Unfinished { step, why }
+        }
+    };
+    handle.with(|core| core.ending = true);
+    handle.linger().await;
+    handle.close_all().await;
+    handle.linger().await;
+    handle.clean_up().await;
+    handle.with(|core| {
+        if core.interrupted && end == End::Finished {
+            end = End::Interrupted;
+        }
+        let unfinished = match &end {
+            End::Finished => None,
+            End::Unfinished { why, .. } => Some(why.as_str()),
+            End::Interrupted => Some("interrupted"),
+        };
+        core.observe(Event::ScenarioEnded { unfinished });
+    });
+    end
+}
+
+/// Carries out steps in order.
+async fn run_steps<'s, S: Sink + Send>(
+    handle: &Handle<S>,
+    steps: impl Iterator<Item = &'s Step> + Send,
+) -> Result<(), Stop> {
+    for step in steps {
+        if let Step::Repeat(repeat) = step {
+            Box::pin(run_repeat(handle, repeat)).await?;
+            continue;
+        }
+        handle.with(|core| {
+            let text = step_text::of(step, |template| core.resolve(template).unwrap_or_else(|_| template.0.clone()));
+            let number = u32::try_from(core.steps.len() + 1).unwrap_or(u32::MAX);
+            let seq = core.observe(Event::StepStarted { number, text: &text });
+            core.steps.push(StepMark { number, text, seq });
+        });
+        run_step(handle, step).await?;
+    }
+    Ok(())
+}
+
+/// Carries out the steps of a loop once for each number.
+async fn run_repeat<S: Sink + Send>(handle: &Handle<S>, repeat: &Repeat) -> Result<(), Stop> {
+    for number in repeat.from.unwrap_or(1)..=repeat.to {
+        handle.with(|core| core.variables.insert(repeat.each.clone(), number.to_string()));
+        run_steps(handle, repeat.steps.iter().map(|step| &step.value)).await?;
+    }
+    handle.with(|core| core.variables.remove(&repeat.each));
+    Ok(())
+}
+
+/// Carries out one step.
+async fn run_step<S: Sink + Send>(handle: &Handle<S>, step: &Step) -> Result<(), Stop> {
+    match step {
+        Step::Token(step) => handle.token(step).await,
+        Step::Connect(step) => handle.connect(step).await,
+        Step::Close(step) => handle.close(step).await,
+        Step::Drop(step) => handle.drop_connection(step),
+        Step::Subscribe(step) => handle.subscribe(step).await,
+        Step::Acks(step) => handle.set_acks(step),
+        Step::Ack(step) => handle.ack(step),
+        Step::Send(step) => handle.send(step).await,
+        Step::SendText(step) => handle.send_text(step),
+        Step::SendFrame(step) => handle.send_frame(step),
+        Step::SendBytes(step) => handle.send_bytes(step),
+        Step::CreateSpace(step) => handle.create_space(step).await,
+        Step::DeleteSpace(step) => handle.delete_space(step).await,
+        Step::StartCall(step) => handle.start_call(step).await,
+        Step::ChangeCall(step) => handle.change_call(step).await,
+        Step::EndCall(step) => handle.end_call(step).await,
+        Step::Dial(step) => handle.dial(step).await,
+        Step::ChangeParticipant(step) => handle.change_participant(step).await,
+        Step::ChangeLeg(step) => handle.change_leg(step).await,
+        Step::HangUp(step) => handle.hang_up(step).await,
+        Step::Move(step) => handle.move_participant(step).await,
+        Step::Request(step) => handle.request(step).await,
+        Step::Emulate(step) => handle.emulate(step).await,
+        Step::Wait(step) => handle.wait(step).await,
+        Step::Rest(step) => handle.rest(step.quiet.map(|time| time.0)).await,
+        Step::Pause(step) => handle.pause(step.time.0).await,
+        Step::Compare(step) => handle.compare(step).await,
+        Step::Expect(step) => handle.expect(step),
+        Step::Repeat(step) => Box::pin(run_repeat(handle, step)).await,
+    }
+}

@@ -1,0 +1,384 @@
+//! The simulation driver: engine and emulated Meeting Server in one thread, on virtual time.
+//!
+//! Between the two lies a network in memory with seeded delays that keeps the order of each connection. The clock jumps
+//! to whatever comes next, so nothing sleeps, and the same seeds give the same trace. The number of events and the
+//! simulated time are bounded. The contract that it fulfils is [`crate::engine::driver`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chacha20::ChaCha8Rng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use crate::emulator::{ConnectionKey, ExchangeKey, MeetingServer, Mutant, Output, Settings};
+use crate::engine::driver::{Command, Input};
+use crate::engine::{Engine, Options, Outcome};
+use crate::protocol::http::{Request, Response};
+use crate::scenario::syntax::Scenario;
+use crate::time::Instant;
+use crate::trace::{ConnectionId, EndCause, ExchangeId, NetworkError, NetworkErrorKind, Sink};
+
+/// The address that network errors of a simulation name.
+const ADDRESS: &str = "simulation";
+
+/// The emulated server of a simulation.
+#[derive(Debug, Default)]
+pub struct Server {
+    /// Its settings.
+    pub settings: Settings,
+    /// Its faults on purpose.
+    pub mutants: Vec<Box<dyn Mutant>>,
+    /// Decides its GUIDs, tokens and jitter.
+    pub seed: u64,
+}
+
+/// Bounds of a simulation, and the network in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// How many events may happen.
+    pub events: u64,
+    /// How much time may pass.
+    pub time: Duration,
+    /// The shortest and the longest delay one way.
+    pub delay: (Duration, Duration),
+    /// When the user interrupts, if at all.
+    pub interrupt_at: Option<Instant>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            events: 2_000_000,
+            time: Duration::from_secs(3600),
+            delay: (Duration::from_millis(1), Duration::from_millis(3)),
+            interrupt_at: None,
+        }
+    }
+}
+
+/// Carries out `scenario` against an emulated server on virtual time.
+///
+/// A scenario that hits a limit is unfinished; if it does not even tidy up within as much again, it counts as
+/// interrupted.
+pub fn simulate<'s, S: Sink + Send + 's>(
+    id: &str,
+    scenario: &'s Scenario,
+    options: Options,
+    server: Server,
+    sink: S,
+    limits: &Limits,
+) -> (S, Outcome) {
+    let random = ChaCha8Rng::seed_from_u64(options.seed ^ server.seed.rotate_left(32));
+    let engine = Engine::new(id, scenario, options, sink);
+    let server = MeetingServer::new(server.settings, server.mutants, server.seed);
+    let network = Network { random, delay: limits.delay, ..Network::default() };
+    let mut simulation = Simulation { now: Instant::ZERO, engine, server, network };
+    simulation.run(limits);
+    simulation.engine.finish()
+}
+
+/// What travels, and to whom.
+#[derive(Debug)]
+enum Parcel {
+    // to the server
+    Request {
+        exchange: ExchangeKey,
+        request: Request,
+    },
+    ToServer {
+        connection: ConnectionId,
+        bytes: Vec<u8>,
+    },
+    EndAtServer {
+        connection: ConnectionId,
+    },
+    // to the engine
+    Response {
+        exchange: ExchangeKey,
+        response: Response,
+    },
+    Upgraded {
+        exchange: ExchangeKey,
+        connection: ConnectionKey,
+        response: Response,
+    },
+    ToEngine {
+        connection: ConnectionKey,
+        bytes: Vec<u8>,
+    },
+    EndAtEngine {
+        connection: ConnectionKey,
+        cause: EndCause,
+    },
+    /// An exchange takes too long.
+    Overdue {
+        exchange: ExchangeKey,
+    },
+    /// The user interrupts.
+    Interrupt,
+}
+
+/// An exchange that the engine waits for.
+#[derive(Debug, Clone, Copy)]
+enum Pending {
+    Api(ExchangeId),
+    Open(ConnectionId),
+}
+
+/// The way of one connection or exchange, one direction: what is sent on it arrives in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    ToServer(u64),
+    ToEngine(u64),
+}
+
+/// The network in memory.
+#[derive(Debug)]
+struct Network {
+    random: ChaCha8Rng,
+    delay: (Duration, Duration),
+    parcels: BTreeMap<(Instant, u64), Parcel>,
+    count: u64,
+    latest: BTreeMap<Way, Instant>,
+    exchanges: BTreeMap<ExchangeKey, Pending>,
+    last_exchange: u64,
+    /// The two names of each connection: the exchange that became it ties them.
+    keys: BTreeMap<ConnectionId, ConnectionKey>,
+    ids: BTreeMap<ConnectionKey, ConnectionId>,
+    /// Connections that the engine has ended: nothing more reaches it.
+    ended: BTreeSet<ConnectionId>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            random: ChaCha8Rng::seed_from_u64(0),
+            delay: Limits::default().delay,
+            parcels: BTreeMap::new(),
+            count: 0,
+            latest: BTreeMap::new(),
+            exchanges: BTreeMap::new(),
+            last_exchange: 0,
+            keys: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            ended: BTreeSet::new(),
+        }
+    }
+}
+
+impl Network {
+    fn put(&mut self, at: Instant, parcel: Parcel) {
+        self.count += 1;
+        self.parcels.insert((at, self.count), parcel);
+    }
+
+    /// Sends a parcel on its way.
+    fn post(&mut self, now: Instant, way: Way, parcel: Parcel) {
+        let (shortest, longest) = (nanos(self.delay.0), nanos(self.delay.1));
+        let delay = Duration::from_nanos(self.random.random_range(shortest..=longest.max(shortest)));
+        let latest = self.latest.entry(way).or_default();
+        *latest = (now + delay).max(*latest);
+        let at = *latest;
+        self.put(at, parcel);
+    }
+
+    fn begin(&mut self, now: Instant, pending: Pending, request: Request, timeout: Duration) {
+        self.last_exchange += 1;
+        let exchange = ExchangeKey(self.last_exchange);
+        self.exchanges.insert(exchange, pending);
+        self.put(now + timeout, Parcel::Overdue { exchange });
+        // Each exchange has a connection of its own, whose number stays clear of those of event connections.
+        let way = Way::ToServer(u64::MAX - self.last_exchange);
+        self.post(now, way, Parcel::Request { exchange, request });
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.parcels.keys().next().map(|(at, _)| *at)
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Engine, server, and the network between them.
+struct Simulation<'s, S: Sink> {
+    now: Instant,
+    engine: Engine<'s, S>,
+    server: MeetingServer,
+    network: Network,
+}
+
+impl<'s, S: Sink + Send + 's> Simulation<'s, S> {
+    fn run(&mut self, limits: &Limits) {
+        if let Some(at) = limits.interrupt_at {
+            self.network.put(at, Parcel::Interrupt);
+        }
+        self.engine.handle_input(self.now, Input::Tick);
+        let mut events = 0;
+        let mut stopped = false;
+        loop {
+            self.settle();
+            if self.engine.is_done() {
+                return;
+            }
+            let next = [self.network.next(), self.server.poll_timeout(), self.engine.poll_timeout()];
+            let Some(next) = next.into_iter().flatten().min() else {
+                // The engine always waits for something or has a timer; without either it could only hang.
+                return;
+            };
+            events += 1;
+            let rounds = if stopped { 2_u32 } else { 1 };
+            if events > limits.events * u64::from(rounds) || next > Instant::ZERO + limits.time * rounds {
+                if stopped {
+                    return;
+                }
+                stopped = true;
+                self.engine.stop("the simulation was not through within its limits");
+                self.engine.handle_input(self.now, Input::Tick);
+                continue;
+            }
+            self.now = self.now.max(next);
+            self.step();
+        }
+    }
+
+    /// Does what is due at this instant: first what arrives, then timers.
+    fn step(&mut self) {
+        if let Some(entry) = self.network.parcels.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            let parcel = entry.remove();
+            self.deliver(parcel);
+            return;
+        }
+        if self.server.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.server.handle_timeout(self.now);
+            return;
+        }
+        self.engine.handle_input(self.now, Input::Tick);
+    }
+
+    /// Takes what both sides want done until neither wants anything.
+    fn settle(&mut self) {
+        while let Some(command) = self.engine.poll_command() {
+            self.carry_out(command);
+        }
+        while let Some(output) = self.server.poll_output() {
+            self.take(output);
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        let now = self.now;
+        match command {
+            Command::Request { exchange, request, timeout } => {
+                self.network.begin(now, Pending::Api(exchange), request, timeout);
+            }
+            Command::Open { connection, request, timeout } => {
+                self.network.begin(now, Pending::Open(connection), request, timeout);
+            }
+            Command::Send { connection, bytes } => {
+                let way = Way::ToServer(connection.0.into());
+                self.network.post(now, way, Parcel::ToServer { connection, bytes });
+            }
+            Command::Close { connection } | Command::Drop { connection } => {
+                self.network.ended.insert(connection);
+                let way = Way::ToServer(connection.0.into());
+                self.network.post(now, way, Parcel::EndAtServer { connection });
+            }
+        }
+    }
+
+    fn take(&mut self, output: Output) {
+        let now = self.now;
+        match output {
+            Output::Respond { exchange, response, .. } => {
+                let way = Way::ToEngine(u64::MAX - exchange.0);
+                self.network.post(now, way, Parcel::Response { exchange, response });
+            }
+            Output::Upgrade { exchange, connection, response } => {
+                let way = Way::ToEngine(connection.0);
+                self.network.post(now, way, Parcel::Upgraded { exchange, connection, response });
+            }
+            Output::Send { connection, bytes } => {
+                self.network.post(now, Way::ToEngine(connection.0), Parcel::ToEngine { connection, bytes });
+            }
+            Output::Close { connection } => self.end_at_engine(connection, EndCause::PeerClosed),
+            Output::Drop { connection } => self.end_at_engine(connection, EndCause::PeerReset),
+        }
+    }
+
+    fn end_at_engine(&mut self, connection: ConnectionKey, cause: EndCause) {
+        let parcel = Parcel::EndAtEngine { connection, cause };
+        self.network.post(self.now, Way::ToEngine(connection.0), parcel);
+    }
+
+    fn deliver(&mut self, parcel: Parcel) {
+        let now = self.now;
+        match parcel {
+            Parcel::Request { exchange, request } => self.server.handle_request(now, exchange, &request),
+            Parcel::ToServer { connection, bytes } => {
+                if let Some(key) = self.network.keys.get(&connection) {
+                    self.server.handle_bytes(now, *key, &bytes);
+                }
+            }
+            Parcel::EndAtServer { connection } => {
+                if let Some(key) = self.network.keys.get(&connection) {
+                    self.server.handle_ended(now, *key);
+                }
+            }
+            Parcel::Response { exchange, response } => match self.network.exchanges.remove(&exchange) {
+                Some(Pending::Api(exchange)) => {
+                    self.engine.handle_input(now, Input::Responded { exchange, response });
+                }
+                Some(Pending::Open(connection)) => {
+                    self.engine.handle_input(now, Input::Refused { connection, response });
+                }
+                None => {}
+            },
+            Parcel::Upgraded { exchange, connection: key, response } => {
+                let Some(Pending::Open(connection)) = self.network.exchanges.remove(&exchange) else {
+                    // Nobody waits for it any more.
+                    return self.server.handle_ended(now, key);
+                };
+                self.network.keys.insert(connection, key);
+                self.network.ids.insert(key, connection);
+                self.engine.handle_input(now, Input::Opened { connection, response });
+            }
+            Parcel::ToEngine { connection, bytes } => {
+                if let Some(connection) = self.reachable(connection) {
+                    self.engine.handle_input(now, Input::Received { connection, bytes: &bytes });
+                }
+            }
+            Parcel::EndAtEngine { connection, cause } => {
+                if let Some(connection) = self.reachable(connection) {
+                    self.engine.handle_input(now, Input::Ended { connection, cause });
+                }
+            }
+            Parcel::Overdue { exchange } => self.fail(exchange),
+            Parcel::Interrupt => self.engine.handle_input(now, Input::Interrupt),
+        }
+    }
+
+    /// The engine's name of a connection that the engine has not ended.
+    fn reachable(&self, connection: ConnectionKey) -> Option<ConnectionId> {
+        self.network.ids.get(&connection).copied().filter(|id| !self.network.ended.contains(id))
+    }
+
+    /// Lets an exchange fail that took too long.
+    fn fail(&mut self, exchange: ExchangeKey) {
+        let error = NetworkError {
+            kind: NetworkErrorKind::Timeout,
+            address: ADDRESS.to_owned(),
+            cause: "no answer in time".to_owned(),
+        };
+        match self.network.exchanges.remove(&exchange) {
+            Some(Pending::Api(exchange)) => {
+                self.engine.handle_input(self.now, Input::RequestFailed { exchange, error });
+            }
+            Some(Pending::Open(connection)) => {
+                self.engine.handle_input(self.now, Input::OpenFailed { connection, error });
+            }
+            None => {}
+        }
+    }
+}
