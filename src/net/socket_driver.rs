@@ -17,10 +17,11 @@ use super::http_client::HttpClient;
 use super::pump::{Incoming, Orders, Outbox, outbox, pump};
 use super::target::{Scheme, Target, Tls};
 use super::tls::{ClientTls, Doubts, TlsError};
+use crate::engine::Engine;
 use crate::engine::driver::{Command, Input};
 use crate::protocol::http::{Request, Response};
 use crate::time::Instant;
-use crate::trace::{ConnectionId, ExchangeId, NetworkError};
+use crate::trace::{ConnectionId, ExchangeId, NetworkError, Sink};
 
 /// How many things may wait for the engine before connections are no longer read.
 const EVENT_QUEUE: usize = 256;
@@ -44,6 +45,24 @@ pub trait Driven {
 
     /// Whether the scenario is over and cleaned up.
     fn is_done(&self) -> bool;
+}
+
+impl<'s, S: Sink + Send + 's> Driven for Engine<'s, S> {
+    fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        Self::handle_input(self, now, input);
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        Self::poll_command(self)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Self::poll_timeout(self)
+    }
+
+    fn is_done(&self) -> bool {
+        Self::is_done(self)
+    }
 }
 
 /// The way to one target: its clients, set up once, and the clock. Clones share everything.
