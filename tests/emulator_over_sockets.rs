@@ -1,20 +1,25 @@
 //! The emulated Meeting Server over real sockets, spoken to by a WebSocket client that others wrote.
 //!
 //! What is said about the events interface is tested with the emulator itself; here it is shown that the shell carries
-//! it: tokens, the upgrade, acknowledgements and states, and that `probe` takes the emulator for what it is.
+//! it: tokens, the upgrade, acknowledgements and states, that `probe` takes the emulator for what it is, and that the
+//! engine carries out a scenario over sockets as it does in simulation.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bridgeproof::emulator::{MeetingServer, Settings};
+use bridgeproof::engine::{End, Engine, Options, Outcome};
 use bridgeproof::net::clock::Clock;
 use bridgeproof::net::emulator_shell::{EmulatorShell, ShellOptions, start};
 use bridgeproof::net::probe::probe;
-use bridgeproof::net::socket_driver::Link;
+use bridgeproof::net::socket_driver::{Link, drive};
 use bridgeproof::net::target::{Accounts, Target, Tls};
 use bridgeproof::net::tls::ServerTls;
 use bridgeproof::protocol::api::names::{AUTH_TOKENS, TOKEN_HEADER};
 use bridgeproof::protocol::http::{Method, Request};
+use bridgeproof::protocol::ws::frame::Opcode;
+use bridgeproof::simulation::{Limits, Server, simulate};
+use bridgeproof::trace::{Event, Observation, Side, Sink};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -80,6 +85,61 @@ async fn an_independent_client_subscribes_and_gets_ack_and_state() {
     client.close(None).await.unwrap();
     while let Ok(Some(Ok(_))) = tokio::time::timeout(LIMIT, client.next()).await {}
     shell.stop().await;
+}
+
+const SCENARIO: &str = "
+title: A call appears in the list of calls and leaves it.
+exercises: [SUB-01]
+clients: [alice]
+steps:
+  - connect: {client: alice}
+  - subscribe: {client: alice, set: [{index: 1, type: calls, elements: [name, participants]}]}
+  - start-call: {as: call}
+  - rest: {}
+  - end-call: {call: '${call}'}
+  - rest: {}
+";
+
+/// The text messages of the server, without what differs from server to server.
+#[derive(Default)]
+struct Heard(Vec<String>);
+
+impl Sink for Heard {
+    fn observe(&mut self, observation: &Observation<'_>) {
+        if let Event::Frame { from: Side::Server, frame, text: Some(_), .. } = &observation.event
+            && frame.header.opcode == Opcode::TEXT
+        {
+            let message: serde_json::Value = serde_json::from_slice(frame.payload).unwrap();
+            let inner = &message["message"];
+            let entry = &inner["updates"][0]["updateType"];
+            let state = &inner["subscriptions"][0]["state"];
+            self.0.push(format!("{} {} {entry} {state}", message["type"], inner["type"]));
+        }
+    }
+}
+
+fn check((heard, outcome): (Heard, Outcome)) -> Vec<String> {
+    assert_eq!(outcome.end, End::Finished);
+    assert_eq!((outcome.network_errors.len(), outcome.left_behind.len()), (0, 0));
+    heard.0
+}
+
+#[tokio::test]
+async fn the_engine_hears_over_sockets_what_it_hears_in_simulation() {
+    let scenario = bridgeproof::scenario::parse::parse("test.yaml", SCENARIO).unwrap();
+    let simulated =
+        simulate("test", &scenario, Options::default(), Server::default(), Heard::default(), &Limits::default());
+    let simulated = check(simulated);
+    assert!(simulated.len() > 3, "{simulated:?}");
+    for secure in [false, true] {
+        let (shell, link) = emulator(secure).await;
+        let (_keep, interrupt) = tokio::sync::watch::channel(false);
+        let mut engine = Engine::new("test", &scenario, Options::default(), Heard::default());
+        tokio::time::timeout(LIMIT, drive(&mut engine, &link, interrupt)).await.expect("the engine should be done");
+        assert_eq!(check(engine.finish()), simulated);
+        assert_eq!(shell.counted().event_connections, 0);
+        shell.stop().await;
+    }
 }
 
 #[tokio::test]
