@@ -78,19 +78,15 @@ impl Observer {
 
     /// A request arrived from `peer`.
     pub(crate) fn on_request(&mut self, now: Instant, key: ExchangeKey, request: &Request, peer: SocketAddr) {
-        match request.path() {
-            AUTH_TOKENS => {
-                self.tokens.insert(key.0);
-                self.trace.observe(now, Event::RequestSent { exchange: exchange_id(key), request });
-            }
-            EVENTS_PATH => {
-                self.opened_so_far += 1;
-                let connection = ConnectionId(self.opened_so_far);
-                self.opening.insert(key.0, connection);
-                let client = peer.to_string();
-                self.trace.observe(now, Event::Opening { connection, client: &client, request });
-            }
-            _ => {}
+        if is_at(request, AUTH_TOKENS) {
+            self.tokens.insert(key.0);
+            self.trace.observe(now, Event::RequestSent { exchange: exchange_id(key), request });
+        } else if is_at(request, EVENTS_PATH) {
+            self.opened_so_far += 1;
+            let connection = ConnectionId(self.opened_so_far);
+            self.opening.insert(key.0, connection);
+            let client = peer.to_string();
+            self.trace.observe(now, Event::Opening { connection, client: &client, request });
         }
     }
 
@@ -148,6 +144,11 @@ impl Observer {
             self.trace.observe(now, Event::Ended { connection: observed.id, cause });
         }
     }
+}
+
+/// Whether a request is for `node`; Meeting Servers pass over case and a slash at the end.
+fn is_at(request: &Request, node: &str) -> bool {
+    request.path().trim_end_matches('/').eq_ignore_ascii_case(node)
 }
 
 /// Exchanges are numbered by the shell; the trace has room for four thousand million of them.

@@ -52,6 +52,9 @@ const ARRIVAL_QUEUE: usize = 1024;
 /// How long connections may take to end when the shell stops.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
+/// How long the answer to a request may take when the shell stops.
+const LAST_ANSWER_LIMIT: Duration = Duration::from_millis(300);
+
 /// How long to wait when the system can give no further connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -216,14 +219,11 @@ async fn serve_connection(tcp: TcpStream, peer: SocketAddr, door: Door, mut stop
             ended = serving.as_mut() => Some(ended),
             () = emulator_task::until_stopped(&mut stopped) => None,
         };
-        // A client that breaks off is no matter of ours.
-        let _ = match ended {
-            Some(ended) => ended,
-            None => {
-                serving.as_mut().graceful_shutdown();
-                serving.await
-            }
-        };
+        // A client that breaks off is no matter of ours; one that is in the middle of a request loses its answer.
+        if ended.is_none() {
+            serving.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(LAST_ANSWER_LIMIT, serving).await;
+        }
     }
     let upgraded = upgrading.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some((upgrade, place)) = upgraded {

@@ -4,6 +4,11 @@
 //! Everything else draws from generators that are seeded from the run's seed.
 
 use rand::TryRng as _;
+#[expect(
+    clippy::disallowed_types,
+    reason = "this is the place where the operating system is asked for randomness"
+)]
+use rand::rngs::SysRng;
 
 /// A fresh seed.
 pub fn seed() -> u64 {
@@ -15,10 +20,9 @@ pub fn password() -> String {
     bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-#[expect(clippy::disallowed_types, reason = "this is the place where the operating system is asked for randomness")]
 fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    rand::rngs::SysRng
+    SysRng
         .try_fill_bytes(&mut bytes)
         .expect("an operating system without randomness cannot run TLS or a secure server either");
     bytes

@@ -104,8 +104,11 @@ async fn connect_tcp(target: &Target, address: &str) -> Result<TcpStream, Networ
         .map_err(|error| unresolved(error.to_string()))?
         .collect();
     let mut last = unresolved("it has no address".to_owned());
+    // A name with several addresses: one that does not answer must not use up the time of the others.
+    let share = target.timeouts.connect / u32::try_from(found.len()).unwrap_or(u32::MAX).max(1);
     for candidate in found {
-        match TcpStream::connect(candidate).await {
+        let connected = tokio::time::timeout(share, TcpStream::connect(candidate)).await;
+        match connected.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
             Ok(tcp) => {
                 // Without it small frames wait for acknowledgements; a system that refuses works all the same.
                 let _ = tcp.set_nodelay(true);

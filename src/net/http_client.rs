@@ -2,7 +2,8 @@
 //!
 //! Nothing is done behind the caller's back: no redirects are followed, no cookies kept, no content decoded, no proxy of
 //! the environment used, nothing repeated. Connections are not kept, so that no exchange fails because the server closed
-//! an idle one. Names of answered fields come in lower case.
+//! an idle one. Two things are not as on the wire: names of answered fields come in lower case, and `..` in a path is
+//! resolved before it is sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ impl HttpClient {
             .user_agent(concat!("bridgeproof/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(target.timeouts.connect)
             .pool_max_idle_per_host(0)
+            .http1_title_case_headers()
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()

@@ -9,7 +9,6 @@ use super::socket_driver::Link;
 use crate::protocol::api::names::{AUTH_TOKENS, BASE, TEST_BASE, TOKEN_HEADER};
 use crate::protocol::api::xml::Element;
 use crate::protocol::http::{Credentials, Headers, Method, Request, Response};
-use crate::spec::Version;
 use crate::trace::{NetworkError, NetworkErrorKind};
 
 /// How much of an unexpected answer is shown, in characters.
@@ -18,9 +17,7 @@ const SHOWN: usize = 60;
 /// What a target can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
-    /// The release, if the status names one that can be read.
-    pub version: Option<Version>,
-    /// The release as the status names it.
+    /// The release as the status names it, such as `3.7.1`; `spec::Version` reads it.
     pub software_version: Option<String>,
     /// Whether the Meeting Server is in a cluster, if the status says so.
     pub clustered: Option<bool>,
@@ -111,10 +108,8 @@ pub async fn probe(link: &Link) -> Result<Capabilities, ProbeError> {
         }
     };
     let test_api = Asked::of(link, Method::Get, TEST_BASE, limit).await.is_ok_and(|asked| asked.is_test_api());
-    let software_version = document.text_at(&["softwareVersion"]).map(str::to_owned);
     Ok(Capabilities {
-        version: software_version.as_deref().and_then(|text| text.parse().ok()),
-        software_version,
+        software_version: document.text_at(&["softwareVersion"]).map(str::to_owned),
         clustered: document.text_at(&["clusterEnabled"]).and_then(|text| text.parse().ok()),
         test_api,
         unprivileged_account: link.target().accounts.unprivileged.is_some(),
@@ -210,7 +205,6 @@ mod tests {
     async fn a_server_in_order_shows_what_it_can_do() {
         let shell = serve(Echo::default(), None, None).await;
         let capabilities = within(probe(&plain(&shell.url()))).await.unwrap();
-        assert_eq!(capabilities.version, Some(Version { major: 3, minor: 6 }));
         assert_eq!(capabilities.software_version.as_deref(), Some("3.6.2"));
         assert_eq!((capabilities.clustered, capabilities.test_api), (Some(true), false));
         assert!(capabilities.unprivileged_account && capabilities.certificate_doubt.is_none());

@@ -141,11 +141,11 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<R, W> {
             self.buffer.reserve(self.read_bytes);
             let writing = !self.pending.is_empty() || self.unflushed;
             tokio::select! {
-                order = self.orders.orders.recv() => match order {
-                    Some(Order::Bytes(bytes)) => self.take(&bytes),
-                    Some(Order::Close) | None => return Ending::Close,
-                    Some(Order::Drop) => return Ending::Drop,
-                },
+                order = self.orders.orders.recv() => {
+                    if let Some(ending) = self.take_orders(order) {
+                        return ending;
+                    }
+                }
                 read = self.reader.read_buf(&mut self.buffer), if self.reading => {
                     let arrived = self.arrived(read);
                     let ended = matches!(arrived, Incoming::Ended(EndCause::PeerReset));
@@ -158,6 +158,19 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<R, W> {
                 }
                 written = write_some(&mut self.writer, &self.pending), if writing => self.written(written),
             }
+        }
+    }
+
+    /// Takes an order and those that wait behind it, so that they go out in one write. Tells how to end, if one says so.
+    fn take_orders(&mut self, first: Option<Order>) -> Option<Ending> {
+        let mut next = first;
+        loop {
+            match next {
+                Some(Order::Bytes(bytes)) => self.take(&bytes),
+                Some(Order::Close) | None => return Some(Ending::Close),
+                Some(Order::Drop) => return Some(Ending::Drop),
+            }
+            next = Some(self.orders.orders.try_recv().ok()?);
         }
     }
 

@@ -15,12 +15,13 @@ use super::clock::Clock;
 use super::events_connection::{Answer, open};
 use super::http_client::HttpClient;
 use super::pump::{Incoming, Orders, Outbox, outbox, pump};
-use super::target::Target;
+use super::target::{Scheme, Target, Tls};
 use super::tls::{ClientTls, Doubts, TlsError};
+use crate::engine::Engine;
 use crate::engine::driver::{Command, Input};
 use crate::protocol::http::{Request, Response};
 use crate::time::Instant;
-use crate::trace::{ConnectionId, ExchangeId, NetworkError};
+use crate::trace::{ConnectionId, ExchangeId, NetworkError, Sink};
 
 /// How many things may wait for the engine before connections are no longer read.
 const EVENT_QUEUE: usize = 256;
@@ -40,10 +41,28 @@ pub trait Driven {
     fn poll_command(&mut self) -> Option<Command>;
 
     /// When the engine wants a tick.
-    fn poll_timeout(&mut self) -> Option<Instant>;
+    fn poll_timeout(&self) -> Option<Instant>;
 
     /// Whether the scenario is over and cleaned up.
     fn is_done(&self) -> bool;
+}
+
+impl<'s, S: Sink + Send + 's> Driven for Engine<'s, S> {
+    fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        Self::handle_input(self, now, input);
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        Self::poll_command(self)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Self::poll_timeout(self)
+    }
+
+    fn is_done(&self) -> bool {
+        Self::is_done(self)
+    }
 }
 
 /// The way to one target: its clients, set up once, and the clock. Clones share everything.
@@ -62,7 +81,11 @@ impl Link {
     /// Trusted certificates that cannot be used.
     pub fn new(target: Target, clock: Clock) -> Result<Self, TlsError> {
         let target = Arc::new(target);
-        let tls = ClientTls::new(&target.tls)?;
+        let tls = match target.origin.scheme() {
+            Scheme::Https => ClientTls::new(&target.tls)?,
+            // Never used, so it must not fail because the system trusts nobody.
+            Scheme::Http => ClientTls::new(&Tls::Insecure)?,
+        };
         Ok(Self { http: HttpClient::new(Arc::clone(&target), &tls)?, target, tls, clock })
     }
 
@@ -333,8 +356,7 @@ mod tests {
             match input {
                 Input::Received { bytes, .. } => {
                     self.buffer.extend_from_slice(bytes);
-                    loop {
-                        let Decoded::Frame { frame, consumed } = decode(&mut self.buffer, 1 << 20) else { break };
+                    while let Decoded::Frame { frame, consumed } = decode(&mut self.buffer, 1 << 20) {
                         let fin = if frame.header.fin { "" } else { "+" };
                         let line = format!("{}{fin} {}", frame.header.opcode, String::from_utf8_lossy(frame.payload));
                         self.buffer.drain(..consumed);
@@ -356,7 +378,7 @@ mod tests {
             self.commands.pop_front()
         }
 
-        fn poll_timeout(&mut self) -> Option<Instant> {
+        fn poll_timeout(&self) -> Option<Instant> {
             None
         }
 

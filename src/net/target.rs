@@ -107,7 +107,7 @@ impl Origin {
             other => return Err(TargetError::Scheme { url: shown, scheme: other.to_owned() }),
         };
         let host = url.host().ok_or_else(|| no_url("a host is missing".to_owned()))?.to_owned();
-        let origin = Self { scheme, host, port: url.port().unwrap_or(scheme.default_port()) };
+        let origin = Self { scheme, host, port: url.port().unwrap_or_else(|| scheme.default_port()) };
         let part = if !url.username().is_empty() || url.password().is_some() {
             Some("name or password")
         } else if !matches!(url.path(), "" | "/") {
