@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Zoned;
 use serde::Deserialize;
 
 use crate::cli::{emulate, run};
@@ -109,18 +110,17 @@ struct Profile {
 }
 
 impl RunConfig {
-    /// Resolves what was typed.
+    /// Resolves what was typed; `now` names the run and decides which known deviations have expired.
     ///
     /// # Errors
     /// If a file cannot be read, or something is missing or wrong.
-    pub fn resolve(args: run::Args) -> Result<Self, Failure> {
+    pub fn resolve(args: run::Args, now: &Zoned) -> Result<Self, Failure> {
         let profile = match &args.profile {
             Some(path) => toml::from_str(&text(path)?)
                 .map_err(|error| Failure::usage(format!("profile `{}`: {error}", path.display())))?,
             None => Profile::default(),
         };
         let seed = args.seed.unwrap_or_else(entropy::seed);
-        let now = jiff::Zoned::now();
         let id = format!("{}-{:08x}", now.strftime("%Y%m%d-%H%M%S"), entropy::seed() as u32);
         let known = match &args.known {
             Some(path) => known::read(&path.display().to_string(), &text(path)?, now.date()).map_err(Failure::usage)?,
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn a_target_without_account_says_what_to_give() {
         let args = run::Args { target: Some("https://server".to_owned()), ..run::Args::default() };
-        let error = RunConfig::resolve(args).unwrap_err();
+        let error = RunConfig::resolve(args, &Zoned::default()).unwrap_err();
         assert!(error.message.contains("--user"), "{error}");
     }
 
@@ -288,7 +288,7 @@ mod tests {
             password_file: Some(file),
             ..run::Args::default()
         };
-        let config = RunConfig::resolve(args).unwrap();
+        let config = RunConfig::resolve(args, &Zoned::default()).unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
         assert_eq!(config.jobs, 1);
     }

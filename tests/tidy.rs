@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Which parts each part may import. Parts that are not listed may import everything.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("protocol", &["time"]),
+    ("protocol", &[]),
     ("spec", &["protocol"]),
     ("trace", &["protocol", "time"]),
     ("rules", &["trace", "protocol", "spec", "time"]),

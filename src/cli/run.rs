@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use jiff::Zoned;
+
 use super::output::result;
 use super::progress::{Progress, Shown};
 use crate::config::{Allow, RunConfig};
@@ -88,10 +90,11 @@ pub struct Args {
 /// If the settings are wrong, the run cannot begin, or the report cannot be written.
 pub fn execute(
     args: Args,
+    now: &Zoned,
     run: fn(RunConfig, &mut dyn Progress) -> Result<Report, Failure>,
 ) -> Result<ExitCode, Failure> {
     let (timings, details, quiet) = (args.timings, args.details, args.quiet);
-    let config = RunConfig::resolve(args)?;
+    let config = RunConfig::resolve(args, now)?;
     let path = config.report_dir.clone();
     folder::prepare(&path).map_err(Failure::usage)?;
     let report = run(config, &mut Shown::new(quiet))?;

@@ -18,6 +18,9 @@ pub struct FolderError {
     pub cause: io::Error,
 }
 
+/// Makes the text of a file.
+type Rendering = fn(&Report) -> String;
+
 /// Creates the folder where it is missing, and writes and removes a file in it.
 ///
 /// # Errors
@@ -38,7 +41,7 @@ pub fn prepare(folder: &Path) -> Result<(), FolderError> {
 /// # Errors
 /// If a file cannot be written; those before it are there.
 pub fn write(folder: &Path, report: &Report) -> Result<(), FolderError> {
-    let files: [(&str, fn(&Report) -> String); 4] = [
+    let files: [(&str, Rendering); 4] = [
         ("report.json", super::json::render),
         ("junit.xml", super::junit::render),
         ("summary.md", super::markdown::render),
