@@ -6,8 +6,11 @@
 //! Start with [`trace::Observation`], which everything meets in, and [`engine::driver`], the contract with the outside.
 //! `docs/ARCHITECTURE.md` tells why it is so.
 
+pub mod cli;
+pub mod config;
 pub mod emulator;
 pub mod engine;
+pub mod exit;
 pub mod net;
 pub mod protocol;
 pub mod report;

@@ -2,13 +2,14 @@
 //!
 //! Keys are snake_case, numbers carry their unit in the name. [`SCHEMA`] grows when a reader would have to change.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of the model.
 pub const SCHEMA: u32 = 1;
 
 /// One run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// Version of this model.
     pub schema: u32,
@@ -39,7 +40,7 @@ pub struct Report {
 }
 
 /// The program that made a report.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
     /// `bridgeproof`
     pub name: String,
@@ -48,7 +49,7 @@ pub struct Tool {
 }
 
 /// One run of the program.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// The run's id; every object made on the target has it in its name.
     pub id: String,
@@ -60,12 +61,14 @@ pub struct Run {
     pub duration_ms: u64,
     /// The command that repeats it, without secrets.
     pub command: String,
+    /// Its options without scenarios and seed, without secrets: what repeating one scenario takes.
+    pub options: String,
     /// Whether it was interrupted: then the report holds what was judged until then.
     pub interrupted: bool,
 }
 
 /// What is tested.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Target {
     /// An embedded emulator or a server.
     pub kind: TargetKind,
@@ -80,7 +83,7 @@ pub struct Target {
 }
 
 /// Kinds of target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetKind {
     /// The embedded emulator.
@@ -90,7 +93,7 @@ pub enum TargetKind {
 }
 
 /// A verdict. The order is that of importance: a worse one outweighs a better one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Not tested, for the reason given.
@@ -111,8 +114,42 @@ pub enum Verdict {
     Fail,
 }
 
+impl Verdict {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Skipped => "skipped",
+            Self::Observed => "observed",
+            Self::Pass => "pass",
+            Self::Xfail => "xfail",
+            Self::Warn => "warn",
+            Self::Inconclusive => "inconclusive",
+            Self::Xpass => "xpass",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+impl Run {
+    /// The command that repeats one scenario of this run with the same seed.
+    pub fn repeat(&self, scenario: &str) -> String {
+        let options = if self.options.is_empty() { String::new() } else { format!(" {}", self.options) };
+        format!("bridgeproof run {} --seed {}{options}", quoted(scenario), self.seed)
+    }
+}
+
+/// A word as a shell takes it.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@,+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 /// The result of one requirement.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RequirementResult {
     /// Its name.
     pub id: String,
@@ -138,7 +175,7 @@ pub struct RequirementResult {
 }
 
 /// The result of one scenario.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioResult {
     /// Its id.
     pub id: String,
@@ -156,7 +193,7 @@ pub struct ScenarioResult {
 }
 
 /// One finding.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct FindingResult {
     /// The requirement; `null` where an expectation of the scenario's own was not met.
     pub requirement: Option<String>,
@@ -181,7 +218,7 @@ pub struct FindingResult {
 }
 
 /// One characteristic.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct CharacteristicResult {
     /// The requirement of level observe that asks.
     pub requirement: String,
@@ -194,7 +231,7 @@ pub struct CharacteristicResult {
 }
 
 /// The distribution of one latency.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// What was timed.
     pub name: String,
@@ -217,7 +254,7 @@ pub struct Latency {
 }
 
 /// The outcome of one threshold.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ThresholdResult {
     /// What it is about.
     pub metric: String,

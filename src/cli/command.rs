@@ -1,0 +1,53 @@
+//! The subcommands, and which part of the program carries each out.
+
+use clap::{Parser, Subcommand};
+
+use super::{lint, rules, scenarios, schema};
+use crate::exit::{ExitCode, Failure};
+
+/// Proves a Meeting Server before you depend on it.
+#[derive(Debug, Parser)]
+#[command(name = "bridgeproof", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List requirements, or explain one.
+    Rules(rules::Args),
+    /// Check scenario files.
+    Lint(lint::Args),
+    /// Print the JSON Schema of scenario files.
+    Schema,
+    /// List the shipped scenarios.
+    Scenarios(scenarios::Args),
+}
+
+impl Cli {
+    /// Carries out what was typed.
+    ///
+    /// # Errors
+    /// If the program ends before there is a report.
+    pub fn execute(self) -> Result<ExitCode, Failure> {
+        match self.command {
+            Command::Rules(args) => rules::execute(&args),
+            Command::Lint(args) => lint::execute(&args),
+            Command::Schema => schema::execute(),
+            Command::Scenarios(args) => scenarios::execute(&args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,26 @@
+//! `bridgeproof lint`: finds what is wrong with scenario files.
+
+use super::output::{note, result};
+use crate::exit::{ExitCode, Failure};
+use crate::scenario;
+
+/// What was typed after `lint`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Scenario files or folders.
+    #[arg(required = true)]
+    pub files: Vec<String>,
+}
+
+pub(super) fn execute(args: &Args) -> Result<ExitCode, Failure> {
+    let sources = scenario::library::select(&args.files).map_err(Failure::usage)?;
+    let mut wrong = 0;
+    for source in &sources {
+        if let Err(errors) = scenario::read(&source.file, &source.text) {
+            wrong += 1;
+            note(&scenario::render(&source.text, &errors, true));
+        }
+    }
+    result(&format!("{} scenario files, {wrong} with errors\n", sources.len()))?;
+    Ok(if wrong == 0 { ExitCode::Pass } else { ExitCode::Usage })
+}

@@ -1,0 +1,24 @@
+//! Writing to stdout and stderr: colours only on a terminal, and a closed pipe is no error.
+
+use std::io::{self, Write};
+
+use crate::exit::{ExitCode, Failure};
+
+/// Writes a result to stdout.
+///
+/// # Errors
+/// If stdout cannot be written, unless its reader has gone.
+pub fn result(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure { code: ExitCode::Bug, message: format!("failed to write to stdout: {error}") })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to stderr; where that is closed there is nobody to tell.
+pub fn note(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}

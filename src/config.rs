@@ -1,0 +1,295 @@
+//! Resolved settings: what was typed and the target profile made one, with the defaults filled in.
+//!
+//! The only place where defaults live. Passwords come from the environment or a file and show nowhere.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Zoned;
+use serde::Deserialize;
+
+use crate::cli::{emulate, run};
+use crate::exit::Failure;
+use crate::net::entropy;
+use crate::net::target::{Account, Accounts, Target, Tls};
+use crate::report::known::{self, Known};
+use crate::rules::Deadlines;
+use crate::scenario::{self, Source};
+
+/// What a run may do to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Allow {
+    /// Send malformed input.
+    Probing,
+    /// Use up the server's limits.
+    Limits,
+    /// Have the server restarted.
+    Restart,
+}
+
+/// The settings of one run.
+#[derive(Debug)]
+pub struct RunConfig {
+    /// The run's id.
+    pub id: String,
+    /// The scenarios.
+    pub scenarios: Vec<Source>,
+    /// The server; the embedded emulator where absent.
+    pub target: Option<Target>,
+    /// What decides every choice.
+    pub seed: u64,
+    /// Whether a missed should fails.
+    pub strict: bool,
+    /// What the run may do to a server.
+    pub allow: Vec<Allow>,
+    /// Known deviations.
+    pub known: Vec<Known>,
+    /// Where the report goes.
+    pub report_dir: PathBuf,
+    /// Faults of the embedded emulator.
+    pub mutants: Vec<String>,
+    /// Freedoms of the embedded emulator.
+    pub dialect: Vec<String>,
+    /// How many scenarios run at once; 1 against a server.
+    pub jobs: usize,
+    /// How long reactions may take.
+    pub deadlines: Deadlines,
+    /// The options that repeat the run, without scenarios, seed and secrets.
+    pub options: String,
+}
+
+/// The settings of a standalone emulator.
+#[derive(Debug)]
+pub struct EmulateConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How to serve TLS; plain HTTP where absent.
+    pub tls: Option<EmulateTls>,
+    /// Its accounts.
+    pub accounts: Accounts,
+    /// The generated password, to be shown once.
+    pub shown_password: Option<String>,
+    /// Freedoms.
+    pub dialect: Vec<String>,
+    /// Faults on purpose.
+    pub mutants: Vec<String>,
+    /// What decides every choice.
+    pub seed: u64,
+    /// Whether to judge what connects.
+    pub judge: bool,
+    /// Where the report goes.
+    pub report_dir: Option<PathBuf>,
+}
+
+/// Where an emulator's certificate comes from.
+#[derive(Debug)]
+pub enum EmulateTls {
+    /// Made for this run, and written to the file if there is one.
+    SelfMade(Option<PathBuf>),
+    /// Read: chain and key in PEM.
+    Pem(Vec<u8>, Vec<u8>),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Profile {
+    url: Option<String>,
+    user: Option<String>,
+    password_env: Option<String>,
+    password_file: Option<PathBuf>,
+    unprivileged_user: Option<String>,
+    unprivileged_password_env: Option<String>,
+    unprivileged_password_file: Option<PathBuf>,
+    ca: Option<PathBuf>,
+    #[serde(default)]
+    insecure: bool,
+    deadline_s: Option<f64>,
+}
+
+impl RunConfig {
+    /// Resolves what was typed; `now` names the run and decides which known deviations have expired.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or something is missing or wrong.
+    pub fn resolve(args: run::Args, now: &Zoned) -> Result<Self, Failure> {
+        let profile = match &args.profile {
+            Some(path) => toml::from_str(&text(path)?)
+                .map_err(|error| Failure::usage(format!("profile `{}`: {error}", path.display())))?,
+            None => Profile::default(),
+        };
+        let seed = args.seed.unwrap_or_else(entropy::seed);
+        let id = format!("{}-{:08x}", now.strftime("%Y%m%d-%H%M%S"), entropy::seed() as u32);
+        let known = match &args.known {
+            Some(path) => known::read(&path.display().to_string(), &text(path)?, now.date()).map_err(Failure::usage)?,
+            None => Vec::new(),
+        };
+        let deadlines = match args.deadline.or(profile.deadline_s) {
+            Some(seconds) => Deadlines {
+                reaction: Duration::try_from_secs_f64(seconds)
+                    .ok()
+                    .filter(|time| !time.is_zero())
+                    .ok_or_else(|| Failure::usage("the deadline has to be a positive number of seconds"))?,
+            },
+            None => Deadlines::default(),
+        };
+        let options = options(&args);
+        let target = target(&args, profile)?;
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let jobs = if target.is_some() { 1 } else { args.jobs.map_or(cores, NonZeroUsize::get) };
+        Ok(Self {
+            scenarios: scenario::library::select(&args.scenarios).map_err(Failure::usage)?,
+            target,
+            seed,
+            strict: args.strict,
+            allow: args.allow,
+            known,
+            report_dir: args.report_dir.unwrap_or_else(|| Path::new("reports").join(&id)),
+            id,
+            mutants: args.mutant,
+            dialect: args.dialect,
+            jobs,
+            deadlines,
+            options,
+        })
+    }
+}
+
+fn target(args: &run::Args, profile: Profile) -> Result<Option<Target>, Failure> {
+    let Some(url) = args.target.clone().or(profile.url) else {
+        return match &args.profile {
+            Some(path) => Err(Failure::usage(format!("the profile `{}` has no `url`", path.display()))),
+            None => Ok(None),
+        };
+    };
+    let Some(user) = args.user.clone().or(profile.user) else {
+        return Err(Failure::usage("the target needs an account: give --user NAME and --password-env VAR"));
+    };
+    let typed = args.password_env.is_some() || args.password_file.is_some();
+    let (env, file) = (args.password_env.clone(), args.password_file.clone());
+    let (env, file) = if typed { (env, file) } else { (profile.password_env, profile.password_file) };
+    let privileged = Account::new(user, password(env.as_deref(), file.as_deref(), "password")?);
+    let (env, file) = (args.unprivileged_password_env.clone(), args.unprivileged_password_file.clone());
+    let typed = env.is_some() || file.is_some();
+    let own = (profile.unprivileged_password_env, profile.unprivileged_password_file);
+    let (env, file) = if typed { (env, file) } else { own };
+    let unprivileged = match args.unprivileged_user.clone().or(profile.unprivileged_user) {
+        Some(name) => Some(Account::new(name, password(env.as_deref(), file.as_deref(), "unprivileged-password")?)),
+        None => None,
+    };
+    let tls = match args.ca.as_ref().or(profile.ca.as_ref()) {
+        _ if args.insecure => Tls::Insecure,
+        Some(path) => Tls::CaFile(text(path)?.into_bytes()),
+        None if profile.insecure => Tls::Insecure,
+        None => Tls::System,
+    };
+    Target::new(&url, Accounts { privileged, unprivileged }, tls).map(Some).map_err(Failure::usage)
+}
+
+/// A password from the environment or a file.
+fn password(env: Option<&str>, file: Option<&Path>, option: &str) -> Result<String, Failure> {
+    match (env, file) {
+        (Some(name), _) => std::env::var(name)
+            .map_err(|_| Failure::usage(format!("the environment variable `{name}` holds no password"))),
+        (None, Some(path)) => Ok(text(path)?.trim_end_matches(['\r', '\n']).to_owned()),
+        (None, None) => Err(Failure::usage(format!("no password: give --{option}-env VAR or --{option}-file FILE"))),
+    }
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| Failure::usage(format!("failed to read `{}`: {error}", path.display())))
+}
+
+/// The options that repeat a run. Names of variables and files are no secrets.
+fn options(args: &run::Args) -> String {
+    let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let valued = [
+        ("--target", args.target.clone()),
+        ("--profile", shown(&args.profile)),
+        ("--user", args.user.clone()),
+        ("--password-env", args.password_env.clone()),
+        ("--password-file", shown(&args.password_file)),
+        ("--unprivileged-user", args.unprivileged_user.clone()),
+        ("--unprivileged-password-env", args.unprivileged_password_env.clone()),
+        ("--unprivileged-password-file", shown(&args.unprivileged_password_file)),
+        ("--ca", shown(&args.ca)),
+        ("--known", shown(&args.known)),
+        ("--deadline", args.deadline.map(|seconds| seconds.to_string())),
+    ];
+    let mut words: Vec<String> = Vec::new();
+    for (name, value) in valued {
+        words.extend(value.map(|value| format!("{name} {}", crate::report::model::quoted(&value))));
+    }
+    let allowed = args.allow.iter().filter_map(clap::ValueEnum::to_possible_value);
+    words.extend(allowed.map(|value| format!("--allow {}", value.get_name())));
+    words.extend(args.mutant.iter().map(|name| format!("--mutant {}", crate::report::model::quoted(name))));
+    words.extend(args.dialect.iter().map(|name| format!("--dialect {}", crate::report::model::quoted(name))));
+    words.extend(args.insecure.then(|| "--insecure".to_owned()));
+    words.extend(args.strict.then(|| "--strict".to_owned()));
+    words.join(" ")
+}
+
+impl EmulateConfig {
+    /// Resolves what was typed.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or a password is missing.
+    pub fn resolve(args: emulate::Args) -> Result<Self, Failure> {
+        let tls = match (&args.cert, &args.key) {
+            (Some(cert), Some(key)) => Some(EmulateTls::Pem(text(cert)?.into_bytes(), text(key)?.into_bytes())),
+            _ if args.tls => Some(EmulateTls::SelfMade(args.cert_out)),
+            _ => None,
+        };
+        let mut accounts = Accounts::generated();
+        let (secret, shown_password) = match &args.password_env {
+            Some(name) => (password(Some(name), None, "password")?, None),
+            None => {
+                let made = entropy::password();
+                (made.clone(), Some(made))
+            }
+        };
+        let name = args.user.unwrap_or_else(|| accounts.privileged.name.clone());
+        accounts.privileged = Account::new(name, secret);
+        Ok(Self {
+            listen: args.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8443))),
+            tls,
+            accounts,
+            shown_password,
+            dialect: args.dialect,
+            mutants: args.mutant,
+            seed: args.seed.unwrap_or_else(entropy::seed),
+            judge: args.judge,
+            report_dir: args.report_dir,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_without_account_says_what_to_give() {
+        let args = run::Args { target: Some("https://server".to_owned()), ..run::Args::default() };
+        let error = RunConfig::resolve(args, &Zoned::default()).unwrap_err();
+        assert!(error.message.contains("--user"), "{error}");
+    }
+
+    #[test]
+    fn passwords_come_from_files_and_show_nowhere() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("secret");
+        fs::write(&file, "hunter2\n").unwrap();
+        let args = run::Args {
+            target: Some("https://server".to_owned()),
+            user: Some("u".to_owned()),
+            password_file: Some(file),
+            ..run::Args::default()
+        };
+        let config = RunConfig::resolve(args, &Zoned::default()).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert_eq!(config.jobs, 1);
+    }
+}

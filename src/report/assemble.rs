@@ -1,0 +1,391 @@
+//! The report made from what the scenarios gave: verdicts by requirement, findings with their evidence, the exit code.
+//!
+//! Pure. The rules of verdicts are here and nowhere else: nothing tested is never a pass, and the worst wins.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::known::Known;
+use super::model::{
+    CharacteristicResult, FindingResult, Report, RequirementResult, Run, SCHEMA, ScenarioResult, Target, Tool, Verdict,
+};
+use crate::exit::ExitCode;
+use crate::rules::{Finding, Judgement};
+use crate::spec::{Level, RequirementId, Version};
+use crate::time::Instant;
+use crate::trace::{ConnectionId, Seq};
+
+/// The beginning of a step in a trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepMark {
+    /// Its first observation.
+    pub since: Seq,
+    /// Its number, counted from 1.
+    pub number: usize,
+    /// What it does.
+    pub text: String,
+}
+
+/// An expectation of the scenario's own that was not met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpectationFailure {
+    /// When that was established.
+    pub at: Instant,
+    /// What was expected.
+    pub expected: String,
+    /// What was there instead.
+    pub observed: String,
+    /// The observations that show it, in order.
+    pub evidence: Vec<Seq>,
+}
+
+/// What one scenario gave.
+#[derive(Debug, Clone, Default)]
+pub struct ScenarioRun {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// The requirements that it is there to put to the test.
+    pub exercises: Vec<RequirementId>,
+    /// Why it was not carried out at all.
+    pub skipped: Option<String>,
+    /// Why it was not carried out to the end.
+    pub unfinished: Option<String>,
+    /// What the rules say.
+    pub judgement: Judgement,
+    /// Its steps in order.
+    pub steps: Vec<StepMark>,
+    /// Its own expectations that were not met.
+    pub expectation_failures: Vec<ExpectationFailure>,
+    /// Observations in words, `#12 +34 ms alice <- {...}`, at least those that are evidence.
+    pub evidence: BTreeMap<Seq, String>,
+    /// What to call its connections.
+    pub connections: BTreeMap<ConnectionId, String>,
+    /// When it began, on the clock of its findings.
+    pub began: Instant,
+    /// How long it took.
+    pub duration: Duration,
+    /// How many observations it made.
+    pub observations: u64,
+}
+
+/// What is known about the run as a whole.
+#[derive(Debug, Clone)]
+pub struct RunFacts {
+    /// The run.
+    pub run: Run,
+    /// The target.
+    pub target: Target,
+    /// The release that requirements are chosen by.
+    pub version: Version,
+    /// Whether a missed should fails.
+    pub strict: bool,
+    /// Known deviations.
+    pub known: Vec<Known>,
+    /// Trouble with the environment, in words.
+    pub errors: Vec<String>,
+    /// Exit codes that other parts ask for: [`ExitCode::Unreachable`], [`ExitCode::Guard`].
+    pub exit_codes: Vec<ExitCode>,
+}
+
+/// The report of a run.
+pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
+    let mut order: Vec<&ScenarioRun> = scenarios.iter().collect();
+    order.sort_by(|a, b| a.id.cmp(&b.id));
+    let listed: BTreeSet<RequirementId> = order
+        .iter()
+        .flat_map(|run| run.exercises.iter().chain(run.judgement.finding_counts.keys()).copied())
+        .chain(order.iter().flat_map(|run| run.judgement.findings.iter().map(|finding| finding.requirement)))
+        .collect();
+    let requirements: Vec<_> = listed.into_iter().map(|id| requirement(id, &facts, &order)).collect();
+    let findings: Vec<_> = order.iter().flat_map(|run| findings(run, &facts)).collect();
+    let scenarios: Vec<_> = order.iter().map(|run| scenario(run, &requirements, &findings)).collect();
+    let mut characteristics: Vec<_> = order.iter().flat_map(|run| characteristics(run)).collect();
+    characteristics.sort();
+    characteristics.dedup();
+    let verdicts = requirements.iter().map(|one| one.verdict);
+    let verdicts =
+        verdicts.chain(findings.iter().map(|one| one.verdict)).chain(scenarios.iter().map(|one| one.verdict));
+    let verdict = verdicts.max().unwrap_or(Verdict::Skipped);
+    let mut report = Report {
+        schema: SCHEMA,
+        tool: Tool { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        run: facts.run,
+        target: facts.target,
+        verdict,
+        exit_code: 0,
+        requirements,
+        scenarios,
+        findings,
+        characteristics,
+        latency: Vec::new(),
+        thresholds: Vec::new(),
+        errors: facts.errors,
+    };
+    report.exit_code = exit_code(&report, facts.exit_codes).number();
+    report
+}
+
+/// The exit code that a report and other parts of the run ask for.
+fn exit_code(report: &Report, mut codes: Vec<ExitCode>) -> ExitCode {
+    let verdicts = report.requirements.iter().map(|one| one.verdict);
+    let verdicts = verdicts.chain(report.findings.iter().map(|one| one.verdict));
+    let verdicts: Vec<_> = verdicts.chain(report.scenarios.iter().map(|one| one.verdict)).collect();
+    let causes = [
+        (Verdict::Fail, ExitCode::Failed),
+        (Verdict::Xpass, ExitCode::StaleKnown),
+        (Verdict::Inconclusive, ExitCode::Inconclusive),
+    ];
+    codes.extend(causes.iter().filter(|(verdict, _)| verdicts.contains(verdict)).map(|(_, code)| *code));
+    if report.run.interrupted {
+        codes.push(ExitCode::Interrupted);
+    }
+    if report.thresholds.iter().any(|threshold| !threshold.passed) {
+        codes.push(ExitCode::Threshold);
+    }
+    if report.requirements.iter().all(|one| one.tested == 0) {
+        codes.push(ExitCode::NothingTested);
+    }
+    ExitCode::most_telling(&codes)
+}
+
+fn finding_count(run: &ScenarioRun, id: RequirementId) -> u64 {
+    let kept = run.judgement.findings.iter().filter(|finding| finding.requirement == id).count() as u64;
+    run.judgement.finding_counts.get(&id).copied().unwrap_or(0).max(kept)
+}
+
+fn requirement(id: RequirementId, facts: &RunFacts, runs: &[&ScenarioRun]) -> RequirementResult {
+    let entry = id.get();
+    let times = |run: &ScenarioRun| run.judgement.tested.get(&id).copied().unwrap_or(0);
+    let (verdict, reason) = decide(id, facts, runs);
+    RequirementResult {
+        id: entry.id.clone(),
+        level: entry.level.to_string(),
+        subject: entry.subject.to_string(),
+        text: entry.text.clone(),
+        source: entry.source.clone(),
+        verdict,
+        tested: runs.iter().map(|run| times(run)).sum(),
+        findings: runs.iter().map(|run| finding_count(run, id)).sum(),
+        reason,
+        scenarios: runs.iter().filter(|run| times(run) > 0).map(|run| run.id.clone()).collect(),
+    }
+}
+
+/// The verdict of a requirement, with the reason where it is neither passed nor failed.
+fn decide(id: RequirementId, facts: &RunFacts, runs: &[&ScenarioRun]) -> (Verdict, Option<String>) {
+    let entry = id.get();
+    let tested: u64 = runs.iter().filter_map(|run| run.judgement.tested.get(&id)).sum();
+    let seen = runs.iter().any(|run| run.judgement.characteristics.iter().any(|one| one.requirement == id));
+    if !entry.applies_to(facts.version) {
+        return (Verdict::Skipped, Some(format!("does not apply to release {}", facts.version)));
+    }
+    let failing: Vec<_> = runs.iter().filter(|run| finding_count(run, id) > 0).collect();
+    if !failing.is_empty() && entry.level != Level::Observe {
+        let reasons = failing.iter().map(|run| waiver(id, facts, &run.id)).collect::<Option<BTreeSet<_>>>();
+        return match reasons {
+            Some(reasons) => (Verdict::Xfail, Some(reasons.into_iter().collect::<Vec<_>>().join("; "))),
+            None => (missed(entry.level, facts.strict), None),
+        };
+    }
+    if entry.level == Level::Observe && (tested > 0 || seen) {
+        return (Verdict::Observed, None);
+    }
+    let undecided = runs.iter().find_map(|run| Some((run, run.judgement.undecided.get(&id)?)));
+    if let Some((run, reason)) = undecided {
+        return (Verdict::Inconclusive, Some(format!("{}: {reason}", run.id)));
+    }
+    if tested == 0 {
+        return untested(id, runs);
+    }
+    let stale = facts.known.iter().any(|known| {
+        runs.iter()
+            .any(|run| known.covers(id, &run.id) && run.judgement.tested.get(&id).is_some_and(|times| *times > 0))
+    });
+    if stale {
+        return (Verdict::Xpass, Some("listed as a known deviation, but met: remove it from the list".to_owned()));
+    }
+    (Verdict::Pass, None)
+}
+
+fn untested(id: RequirementId, runs: &[&ScenarioRun]) -> (Verdict, Option<String>) {
+    let exercising: Vec<_> = runs.iter().filter(|run| run.exercises.contains(&id)).collect();
+    let reasons = |of: fn(&ScenarioRun) -> Option<&String>| {
+        let set: BTreeSet<&str> = exercising.iter().filter_map(|run| of(run).map(String::as_str)).collect();
+        set.into_iter().collect::<Vec<_>>().join("; ")
+    };
+    if exercising.iter().all(|run| run.skipped.is_some()) {
+        return (Verdict::Skipped, Some(reasons(|run| run.skipped.as_ref())));
+    }
+    let why = reasons(|run| run.unfinished.as_ref());
+    let reason = if why.is_empty() { "no scenario provoked it".to_owned() } else { why };
+    (Verdict::Inconclusive, Some(reason))
+}
+
+const fn missed(level: Level, strict: bool) -> Verdict {
+    match level {
+        Level::Should if !strict => Verdict::Warn,
+        Level::Observe => Verdict::Observed,
+        _ => Verdict::Fail,
+    }
+}
+
+fn waiver(id: RequirementId, facts: &RunFacts, scenario: &str) -> Option<String> {
+    let known = facts.known.iter().find(|known| known.covers(id, scenario))?;
+    Some(format!("known until {}: {}", known.until, known.reason))
+}
+
+fn findings(run: &ScenarioRun, facts: &RunFacts) -> Vec<FindingResult> {
+    let judged = run.judgement.findings.iter().map(|finding| {
+        let id = finding.requirement;
+        let waived = waiver(id, facts, &run.id).is_some();
+        let verdict = if !id.get().applies_to(facts.version) {
+            Verdict::Skipped
+        } else if waived {
+            Verdict::Xfail
+        } else {
+            missed(id.get().level, facts.strict)
+        };
+        finding_result(run, finding, verdict)
+    });
+    let own = run.expectation_failures.iter().map(|failure| FindingResult {
+        requirement: None,
+        verdict: Verdict::Fail,
+        scenario: run.id.clone(),
+        step: step(run, &failure.evidence),
+        at_ms: millis(failure.at.since(run.began)),
+        connection: None,
+        expected: failure.expected.clone(),
+        observed: failure.observed.clone(),
+        evidence: failure.evidence.iter().map(|seq| seq.0).collect(),
+        evidence_text: evidence_text(run, &failure.evidence),
+    });
+    judged.chain(own).collect()
+}
+
+fn finding_result(run: &ScenarioRun, finding: &Finding, verdict: Verdict) -> FindingResult {
+    let name = |id: ConnectionId| run.connections.get(&id).cloned().unwrap_or_else(|| format!("connection {}", id.0));
+    FindingResult {
+        requirement: Some(finding.requirement.to_string()),
+        verdict,
+        scenario: run.id.clone(),
+        step: step(run, &finding.evidence),
+        at_ms: millis(finding.at.since(run.began)),
+        connection: finding.connection.map(name),
+        expected: finding.expected.clone(),
+        observed: finding.observed.clone(),
+        evidence: finding.evidence.iter().map(|seq| seq.0).collect(),
+        evidence_text: evidence_text(run, &finding.evidence),
+    }
+}
+
+fn evidence_text(run: &ScenarioRun, evidence: &[Seq]) -> Vec<String> {
+    evidence.iter().filter_map(|seq| run.evidence.get(seq).cloned()).collect()
+}
+
+/// The step that was under way at the last of the evidence.
+fn step(run: &ScenarioRun, evidence: &[Seq]) -> String {
+    let last = evidence.iter().max();
+    let under_way = run.steps.iter().rev().find(|step| last.is_some_and(|last| step.since <= *last));
+    under_way.map_or_else(String::new, |step| format!("{}: {}", step.number, step.text))
+}
+
+fn scenario(run: &ScenarioRun, requirements: &[RequirementResult], findings: &[FindingResult]) -> ScenarioResult {
+    let own = findings.iter().filter(|finding| finding.scenario == run.id).map(|finding| finding.verdict).max();
+    let undecided = run.judgement.undecided.keys().any(|id| requirements.iter().any(|one| one.id == id.as_str()));
+    let base = match (&run.skipped, &run.unfinished) {
+        (Some(_), _) => Verdict::Skipped,
+        (None, Some(_)) => Verdict::Inconclusive,
+        (None, None) if undecided || run.judgement.tested.values().all(|times| *times == 0) => Verdict::Inconclusive,
+        (None, None) => Verdict::Pass,
+    };
+    ScenarioResult {
+        id: run.id.clone(),
+        title: run.title.clone(),
+        verdict: own.map_or(base, |own| own.max(base)),
+        reason: run.skipped.clone().or_else(|| run.unfinished.clone()),
+        duration_ms: millis(run.duration),
+        observations: run.observations,
+    }
+}
+
+fn characteristics(run: &ScenarioRun) -> impl Iterator<Item = CharacteristicResult> + '_ {
+    run.judgement.characteristics.iter().map(|one| CharacteristicResult {
+        requirement: one.requirement.to_string(),
+        name: one.name.to_owned(),
+        value: one.value.clone(),
+        scenario: run.id.clone(),
+    })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{facts, finding, report, scenario};
+    use super::*;
+
+    fn verdict_of(report: &Report, id: &str) -> Verdict {
+        report.requirements.iter().find(|one| one.id == id).unwrap().verdict
+    }
+
+    #[test]
+    fn each_requirement_gets_the_verdict_that_it_earned() {
+        let report = report();
+        let expected = [
+            ("AUTH-01", Verdict::Pass),
+            ("AUTH-03", Verdict::Skipped),
+            ("MSG-01", Verdict::Fail),
+            ("MSG-02", Verdict::Inconclusive),
+        ];
+        for (id, verdict) in expected {
+            assert_eq!(verdict_of(&report, id), verdict, "{id}");
+        }
+        assert_eq!((report.verdict, report.exit_code), (Verdict::Fail, 1));
+        assert_eq!(report.findings[0].step, "1: connect alice");
+    }
+
+    #[test]
+    fn nothing_tested_is_never_a_pass() {
+        let mut idle = scenario("a/b", &["MSG-01"]);
+        idle.judgement = Judgement::default();
+        let report = assemble(facts(), &[idle]);
+        assert_eq!((verdict_of(&report, "MSG-01"), report.exit_code), (Verdict::Inconclusive, 5));
+        assert_eq!(assemble(facts(), &[]).exit_code, 6);
+    }
+
+    #[test]
+    fn a_known_deviation_waives_a_finding_and_is_stale_without_one() {
+        let id = RequirementId::known("MSG-01");
+        let until = jiff::civil::Date::constant(2027, 3, 31);
+        let known = Known { requirement: id, scenario: None, reason: "ticket".to_owned(), until };
+        let facts = || RunFacts { known: vec![known.clone()], ..facts() };
+        let mut failing = scenario("a/b", &["MSG-01"]);
+        let stale = assemble(facts(), &[failing.clone()]);
+        assert_eq!((stale.verdict, stale.exit_code), (Verdict::Xpass, 7));
+        failing.judgement.findings = vec![finding("MSG-01")];
+        let waived = assemble(facts(), &[failing]);
+        assert_eq!((waived.verdict, waived.exit_code), (Verdict::Xfail, 0));
+    }
+
+    #[test]
+    fn a_missed_should_warns_and_fails_only_when_strict() {
+        let id = crate::spec::requirements::all().find(|id| id.get().level == Level::Should).unwrap();
+        let mut run = scenario("a/b", &[id.as_str()]);
+        run.judgement.findings = vec![finding(id.as_str())];
+        let lax = assemble(facts(), std::slice::from_ref(&run));
+        let strict = assemble(RunFacts { strict: true, ..facts() }, &[run]);
+        assert_eq!((lax.verdict, lax.exit_code), (Verdict::Warn, 0));
+        assert_eq!((strict.verdict, strict.exit_code), (Verdict::Fail, 1));
+    }
+
+    #[test]
+    fn an_interrupted_run_says_so() {
+        let mut facts = facts();
+        facts.run.interrupted = true;
+        assert_eq!(assemble(facts, &[scenario("a/b", &["MSG-01"])]).exit_code, 130);
+    }
+}

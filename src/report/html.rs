@@ -1,0 +1,112 @@
+//! `report.html`: one file for a browser, without scripts and without anything to load.
+
+use std::fmt::Write as _;
+
+use super::escape::html;
+use super::model::{FindingResult, Report};
+use super::table;
+
+const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
+table{border-collapse:collapse}td,th{padding:.2rem .6rem;border-bottom:1px solid #ccc;text-align:left;vertical-align:top}\
+pre{background:#f4f4f4;padding:.6rem;white-space:pre-wrap;overflow-wrap:anywhere}\
+.fail,.xpass{color:#b00020;font-weight:600}.warn,.inconclusive{color:#8a5a00}.pass{color:#17692c}";
+
+/// The report as HTML.
+pub fn render(report: &Report) -> String {
+    let verdict = report.verdict.as_str();
+    let mut out = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>bridgeproof: {verdict}</title>\
+         <style>{STYLE}</style></head><body>\n<h1>bridgeproof: <span class=\"{verdict}\">{verdict}</span></h1>\n"
+    );
+    let _ = writeln!(
+        out,
+        "<p>Target {}, run {}, {}, {} ms, seed {}, exit code {}</p>\n<pre>{}</pre>",
+        html(&report.target.url),
+        html(&report.run.id),
+        html(&report.run.started_at),
+        report.run.duration_ms,
+        report.run.seed,
+        report.exit_code,
+        html(&report.run.command)
+    );
+    area_table(&mut out, report);
+    if !report.findings.is_empty() {
+        out.push_str("<h2>Findings</h2>\n");
+    }
+    for one in &report.findings {
+        finding(&mut out, report, one);
+    }
+    lists(&mut out, report);
+    out.push_str("</body></html>\n");
+    out
+}
+
+fn area_table(out: &mut String, report: &Report) {
+    let columns = table::columns(report);
+    out.push_str("<table><tr><th>area</th>");
+    for column in &columns {
+        let _ = write!(out, "<th>{}</th>", column.as_str());
+    }
+    out.push_str("<th>tested</th></tr>\n");
+    for row in table::rows(report) {
+        let _ = write!(out, "<tr><td>{}</td>", html(&row.area));
+        for count in row.counts {
+            let _ = write!(out, "<td>{count}</td>");
+        }
+        let _ = writeln!(out, "<td>{}</td></tr>", row.tested);
+    }
+    out.push_str("</table>\n");
+}
+
+fn finding(out: &mut String, report: &Report, one: &FindingResult) {
+    let name = one.requirement.as_deref().unwrap_or("expectation");
+    let verdict = one.verdict.as_str();
+    let _ =
+        writeln!(out, "<h3><span class=\"{verdict}\">{verdict}</span> {} in {}</h3>", html(name), html(&one.scenario));
+    let _ = writeln!(
+        out,
+        "<p>expected: {}<br>observed: {}<br>step: {}</p>",
+        html(&one.expected),
+        html(&one.observed),
+        html(&one.step)
+    );
+    let lines: Vec<_> = one.evidence_text.iter().map(|text| html(text)).collect();
+    let _ = writeln!(out, "<pre>{}\n{}</pre>", lines.join("\n"), html(&report.run.repeat(&one.scenario)));
+}
+
+fn lists(out: &mut String, report: &Report) {
+    out.push_str("<h2>Requirements</h2>\n<table><tr><th>id</th><th>verdict</th><th>tested</th><th>text</th><th>reason</th></tr>\n");
+    for one in &report.requirements {
+        let (verdict, reason) = (one.verdict.as_str(), one.reason.as_deref().unwrap_or_default());
+        let _ = writeln!(
+            out,
+            "<tr><td>{}</td><td class=\"{verdict}\">{verdict}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            html(&one.id),
+            one.tested,
+            html(&one.text),
+            html(reason)
+        );
+    }
+    out.push_str("</table>\n<h2>Scenarios</h2>\n<table>\n");
+    for one in &report.scenarios {
+        let (verdict, reason) = (one.verdict.as_str(), one.reason.as_deref().unwrap_or_default());
+        let _ = writeln!(
+            out,
+            "<tr><td>{}</td><td class=\"{verdict}\">{verdict}</td><td>{}</td></tr>",
+            html(&one.id),
+            html(reason)
+        );
+    }
+    out.push_str("</table>\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_target_sent_is_no_markup() {
+        let text = render(&super::super::fixtures::report());
+        assert!(!text.contains("<script>") && text.contains("&lt;script&gt;"));
+    }
+}

@@ -1,0 +1,86 @@
+//! The order of the source tree: who may import whom, how files open, what they may not hold.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which parts each part may import. Parts that are not listed may import everything.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("protocol", &[]),
+    ("spec", &["protocol"]),
+    ("trace", &["protocol", "time"]),
+    ("rules", &["trace", "protocol", "spec", "time"]),
+    ("scenario", &["protocol", "spec", "time"]),
+    ("engine", &["scenario", "trace", "protocol", "spec", "time"]),
+    ("emulator", &["protocol", "spec", "time"]),
+    ("report", &["rules", "spec", "trace", "time", "exit"]),
+    ("net", &["engine", "emulator", "trace", "protocol", "time"]),
+];
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut found) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                found.push((path.strip_prefix(&root).unwrap().to_owned(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    assert!(found.len() > 20, "the source tree was found");
+    found
+}
+
+/// The part of a file before its unit tests, which may import more.
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text)
+}
+
+fn is_test(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    name.contains("tests") || name.contains("fixtures") || name.contains("bench")
+}
+
+#[test]
+fn dependencies_point_down_only() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources().iter().filter(|(path, _)| !is_test(path)) {
+        let own = path.iter().next().unwrap().to_string_lossy().into_owned();
+        let Some((_, allowed)) = MAY_IMPORT.iter().find(|(part, _)| *part == own) else { continue };
+        for used in without_tests(text).lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for rest in used.split("crate::").skip(1) {
+                let part: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+                if part != own && !part.is_empty() && !allowed.contains(&part.as_str()) {
+                    wrong.push(format!("{}: {part}", path.display()));
+                }
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn files_open_with_a_description_and_stay_short() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !text.starts_with("//! ") {
+            wrong.push(format!("{}: does not open with //!", path.display()));
+        }
+        if text.lines().count() > 700 {
+            wrong.push(format!("{}: longer than 700 lines", path.display()));
+        }
+        if ["utils.rs", "misc.rs", "helpers.rs", "imp.rs"].contains(&name.as_str()) {
+            wrong.push(format!("{}: a name that says nothing", path.display()));
+        }
+        for banned in ["todo!(", "unimplemented!(", "#[ignore", "#[allow(", "#![allow("] {
+            if text.contains(banned) {
+                wrong.push(format!("{}: {banned}", path.display()));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
