@@ -57,6 +57,8 @@ pub struct RunConfig {
     pub jobs: usize,
     /// How long reactions may take.
     pub deadlines: Deadlines,
+    /// The command that was typed, without secrets.
+    pub command: String,
     /// The options that repeat the run, without scenarios, seed and secrets.
     pub options: String,
 }
@@ -136,9 +138,13 @@ impl RunConfig {
             None => Deadlines::default(),
         };
         let options = options(&args);
+        let words: String =
+            args.scenarios.iter().map(|word| format!(" {}", crate::report::model::quoted(word))).collect();
+        let command = format!("bridgeproof run{words} --seed {seed} {options}").trim_end().to_owned();
         let target = target(&args, profile)?;
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let jobs = if target.is_some() { 1 } else { args.jobs.map_or(cores, NonZeroUsize::get) };
+        // Scenarios wait most of the time.
+        let jobs = if target.is_some() { 1 } else { args.jobs.map_or(cores * 8, NonZeroUsize::get) };
         Ok(Self {
             scenarios: scenario::library::select(&args.scenarios).map_err(Failure::usage)?,
             target,
@@ -152,6 +158,7 @@ impl RunConfig {
             dialect: args.dialect,
             jobs,
             deadlines,
+            command,
             options,
         })
     }

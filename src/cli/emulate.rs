@@ -1,7 +1,14 @@
-//! `bridgeproof emulate`: what was typed.
+//! `bridgeproof emulate`: what was typed, and what is shown.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use super::output::{note, result};
+use crate::config::{EmulateConfig, EmulateTls};
+use crate::exit::{ExitCode, Failure};
+use crate::report::{folder, text};
+use crate::serve::{Serving, serve};
 
 /// What was typed after `emulate`.
 #[derive(Debug, clap::Args)]
@@ -42,4 +49,44 @@ pub struct Args {
     /// Where to write the report of what connected.
     #[arg(long, value_name = "DIR", requires = "judge")]
     pub report_dir: Option<PathBuf>,
+}
+
+/// Serves until the user ends it; then shows what was found, if clients were judged.
+///
+/// # Errors
+/// If the settings are wrong, or the address cannot be had.
+pub fn execute(args: Args) -> Result<ExitCode, Failure> {
+    let config = EmulateConfig::resolve(args)?;
+    let report_dir = config.report_dir.clone();
+    if let Some(path) = &report_dir {
+        folder::prepare(path).map_err(Failure::usage)?;
+    }
+    let cert_out = match &config.tls {
+        Some(EmulateTls::SelfMade(path)) => path.clone(),
+        _ => None,
+    };
+    let user = config.accounts.privileged.name.clone();
+    let (seed, password) = (config.seed, config.shown_password.clone());
+    let ready = |serving: Serving<'_>| {
+        if let (Some(path), Some(pem)) = (&cert_out, serving.ca_pem) {
+            let failed = |error| Failure::usage(format!("failed to write `{}`: {error}", path.display()));
+            fs::write(path, pem).map_err(failed)?;
+        }
+        let password = password.map_or_else(String::new, |password| format!(", password {password}"));
+        result(&format!("an emulated Meeting Server is at {}: user {user}{password}, seed {seed}\n", serving.url))?;
+        note("Ctrl-C ends it");
+        Ok(())
+    };
+    let Some(report) = serve(config, ready)? else { return Ok(ExitCode::Pass) };
+    if let Some(path) = &report_dir {
+        folder::write(path, &report).map_err(|error| Failure { code: ExitCode::Bug, message: error.to_string() })?;
+    }
+    let options = text::Options {
+        details: true,
+        timings: false,
+        folder: report_dir.map(|path| path.display().to_string()),
+        peak_memory_kib: None,
+    };
+    result(&text::render(&report, &options))?;
+    Ok(ExitCode::from_number(report.exit_code))
 }
