@@ -11,7 +11,9 @@ use crate::traceability::{self, Trace};
 
 /// What was typed after `rules`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  bridgeproof rules          all requirements\n  bridgeproof rules MSG      those of one area\n  bridgeproof rules MSG-03   one: what it says, what tests it, which faults prove the test")]
+#[command(
+    after_help = "Examples:\n  bridgeproof rules          all requirements\n  bridgeproof rules MSG      those of one area\n  bridgeproof rules MSG-03   one: what it says, what tests it, which faults prove the test"
+)]
 pub struct Args {
     /// A requirement (MSG-03) or an area (MSG); all without.
     pub name: Option<String>,
@@ -53,8 +55,10 @@ fn unknown(name: &str) -> Failure {
 }
 
 fn listed(chosen: &[&Trace]) -> String {
-    let mut out =
-        format!("{:11} {:8} {:9} {:>9} {:>7}  {}\n", "requirement", "level", "subject", "scenarios", "mutants", "source");
+    let mut out = format!(
+        "{:11} {:8} {:9} {:>9} {:>7}  {}\n",
+        "requirement", "level", "subject", "scenarios", "mutants", "source"
+    );
     for one in chosen {
         let entry = one.requirement.get();
         let (level, subject) = (entry.level.to_string(), entry.subject.to_string());
@@ -108,7 +112,9 @@ mod tests {
     fn a_requirement_is_explained_with_all_that_proves_it() {
         let all = traceability::all();
         let text = explained(all.iter().find(|one| one.requirement.as_str() == "MSG-03").unwrap());
-        for part in ["must for the server", "src/rules/msg.rs", "messages/requests-acknowledged", "ack-of-request-missing"] {
+        for part in
+            ["must for the server", "src/rules/msg.rs", "messages/requests-acknowledged", "ack-of-request-missing"]
+        {
             assert!(text.contains(part), "{part}: {text}");
         }
     }
