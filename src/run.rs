@@ -73,7 +73,7 @@ impl Running {
     /// Where scenarios run, and what can be done there; `None` if the target cannot be used.
     async fn site(&mut self) -> Result<Option<(Arc<Site>, Capabilities)>, Failure> {
         let Some(target) = self.config.target.clone() else {
-            let site = Site::Embedded { settings: self.settings.clone(), mutants: self.config.mutants.clone() };
+            let site = Site::Embedded { settings: Box::new(self.settings.clone()), mutants: self.config.mutants.clone() };
             return Ok(Some((Arc::new(site), embedded(&self.settings))));
         };
         let link = Link::new(target, self.clock).map_err(Failure::usage)?;

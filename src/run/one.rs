@@ -31,7 +31,7 @@ pub(super) enum Site {
     /// An emulated server for each scenario.
     Embedded {
         /// Its settings.
-        settings: Settings,
+        settings: Box<Settings>,
         /// Its faults on purpose.
         mutants: Vec<String>,
     },
