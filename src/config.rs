@@ -249,7 +249,6 @@ impl EmulateConfig {
             _ if args.tls => Some(EmulateTls::SelfMade(args.cert_out)),
             _ => None,
         };
-        let mut accounts = Accounts::generated();
         let (secret, shown_password) = match &args.password_env {
             Some(name) => (password(Some(name), None, "password")?, None),
             None => {
@@ -257,8 +256,21 @@ impl EmulateConfig {
                 (made.clone(), Some(made))
             }
         };
-        let name = args.user.unwrap_or_else(|| accounts.privileged.name.clone());
-        accounts.privileged = Account::new(name, secret);
+        let privileged = match args.user {
+            Some(name) => Account::new(name, secret),
+            None => Account::new(Accounts::generated().privileged.name, secret),
+        };
+        let unprivileged = match args.unprivileged_user {
+            Some(name) => Some(Account::new(
+                name,
+                password(args.unprivileged_password_env.as_deref(), None, "unprivileged-password")?,
+            )),
+            None => None,
+        };
+        if unprivileged.as_ref().is_some_and(|second| second.name == privileged.name) {
+            return Err(Failure::usage(format!("both accounts are called `{}`", privileged.name)));
+        }
+        let accounts = Accounts { privileged, unprivileged };
         Ok(Self {
             listen: args.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8443))),
             tls,

@@ -143,12 +143,12 @@ impl Running {
     }
 
     fn terms(&self) -> one::Terms {
-        one::Terms {
-            seed: self.config.seed,
-            run_id: self.config.id.clone(),
-            deadlines: self.config.deadlines,
-            clock: self.clock,
-        }
+        // Names on a server tell whose they are; on an emulator of its own a run repeats them to the letter.
+        let run_id = match self.config.target {
+            Some(_) => self.config.id.clone(),
+            None => format!("run-{:016x}", self.config.seed),
+        };
+        one::Terms { seed: self.config.seed, run_id, deadlines: self.config.deadlines, clock: self.clock }
     }
 
     fn report(self, results: &[ScenarioRun], capabilities: Option<&Capabilities>) -> Report {

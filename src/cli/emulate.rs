@@ -34,6 +34,12 @@ pub struct Args {
     /// The environment variable with its password; generated and shown once without.
     #[arg(long, value_name = "VAR")]
     pub password_env: Option<String>,
+    /// The name of a second account, which may not issue tokens.
+    #[arg(long, value_name = "NAME", requires = "unprivileged_password_env")]
+    pub unprivileged_user: Option<String>,
+    /// The environment variable with the second account's password.
+    #[arg(long, value_name = "VAR", requires = "unprivileged_user")]
+    pub unprivileged_password_env: Option<String>,
     /// Freedoms: a name, or key=value.
     #[arg(long, value_name = "NAME|KEY=VALUE", value_delimiter = ',')]
     pub dialect: Vec<String>,
@@ -83,9 +89,8 @@ pub fn execute(args: Args) -> Result<ExitCode, Failure> {
     }
     let options = text::Options {
         details: true,
-        timings: false,
         folder: report_dir.map(|path| path.display().to_string()),
-        peak_memory_kib: None,
+        ..text::Options::default()
     };
     result(&text::render(&report, &options))?;
     Ok(ExitCode::from_number(report.exit_code))

@@ -8,6 +8,7 @@ use super::output::result;
 use super::progress::{Progress, Shown};
 use crate::config::{Allow, RunConfig};
 use crate::exit::{ExitCode, Failure};
+use crate::net::usage;
 use crate::report::model::Report;
 use crate::report::{folder, text};
 
@@ -100,7 +101,14 @@ pub fn execute(
     let report = run(config, &mut Shown::new(quiet))?;
     folder::write(&path, &report).map_err(|error| Failure { code: ExitCode::Bug, message: error.to_string() })?;
     let shown = Some(path.display().to_string());
-    result(&text::render(&report, &text::Options { details, timings, folder: shown, peak_memory_kib: None }))?;
+    let options = text::Options {
+        details,
+        timings,
+        folder: shown,
+        peak_memory_kib: timings.then(usage::peak_memory_kib).flatten(),
+        cpu_ms: timings.then(usage::cpu_ms).flatten(),
+    };
+    result(&text::render(&report, &options))?;
     Ok(ExitCode::from_number(report.exit_code))
 }
 

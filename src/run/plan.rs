@@ -2,6 +2,8 @@
 
 use crate::cli::output;
 use crate::config::{Allow, RunConfig};
+use crate::emulator::dialects::DIALECTS;
+use crate::emulator::settings::{KEYS, SettingError};
 use crate::emulator::{Settings, mutants};
 use crate::exit::Failure;
 use crate::net::probe::Capabilities;
@@ -61,9 +63,23 @@ pub(super) fn read(sources: &[Source]) -> Result<Vec<(String, Scenario)>, Failur
 pub(crate) fn settings(items: &[String]) -> Result<Settings, Failure> {
     let mut settings = Settings::default();
     for item in items {
-        settings.apply(item).map_err(|error| Failure::usage(format!("--dialect {item}: {error}")))?;
+        settings.apply(item).map_err(|error| {
+            let help = match &error {
+                SettingError::UnknownKey(name) => setting_meant(name),
+                SettingError::BadValue { .. } => None,
+            };
+            let help = help.map_or_else(String::new, |help| format!("; {help}"));
+            Failure::usage(format!("--dialect {item}: {error}{help}"))
+        })?;
     }
     Ok(settings)
+}
+
+/// What may have been meant by the name of a setting or a dialect.
+fn setting_meant(name: &str) -> Option<String> {
+    let keys = KEYS.iter().map(|key| key.name);
+    let known: Vec<&str> = keys.chain(DIALECTS.iter().map(|dialect| dialect.name)).collect();
+    scenario::suggest::help(name, known)
 }
 
 /// Whether there are mutants of these names.
