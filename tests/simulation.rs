@@ -164,8 +164,7 @@ fn every_mutant_is_found_out_by_its_own_requirement_and_no_other() {
 fn proof(mutant: &Registered, scenarios: &[(String, Scenario)]) -> String {
     let mut trouble = String::new();
     let mut broken: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    let declared =
-        |id: &str| id == mutant.breaks || mutant.collateral.iter().any(|(other, _)| *other == id);
+    let declared = |id: &str| id == mutant.breaks || mutant.collateral.iter().any(|(other, _)| *other == id);
     for (id, scenario) in scenarios {
         let played = play(id, scenario, &Settings::default(), Some(mutant.name), 3);
         let mut unexpected = false;
