@@ -62,6 +62,9 @@ pub struct Args {
     /// Where to write the report.
     #[arg(long, value_name = "DIR")]
     pub report_dir: Option<PathBuf>,
+    /// Record the trace into the report folder, for `bridgeproof check`.
+    #[arg(long)]
+    pub record: bool,
     /// Faults of the embedded emulator.
     #[arg(long, value_name = "NAME", num_args = 1.., conflicts_with = "target")]
     pub mutant: Vec<String>,
