@@ -86,7 +86,8 @@ impl Iterator for Lines {
             // A text editor may have taken the last line feed.
             Ok(_) => match read_line(&line) {
                 Ok(read) => return Some(Ok((self.number, read))),
-                Err(_) => Trouble::Cut,
+                Err(LineFault::Wrong(_)) => Trouble::Cut,
+                Err(fault) => Trouble::Line(fault),
             },
             Err(error) => Trouble::File(error),
         };

@@ -25,7 +25,7 @@ struct UnderWay {
     judge: Judge,
     chronicle: Chronicle,
     last: Option<(Seq, Instant)>,
-    /// Why it is not whole, if it is not.
+    /// Why it is not judged to its end, if it is not.
     gap: Option<String>,
 }
 
@@ -104,25 +104,25 @@ impl UnderWay {
         Ok(Self { run, judge: Judge::new(context), chronicle: Chronicle::new(), last: None, gap: None })
     }
 
+    /// Takes the next observation. After a gap none is judged any more: what is missing would be laid to the server.
     fn observe(&mut self, recorded: &Recorded, document: &mut Document) -> Result<(), String> {
-        let observation = recorded.lend(document);
-        let next = Seq(self.last.map_or(0, |(seq, _)| seq.0).saturating_add(1));
-        if observation.seq < next || self.last.is_some_and(|(_, at)| observation.at < at) {
-            self.gap.get_or_insert_with(|| format!("observation {} is out of order", observation.seq));
-            return Err(format!("observation {} is out of order", observation.seq));
+        if self.gap.is_some() {
+            return Ok(());
         }
-        let missing = observation.seq != next;
+        let (seq, next) = (recorded.seq(), Seq(self.last.map_or(0, |(seq, _)| seq.0).saturating_add(1)));
+        if seq != next {
+            let why = format!("observation {seq} stands where {next} should be");
+            self.gap = Some(why.clone());
+            return Err(why);
+        }
+        let observation = recorded.lend(document);
         if let Event::StepStarted { number, text } = &observation.event {
-            let mark = StepMark { since: observation.seq, number: *number as usize, text: (*text).to_owned() };
+            let mark = StepMark { since: seq, number: *number as usize, text: (*text).to_owned() };
             self.run.steps.push(mark);
         }
-        self.last = Some((observation.seq, observation.at));
+        self.last = Some((seq, observation.at));
         self.judge.observe(&observation);
         self.chronicle.observe(&observation);
-        if missing {
-            self.gap.get_or_insert_with(|| format!("observation {next} is missing"));
-            return Err(format!("observations {next} to {} are missing", Seq(observation.seq.0 - 1)));
-        }
         Ok(())
     }
 
