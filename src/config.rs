@@ -126,10 +126,7 @@ impl RunConfig {
         };
         let seed = args.seed.unwrap_or_else(entropy::seed);
         let id = format!("{}-{:08x}", now.strftime("%Y%m%d-%H%M%S"), entropy::seed() as u32);
-        let known = match &args.known {
-            Some(path) => known::read(&path.display().to_string(), &text(path)?, now.date()).map_err(Failure::usage)?,
-            None => Vec::new(),
-        };
+        let known = known(args.known.as_deref(), now)?;
         let deadlines = match args.deadline.or(profile.deadline_s) {
             Some(seconds) => Deadlines {
                 reaction: Duration::try_from_secs_f64(seconds)
@@ -196,6 +193,17 @@ fn target(args: &run::Args, profile: Profile) -> Result<Option<Target>, Failure>
         None => Tls::System,
     };
     Target::new(&url, Accounts { privileged, unprivileged }, tls).map(Some).map_err(Failure::usage)
+}
+
+/// The known deviations of a file; `now` decides which have expired.
+///
+/// # Errors
+/// If the file cannot be read, or an entry is wrong or has expired.
+pub fn known(path: Option<&Path>, now: &Zoned) -> Result<Vec<Known>, Failure> {
+    match path {
+        Some(path) => known::read(&path.display().to_string(), &text(path)?, now.date()).map_err(Failure::usage),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// A password from the environment or a file.
