@@ -42,6 +42,7 @@ mod tests {
                 std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/report.schema.json")),
                 Some(snapbox::data::DataFormat::Text),
             )
+            .raw()
         );
     }
 }

@@ -14,11 +14,12 @@ use crate::net::clock::Clock;
 use crate::net::emulator_shell::{EmulatorShell, ShellOptions, start};
 use crate::net::socket_driver::{Link, drive};
 use crate::net::target::{Accounts, Target, Tls};
+use crate::protocol::ws::handshake::EVENTS_PATH;
 use crate::report::assemble::{ExpectationFailure, ScenarioRun, StepMark};
 use crate::rules::{Context, Deadlines, Judge};
 use crate::scenario::syntax::Judged;
 use crate::time::Instant;
-use crate::trace::{Chronicle, NetworkErrorKind, Observation, Seq, Side, Sink};
+use crate::trace::{Chronicle, ConnectionId, EndCause, Event, NetworkErrorKind, Observation, Seq, Side, Sink};
 
 /// How long a scenario may take unless it says otherwise.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -54,22 +55,43 @@ pub(super) struct Played {
     pub(super) network_error: Option<String>,
     /// Objects that could not be removed.
     pub(super) left_behind: Vec<String>,
+    /// What else went wrong, in words.
+    pub(super) trouble: Vec<String>,
 }
 
 /// Judges and keeps observations in words.
 struct Watch {
     judge: Judge,
     chronicle: Chronicle,
+    /// Connections given up since a frame is too long to be read.
+    unreadable: Vec<ConnectionId>,
 }
 
 impl Sink for Watch {
     fn observe(&mut self, observation: &Observation<'_>) {
         self.judge.observe(observation);
         self.chronicle.observe(observation);
+        if let Event::Ended { connection, cause: EndCause::TooLong } = observation.event {
+            self.unreadable.push(connection);
+        }
     }
 
     fn due(&self) -> Option<Instant> {
         self.judge.due()
+    }
+}
+
+impl Watch {
+    /// Says of which clients the connection to `address` was given up since a frame is longer than `limit` bytes.
+    fn too_long(&self, address: &str, limit: u64) -> Vec<String> {
+        let name = |connection: &ConnectionId| self.chronicle.client(*connection).unwrap_or("?").to_owned();
+        let told = |connection: &ConnectionId| {
+            let name = name(connection);
+            format!(
+                "{address}: the connection of {name} was given up: a frame was announced that is longer than {limit} bytes"
+            )
+        };
+        self.unreadable.iter().map(told).collect()
     }
 }
 
@@ -99,7 +121,8 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         version: planned.version,
         ..Options::default()
     };
-    let watching = Watch { judge: Judge::new(context), chronicle: Chronicle::new() };
+    let frame_limit = options.frame_limit;
+    let watching = Watch { judge: Judge::new(context), chronicle: Chronicle::new(), unreadable: Vec::new() };
     let limit = planned.scenario.deadline.map_or(DEADLINE, |deadline| deadline.0);
     let (watched, outcome, late) = {
         let mut engine = Engine::new(&planned.id, &planned.scenario, options, watching);
@@ -107,6 +130,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         let (watched, outcome) = engine.finish();
         (watched, outcome, late)
     };
+    let trouble = watched.too_long(&link.target().url(EVENTS_PATH), frame_limit);
     let duration = terms.clock.now().since(began);
     if let Some(shell) = shell {
         shell.stop().await;
@@ -117,7 +141,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         End::Interrupted if late => Some(format!("took longer than its {} s", limit.as_secs_f32())),
         End::Interrupted => Some("interrupted".to_owned()),
     };
-    played(planned, watched, outcome, unfinished, (began, duration))
+    Played { trouble, ..played(planned, watched, outcome, unfinished, (began, duration)) }
 }
 
 /// Drives the engine; one that takes longer than `limit` is told to end. Returns whether that was so.
@@ -180,7 +204,7 @@ fn not_begun(planned: Planned, why: String) -> Played {
         unfinished: Some(why),
         ..ScenarioRun::default()
     };
-    Played { run, network_error: error, left_behind: Vec::new() }
+    Played { run, network_error: error, left_behind: Vec::new(), trouble: Vec::new() }
 }
 
 fn played(
@@ -190,7 +214,7 @@ fn played(
     unfinished: Option<String>,
     (began, duration): (Instant, Duration),
 ) -> Played {
-    let Watch { judge, chronicle } = watched;
+    let Watch { judge, chronicle, .. } = watched;
     let judgement = judge.finish();
     let failures: Vec<ExpectationFailure> = outcome
         .failed_expectations
@@ -229,7 +253,7 @@ fn played(
         observations: outcome.observations,
         judgement,
     };
-    Played { run, network_error, left_behind: outcome.left_behind }
+    Played { run, network_error, left_behind: outcome.left_behind, trouble: Vec::new() }
 }
 
 /// The seed of a scenario: the run's, mixed with the scenario's id, so that each repeats alone what it did in the suite.
