@@ -140,7 +140,12 @@ impl RunConfig {
         let words: String =
             args.scenarios.iter().map(|word| format!(" {}", crate::report::model::quoted(word))).collect();
         let command = format!("bridgeproof run{words} --seed {seed} {options}").trim_end().to_owned();
-        let target = target(&args, profile)?;
+        let limited = args.deadline.is_some() || profile.deadline_s.is_some();
+        let mut target = target(&args, profile)?;
+        if let Some(target) = target.as_mut().filter(|_| limited) {
+            // As long as a scenario waits for an answer.
+            target.timeouts.answer = deadlines.reaction + Duration::from_secs(1);
+        }
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         // Scenarios wait most of the time.
         let jobs = if target.is_some() { 1 } else { args.jobs.map_or(cores * 8, NonZeroUsize::get) };
