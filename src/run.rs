@@ -4,6 +4,7 @@
 //! after the other, since each sees what the others do. Whatever happens, a report comes out of it: of a target that
 //! cannot be used it says so, of an interrupted run it holds what was judged until then.
 
+mod dry;
 mod one;
 mod plan;
 
@@ -23,6 +24,7 @@ use crate::net::socket_driver::Link;
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
 use crate::report::model::{Report, Run, Target, TargetKind};
 use crate::spec::Version;
+pub use dry::{Prospect, dry_run};
 use one::{Site, play};
 use plan::{Planned, plan};
 pub(crate) use plan::{check_mutants, settings};
@@ -35,11 +37,7 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
     let scenarios = plan::read(&config.scenarios)?;
     let settings = settings(&config.dialect)?;
     check_mutants(&config.mutants)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure { code: ExitCode::Bug, message: format!("failed to start: {error}") })?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let clock = Clock::start();
         let stop = interrupt::watch();
         let mut run = Running { config, settings, clock, stop, errors: Vec::new(), exit_codes: Vec::new() };
@@ -59,6 +57,14 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
     })
 }
 
+/// Where a run's tasks live.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure { code: ExitCode::Bug, message: format!("failed to start: {error}") })
+}
+
 /// A run that is under way.
 struct Running {
     config: RunConfig,
@@ -73,7 +79,8 @@ impl Running {
     /// Where scenarios run, and what can be done there; `None` if the target cannot be used.
     async fn site(&mut self) -> Result<Option<(Arc<Site>, Capabilities)>, Failure> {
         let Some(target) = self.config.target.clone() else {
-            let site = Site::Embedded { settings: Box::new(self.settings.clone()), mutants: self.config.mutants.clone() };
+            let site =
+                Site::Embedded { settings: Box::new(self.settings.clone()), mutants: self.config.mutants.clone() };
             return Ok(Some((Arc::new(site), embedded(&self.settings))));
         };
         let link = Link::new(target, self.clock).map_err(Failure::usage)?;
@@ -147,7 +154,14 @@ impl Running {
             Some(_) => self.config.id.clone(),
             None => format!("run-{:016x}", self.config.seed),
         };
-        one::Terms { seed: self.config.seed, run_id, deadlines: self.config.deadlines, clock: self.clock }
+        one::Terms {
+            seed: self.config.seed,
+            run_id,
+            deadlines: self.config.deadlines,
+            quiet: self.config.quiet,
+            addresses: self.config.addresses.clone(),
+            clock: self.clock,
+        }
     }
 
     fn report(self, results: &[ScenarioRun], capabilities: Option<&Capabilities>) -> Report {
