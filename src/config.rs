@@ -160,7 +160,7 @@ impl RunConfig {
             Some(path) => known::read(&path.display().to_string(), &text(path)?, now.date()).map_err(Failure::usage)?,
             None => Vec::new(),
         };
-        let deadlines = match args.deadline.or(profile.deadline.map(|time| time.0)) {
+        let deadlines = match args.deadline.or_else(|| profile.deadline.map(|time| time.0)) {
             Some(time) if time.is_zero() => return Err(Failure::usage("the deadline has to be longer than nothing")),
             Some(reaction) => Deadlines { reaction },
             None => Deadlines::default(),

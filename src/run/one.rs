@@ -97,7 +97,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         seed,
         run_id: terms.run_id,
         reaction: terms.deadlines.reaction,
-        quiet: terms.quiet.unwrap_or(if shell.is_some() { QUIET.0 } else { QUIET.1 }),
+        quiet: terms.quiet.unwrap_or_else(|| if shell.is_some() { QUIET.0 } else { QUIET.1 }),
         addresses: terms.addresses,
         version: planned.version,
         ..Options::default()
