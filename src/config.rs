@@ -67,6 +67,8 @@ pub struct RunConfig {
     pub command: String,
     /// The options that repeat the run, without scenarios, seed and secrets.
     pub options: String,
+    /// Whether the trace is recorded.
+    pub record: bool,
 }
 
 /// The settings of a standalone emulator.
@@ -191,6 +193,7 @@ impl RunConfig {
             addresses,
             command,
             options,
+            record: args.record,
         })
     }
 }

@@ -102,6 +102,9 @@ pub struct Args {
     /// Where to write report.json, junit.xml, report.html and summary.md; a new folder in reports/ without.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub report_dir: Option<PathBuf>,
+    /// Record the trace into the report folder, for `bridgeproof check`.
+    #[arg(long, help_heading = "Output")]
+    pub record: bool,
     /// Show every requirement with its verdict.
     #[arg(long, help_heading = "Output")]
     pub details: bool,
