@@ -3,6 +3,8 @@
 //! Both ways of running are compared: over sockets by the reports, on virtual time by the judgements of all shipped
 //! scenarios, conformant and with mutants.
 
+use std::time::Duration;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
@@ -70,7 +72,7 @@ fn a_recorded_run_is_judged_as_it_was_live() {
             scenarios: selected.map(str::to_owned).to_vec(),
             seed: Some(11),
             mutant: mutant.map(str::to_owned).into_iter().collect(),
-            deadline: Some(1.0),
+            deadline: Some(Duration::from_secs(1)),
             ..Args::default()
         };
         let live = recorded_run(args, root.path());
@@ -127,7 +129,7 @@ fn no_token_and_no_password_is_in_the_file() {
         user: Some("tester".to_owned()),
         password_file: Some(secret),
         seed: Some(12),
-        deadline: Some(1.0),
+        deadline: Some(Duration::from_secs(1)),
         ..Args::default()
     };
     let live = recorded_run(args, &folder);

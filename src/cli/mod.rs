@@ -7,6 +7,7 @@ pub mod emulate;
 pub mod lint;
 pub mod output;
 pub mod progress;
+pub mod prompt;
 pub mod rules;
 pub mod run;
 pub mod scenarios;

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::plan::Planned;
 use super::recorder::ScenarioRecorder;
 use crate::emulator::{MeetingServer, Settings, mutants};
-use crate::engine::{End, Engine, Options, Outcome};
+use crate::engine::{Addresses, End, Engine, Options, Outcome};
 use crate::net::clock::Clock;
 use crate::net::emulator_shell::{EmulatorShell, ShellOptions, start};
 use crate::net::socket_driver::{Link, drive};
@@ -48,6 +48,8 @@ pub(super) struct Terms {
     pub(super) seed: u64,
     pub(super) run_id: String,
     pub(super) deadlines: Deadlines,
+    pub(super) quiet: Option<Duration>,
+    pub(super) addresses: Addresses,
     pub(super) clock: Clock,
     /// Whether the scenario is recorded.
     pub(super) record: bool,
@@ -129,7 +131,8 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         seed,
         run_id: terms.run_id,
         reaction: terms.deadlines.reaction,
-        quiet: if shell.is_some() { QUIET.0 } else { QUIET.1 },
+        quiet: terms.quiet.unwrap_or_else(|| if shell.is_some() { QUIET.0 } else { QUIET.1 }),
+        addresses: terms.addresses,
         version: planned.version,
         ..Options::default()
     };
