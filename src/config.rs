@@ -61,6 +61,8 @@ pub struct RunConfig {
     pub command: String,
     /// The options that repeat the run, without scenarios, seed and secrets.
     pub options: String,
+    /// Whether the trace is recorded.
+    pub record: bool,
 }
 
 /// The settings of a standalone emulator.
@@ -165,6 +167,7 @@ impl RunConfig {
             deadlines,
             command,
             options,
+            record: args.record,
         })
     }
 }

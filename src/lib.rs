@@ -22,3 +22,4 @@ pub mod simulation;
 pub mod spec;
 pub mod time;
 pub mod trace;
+pub mod traceability;

@@ -6,6 +6,7 @@
 
 mod one;
 mod plan;
+mod recorder;
 
 use std::sync::Arc;
 
@@ -24,9 +25,12 @@ use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
 use crate::report::folder;
 use crate::report::model::{Report, Run, Target, TargetKind};
 use crate::spec::Version;
-use one::{Site, play};
+use crate::trace::format::{Closed, Header, RunLine, TargetLine, VERSION};
+use one::{Site, play, skip_line};
 use plan::{Planned, plan};
 pub(crate) use plan::{check_mutants, settings};
+pub use recorder::FILE as TRACE_FILE;
+use recorder::Recording;
 
 /// Carries out a run.
 ///
@@ -44,8 +48,12 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
     runtime.block_on(async {
         let clock = Clock::start();
         let stop = interrupt::watch();
-        let mut run = Running { config, settings, clock, stop, errors: Vec::new(), exit_codes: Vec::new() };
+        let recording = config.record.then(|| Recording::create(&config.report_dir)).transpose();
+        let recording = recording.map_err(|error| Failure::usage(format!("failed to record: {error}")))?;
+        let (errors, exit_codes) = (Vec::new(), Vec::new());
+        let mut run = Running { config, settings, clock, stop, recording, errors, exit_codes };
         let site = run.site().await?;
+        run.record_header(site.as_ref().map(|(_, capabilities)| capabilities));
         let planned = match &site {
             Some((_, capabilities)) => plan(scenarios, capabilities, &run.config),
             None => plan::all_skipped(scenarios, "the target cannot be used"),
@@ -67,6 +75,7 @@ struct Running {
     settings: Settings,
     clock: Clock,
     stop: watch::Receiver<bool>,
+    recording: Option<Recording>,
     errors: Vec<String>,
     exit_codes: Vec<ExitCode>,
 }
@@ -75,7 +84,8 @@ impl Running {
     /// Where scenarios run, and what can be done there; `None` if the target cannot be used.
     async fn site(&mut self) -> Result<Option<(Arc<Site>, Capabilities)>, Failure> {
         let Some(target) = self.config.target.clone() else {
-            let site = Site::Embedded { settings: self.settings.clone(), mutants: self.config.mutants.clone() };
+            let site =
+                Site::Embedded { settings: Box::new(self.settings.clone()), mutants: self.config.mutants.clone() };
             return Ok(Some((Arc::new(site), embedded(&self.settings))));
         };
         let link = Link::new(target, self.clock).map_err(Failure::usage)?;
@@ -129,6 +139,9 @@ impl Running {
             for path in played.left_behind {
                 self.errors.push(format!("{}: could not remove {path}", played.run.id));
             }
+            if let (Some(recording), Some(part)) = (&mut self.recording, played.recorded) {
+                recording.append(part);
+            }
             results.push(played.run);
         }
         let why = halted.unwrap_or_else(|| "interrupted".to_owned());
@@ -153,33 +166,35 @@ impl Running {
             Some(_) => self.config.id.clone(),
             None => format!("run-{:016x}", self.config.seed),
         };
-        one::Terms { seed: self.config.seed, run_id, deadlines: self.config.deadlines, clock: self.clock }
+        one::Terms {
+            seed: self.config.seed,
+            run_id,
+            deadlines: self.config.deadlines,
+            clock: self.clock,
+            record: self.recording.is_some(),
+        }
     }
 
-    fn report(self, results: &[ScenarioRun], capabilities: Option<&Capabilities>) -> Report {
+    fn report(mut self, results: &[ScenarioRun], capabilities: Option<&Capabilities>) -> Report {
         let software_version = capabilities.and_then(|known| known.software_version.clone());
         let version = software_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(Version::LATEST);
-        let mut errors = self.errors;
-        errors.extend(
+        self.errors.extend(
             capabilities
                 .and_then(|known| known.certificate_doubt.clone())
                 .map(|doubt| format!("the target's certificate was let pass (--insecure): {doubt}")),
         );
-        let target = Target {
-            kind: if self.config.target.is_some() { TargetKind::Server } else { TargetKind::Emulator },
-            url: self.config.target.as_ref().map_or_else(|| "embedded".to_owned(), |target| target.origin.to_string()),
-            software_version,
-            dialect: self.config.dialect.clone(),
-            mutants: self.config.mutants.clone(),
-        };
+        let target = self.target(software_version);
+        let interrupted = *self.stop.borrow();
+        self.close_recording(results, interrupted);
+        let started_at = self.started_at();
         let run = Run {
             id: self.config.id,
             seed: self.config.seed,
-            started_at: self.clock.started_at().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            started_at,
             duration_ms: self.clock.now().as_millis(),
             command: self.config.command,
             options: self.config.options,
-            interrupted: *self.stop.borrow(),
+            interrupted,
         };
         let facts = RunFacts {
             run,
@@ -187,10 +202,71 @@ impl Running {
             version,
             strict: self.config.strict,
             known: self.config.known,
-            errors,
+            errors: self.errors,
             exit_codes: self.exit_codes,
         };
         assemble(facts, results)
+    }
+}
+
+/// The recording of a run.
+impl Running {
+    /// What is known before the first scenario.
+    fn record_header(&mut self, capabilities: Option<&Capabilities>) {
+        let target = self.target(capabilities.and_then(|known| known.software_version.clone()));
+        let header = Header {
+            trace: VERSION,
+            tool: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
+            run: RunLine {
+                id: self.config.id.clone(),
+                seed: self.config.seed,
+                started_at: self.started_at(),
+                command: self.config.command.clone(),
+                options: self.config.options.clone(),
+            },
+            target: TargetLine {
+                kind: if target.kind == TargetKind::Server { "server" } else { "emulator" }.to_owned(),
+                url: target.url,
+                software_version: target.software_version,
+                clustered: capabilities.and_then(|known| known.clustered),
+                dialect: target.dialect,
+                mutants: target.mutants,
+            },
+            reaction_ms: u64::try_from(self.config.deadlines.reaction.as_millis()).unwrap_or(u64::MAX),
+        };
+        if let Some(recording) = &mut self.recording {
+            recording.line(&header);
+        }
+    }
+
+    /// What has no trace of its own, and the last line.
+    fn close_recording(&mut self, results: &[ScenarioRun], interrupted: bool) {
+        let Some(recording) = &mut self.recording else { return };
+        for run in results.iter().filter(|run| run.skipped.is_some()) {
+            recording.line(&skip_line(run));
+        }
+        recording.line(&Closed {
+            closed_ms: self.clock.now().as_millis(),
+            interrupted,
+            errors: self.errors.clone(),
+            exit_codes: self.exit_codes.iter().map(|code| code.number()).collect(),
+        });
+        self.errors.extend(recording.failure());
+    }
+
+    fn started_at(&self) -> String {
+        self.clock.started_at().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    fn target(&self, software_version: Option<String>) -> Target {
+        let config = &self.config;
+        Target {
+            kind: if config.target.is_some() { TargetKind::Server } else { TargetKind::Emulator },
+            url: config.target.as_ref().map_or_else(|| "embedded".to_owned(), |target| target.origin.to_string()),
+            software_version,
+            dialect: config.dialect.clone(),
+            mutants: config.mutants.clone(),
+        }
     }
 }
 

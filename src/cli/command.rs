@@ -24,8 +24,8 @@ enum Command {
     Rules(rules::Args),
     /// Check scenario files.
     Lint(lint::Args),
-    /// Print the JSON Schema of scenario files.
-    Schema,
+    /// Print the JSON Schema of scenario files, or of report.json.
+    Schema(schema::Args),
     /// List the shipped scenarios.
     Scenarios(scenarios::Args),
 }
@@ -41,7 +41,7 @@ impl Cli {
             Command::Emulate(args) => emulate::execute(*args),
             Command::Rules(args) => rules::execute(&args),
             Command::Lint(args) => lint::execute(&args),
-            Command::Schema => schema::execute(),
+            Command::Schema(args) => schema::execute(&args),
             Command::Scenarios(args) => scenarios::execute(&args),
         }
     }

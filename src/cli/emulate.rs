@@ -89,9 +89,8 @@ pub fn execute(args: Args) -> Result<ExitCode, Failure> {
     }
     let options = text::Options {
         details: true,
-        timings: false,
         folder: report_dir.map(|path| path.display().to_string()),
-        peak_memory_kib: None,
+        ..text::Options::default()
     };
     result(&text::render(&report, &options))?;
     Ok(ExitCode::from_number(report.exit_code))

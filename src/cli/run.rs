@@ -8,6 +8,7 @@ use super::output::result;
 use super::progress::{Progress, Shown};
 use crate::config::{Allow, RunConfig};
 use crate::exit::{ExitCode, Failure};
+use crate::net::usage;
 use crate::report::model::Report;
 use crate::report::{folder, text};
 
@@ -61,6 +62,9 @@ pub struct Args {
     /// Where to write the report.
     #[arg(long, value_name = "DIR")]
     pub report_dir: Option<PathBuf>,
+    /// Record the trace into the report folder, for `bridgeproof check`.
+    #[arg(long)]
+    pub record: bool,
     /// Faults of the embedded emulator.
     #[arg(long, value_name = "NAME", num_args = 1.., conflicts_with = "target")]
     pub mutant: Vec<String>,
@@ -99,7 +103,14 @@ pub fn execute(
     let report = run(config, &mut Shown::new(quiet))?;
     folder::write(&path, &report).map_err(|error| Failure { code: ExitCode::Bug, message: error.to_string() })?;
     let shown = Some(path.display().to_string());
-    result(&text::render(&report, &text::Options { details, timings, folder: shown, peak_memory_kib: None }))?;
+    let options = text::Options {
+        details,
+        timings,
+        folder: shown,
+        peak_memory_kib: timings.then(usage::peak_memory_kib).flatten(),
+        cpu_ms: timings.then(usage::cpu_ms).flatten(),
+    };
+    result(&text::render(&report, &options))?;
     Ok(ExitCode::from_number(report.exit_code))
 }
 

@@ -415,8 +415,8 @@ impl<S: Sink> Handle<S> {
     /// Why a wait that began at `begun` came to nothing.
     pub(super) fn missed(&self, begun: Instant, what: &str) -> Stop {
         self.with(|core| {
-            let waited = core.now.since(begun);
-            Stop::Unfinished(format!("waited {waited:?} for {what}; {}", core.last_seen_in_words()))
+            let waited_s = core.now.since(begun).as_secs_f64();
+            Stop::Unfinished(format!("waited {waited_s:.1} s for {what}; {}", core.last_seen_in_words()))
         })
     }
 

@@ -295,22 +295,16 @@ impl EventsClient {
         }
     }
 
-    /// Answers pings and close frames.
+    /// Answers a close frame. A ping is left unanswered: a client sends no pong (EVENTS 6).
     fn take_control<S: Sink>(&mut self, now: Instant, frame: &Frame<'_>, out: &mut Vec<u8>, trace: &mut Tracer<S>) {
-        match frame.header.opcode {
-            Opcode::PING if self.stage == Stage::Open => {
-                let header = Header::new(Opcode::PONG, frame.payload.len() as u64);
-                self.own.frame(now, header, true, frame.payload, out, trace);
-            }
-            Opcode::CLOSE => {
-                self.server_closed = true;
-                if self.stage == Stage::Open {
-                    self.stage = Stage::Closing;
-                    let code = frame.payload.get(..2).unwrap_or_default();
-                    self.own.frame(now, Header::new(Opcode::CLOSE, code.len() as u64), true, code, out, trace);
-                }
-            }
-            _ => {}
+        if frame.header.opcode != Opcode::CLOSE {
+            return;
+        }
+        self.server_closed = true;
+        if self.stage == Stage::Open {
+            self.stage = Stage::Closing;
+            let code = frame.payload.get(..2).unwrap_or_default();
+            self.own.frame(now, Header::new(Opcode::CLOSE, code.len() as u64), true, code, out, trace);
         }
     }
 

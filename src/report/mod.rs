@@ -2,7 +2,7 @@
 //!
 //! [`assemble`] makes the [`model`] from what scenarios gave; [`known`] reads the list of known deviations. The
 //! renderings are [`text`] (terminal), [`json`], [`junit`], [`markdown`] and [`html`]; [`escape`] makes what a target
-//! sent harmless in each. [`folder`] creates the report folder and is the only part that touches the disk.
+//! sent harmless in each, [`quantity`] writes numbers for people. [`folder`] creates the report folder and is the only part that touches the disk.
 
 pub mod assemble;
 pub mod escape;
@@ -13,6 +13,7 @@ pub mod junit;
 pub mod known;
 pub mod markdown;
 pub mod model;
+pub mod quantity;
 pub mod table;
 pub mod text;
 

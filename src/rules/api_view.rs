@@ -188,6 +188,11 @@ impl ApiView {
         matches!(self.calls.get(id), Some(Call { life: Life::Alive { .. }, .. }))
     }
 
+    /// Whether any conference is known, or thought, to be under way.
+    pub(super) fn any_alive(&self) -> bool {
+        self.calls.values().any(|call| !matches!(call.life, Life::Ended { .. }))
+    }
+
     /// Whether a change of an object was requested and is not answered yet.
     pub(super) fn pending_change(&self, object: &str) -> bool {
         self.asked.values().any(|asked| asked.request.method != Method::Get && asked.request.path().contains(object))

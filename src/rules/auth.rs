@@ -83,15 +83,18 @@ impl Tokens {
         if response.status == 503 {
             return docket.undecided(R::Auth01, "the server was busy (503)");
         }
-        let Some(token) = token.filter(|_| response.status == 200) else {
-            return docket.fail(R::Auth01, at, || Charge {
+        if response.status == 200 && token.is_some() {
+            docket.tested(R::Auth01);
+        } else {
+            docket.fail(R::Auth01, at, || Charge {
                 connection: None,
                 expected: format!("status 200 and a non-empty {} header", names::TOKEN_HEADER),
                 observed: format!("status {}, {} token", response.status, if token.is_some() { "a" } else { "no" }),
                 evidence: vec![asked, seq],
             });
-        };
-        docket.tested(R::Auth01);
+        }
+        // Issued it is, whatever the status says.
+        let Some(token) = token else { return };
         let closes = response.headers.has_token("Connection", "close");
         docket.note(R::Auth09, "token-response-closes-its-connection", if closes { "yes" } else { "no" });
         if let Some(same) = self.issued.iter().find(|known| known.value == token) {

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::connection::Mark;
 use super::registry::R;
-use super::request::{Parts, Wanted};
+use super::request::{Mask, Parts, Wanted};
 use super::upd::Content;
-use crate::protocol::events::State;
+use crate::protocol::events::{Resource, State};
 use crate::time::Instant;
 use crate::trace::Seq;
 
@@ -21,7 +21,7 @@ const REMEMBERED: usize = 1024;
 pub(super) enum Special {
     /// Nothing.
     None,
-    /// Its messageId equals that of an unacknowledged server message, or is lower than an earlier one.
+    /// Its messageId equals that of an unacknowledged server message, or does not follow that of the request before.
     IdsCollide,
     /// It follows one that was beyond the limit.
     AfterOverLimit,
@@ -120,8 +120,10 @@ pub(super) struct Slot {
     pub(super) state_seq: Seq,
     /// Whether the guides say what its states must be.
     pub(super) known: bool,
-    /// Whether an older subscription of the same index may still be talked about.
-    pub(super) loose: bool,
+    /// How many older subscriptions of the same index may still be reported to have ended.
+    pub(super) loose: u32,
+    /// Whether a violation that was charged leaves open what it was told.
+    pub(super) spoilt: bool,
     pub(super) overdue: bool,
     pub(super) kept: Option<Kept>,
     pub(super) left: Option<Left>,
@@ -144,6 +146,11 @@ impl Slot {
         matches!(self.state, Some(State::Active | State::Deactivated))
     }
 
+    /// Whether what it is told can be judged.
+    pub(super) const fn is_told_plainly(&self) -> bool {
+        self.known && !self.spoilt
+    }
+
     /// Whether it is in force and active.
     pub(super) fn is_active(&self) -> bool {
         self.state == Some(State::Active) && self.left.is_none()
@@ -162,12 +169,25 @@ pub(super) struct Book {
     pub(super) in_force_empty: bool,
     /// The last request beyond the limit that no other has followed.
     pub(super) over_limit: Option<Seq>,
+    /// Whether a request was refused that had to be granted: what stands on the server is not known any more.
+    pub(super) unsure: bool,
+    /// Requests that were refused and may yet have been worked on in part.
+    refused: Vec<u32>,
 }
 
 impl Book {
     /// How many subscriptions are in force.
     pub(super) fn size(&self) -> usize {
         self.slots.values().filter(|slot| slot.left.is_none()).count()
+    }
+
+    /// The elements of rosters that a request asks for.
+    pub(super) fn elements_of(&self, number: u32) -> Mask {
+        let asked = |slot: &&Slot| {
+            slot.wanted.resource == Resource::CallRoster
+                && (slot.by == number || slot.kept.is_some_and(|kept| kept.request == number))
+        };
+        self.slots.values().filter(asked).fold(0, |mask, slot| mask | slot.wanted.mask)
     }
 
     pub(super) fn request_mut(&mut self, number: u32) -> Option<&mut Request> {
@@ -179,7 +199,8 @@ impl Book {
         for wanted in &parts.wanted {
             let reused = self.slots.get(&wanted.index).is_some_and(|slot| {
                 let live = slot.left.is_none() && slot.state != Some(State::Deactivated);
-                live && slot.wanted != *wanted
+                let refused = slot.state.is_none() && self.refused.contains(&slot.by);
+                live && slot.wanted != *wanted && !refused
             });
             if reused {
                 parts.flaws.insert("index-reused");
@@ -210,6 +231,8 @@ impl Book {
             settled: !regular,
         };
         self.over_limit = over_limit.then_some(seq);
+        let refused = std::mem::take(&mut self.refused);
+        self.slots.retain(|_, slot| slot.state.is_some() || !refused.contains(&slot.by));
         let empty_set = parts.wanted.is_empty();
         if regular {
             self.leave_out(&parts.wanted, &mut request, empty_set, overlaps, changes);
@@ -260,7 +283,7 @@ impl Book {
                     && slot.left.as_ref().is_some_and(|left| left.request == request.number && left.reported.is_none())
             })
             .map(|(other, _)| *other);
-        let mut loose = false;
+        let mut loose = 0;
         if let Some(slot) = self.slots.get_mut(&index) {
             let live = slot.left.is_none() && slot.state != Some(State::Deactivated);
             if live && slot.wanted == wanted {
@@ -269,7 +292,7 @@ impl Book {
                 slot.kept = Some(kept);
                 return;
             }
-            loose = slot.left.as_ref().is_some_and(|left| left.reported.is_none());
+            loose = slot.loose + u32::from(slot.left.as_ref().is_some_and(|left| left.reported.is_none()));
         }
         request.fresh.push(index);
         let fresh = Slot {
@@ -279,8 +302,9 @@ impl Book {
             asked_at: at,
             state: None,
             state_seq: request.seq,
-            known: regular,
+            known: regular && !self.unsure,
             loose,
+            spoilt: false,
             overdue: false,
             kept: None,
             left: None,
@@ -314,16 +338,22 @@ impl Book {
         }
     }
 
-    /// The request was refused: everything is as before.
-    pub(super) fn refused(&mut self, number: u32) {
-        self.slots.retain(|_, slot| slot.by != number);
+    /// The request was refused. Whether it was worked on in part is open; `regular` says that it had to be granted, so
+    /// that nothing is known any more of what the server takes for subscribed.
+    pub(super) fn refused(&mut self, number: u32, regular: bool) {
+        self.unsure |= regular;
+        self.refused.push(number);
         for slot in self.slots.values_mut() {
+            let concerned = slot.by == number
+                || slot.left.as_ref().is_some_and(|left| left.request == number)
+                || slot.kept.is_some_and(|kept| kept.request == number);
             if slot.left.as_ref().is_some_and(|left| left.request == number) {
                 slot.left = None;
             }
             if slot.kept.is_some_and(|kept| kept.request == number) {
                 slot.kept = None;
             }
+            slot.known &= !concerned && !regular;
         }
         if let Some(request) = self.request_mut(number) {
             request.settled = true;

@@ -66,7 +66,8 @@ impl Comparison {
         let mut agreeing: Vec<(ConnectionId, u64)> = Vec::new();
         let uneven = participants(connections, since, scene, &mut found);
         for connection in connections.values().filter(|connection| at_rest(connection, since)) {
-            for (index, slot) in connection.book.slots.iter().filter(|(_, slot)| slot.is_active() && slot.known) {
+            let judged = connection.book.slots.iter().filter(|(_, slot)| slot.is_active() && slot.is_told_plainly());
+            for (index, slot) in judged {
                 let before = found.len();
                 let compared = compare_slot(connection, *index, slot, since, &uneven, scene, &mut found);
                 if compared && found.len() == before {
@@ -165,7 +166,9 @@ fn suspects(connections: &BTreeMap<ConnectionId, Connection>, since: Seq, scene:
 /// Counts changes that no update had to follow, and none did (UPD-06): of elements that are not subscribed, and, where
 /// all `agrees` with the API, such that set what was set before.
 pub(super) fn count_unsubscribed(connection: &mut Connection, api: &ApiView, agrees: bool, docket: &mut Docket) {
-    for slot in connection.book.slots.values_mut().filter(|slot| slot.state == Some(State::Active) && slot.known) {
+    for slot in
+        connection.book.slots.values_mut().filter(|slot| slot.state == Some(State::Active) && slot.is_told_plainly())
+    {
         let resource = slot.wanted.resource;
         let counted = slot.content.changes_counted.max(slot.state_seq);
         for change in api.changes.iter().filter(|change| change.seq > counted && !change.elements.is_empty()) {
@@ -194,6 +197,7 @@ fn compare_slot(
     found: &mut BTreeMap<Place, Difference>,
 ) -> bool {
     let mut compared = false;
+    never_told(connection, index, slot, since, scene, found);
     if let Some(standing) = standing(slot, since, scene) {
         compared = true;
         compare_entries(connection, index, slot, standing, scene, found);
@@ -208,10 +212,10 @@ fn compare_slot(
             let value = told.values.get(place).and_then(Option::as_ref);
             let Some(expected) = expected_value(slot.wanted.resource, &element.name, &documents) else { continue };
             compared = true;
-            if !expected.agrees(value) {
+            if told.charged & (1 << place) == 0 && !expected.agrees(value) {
                 let place =
                     Place::Element { connection: connection.id, index, key: key.clone(), element: &element.name };
-                let rule = rule_of(slot, object, Some(&element.name), scene);
+                let rule = rule_of_element(slot, object, &element.name, value, &expected, scene);
                 found.insert(
                     place,
                     element_differs(connection, slot, (object, &element.name), &expected, value, rule, told.seq),
@@ -220,6 +224,41 @@ fn compare_slot(
         }
     }
     compared
+}
+
+/// Notes elements of later releases that every participant has and that were never told (UPD-12, UPD-13).
+fn never_told(
+    connection: &Connection,
+    index: u64,
+    slot: &Slot,
+    since: Seq,
+    scene: &Scene<'_>,
+    found: &mut BTreeMap<Place, Difference>,
+) {
+    if slot.wanted.resource != Resource::CallRoster {
+        return;
+    }
+    for (element, rule) in [("canMove", R::Upd12), ("canMoveToLobby", R::Upd13)] {
+        let asked = element_place(Resource::CallRoster, element).filter(|place| slot.wanted.mask & (1 << place) != 0);
+        let Some(place) = asked else { continue };
+        for (key, told) in &slot.content.told {
+            let connected = scene.api.participants.get(key).is_some_and(|participant| {
+                participant.connected && participant.document.as_ref().is_some_and(|(read, _)| *read >= since)
+            });
+            if !connected || slot.content.value(key, place).is_some() {
+                continue;
+            }
+            let difference = Difference {
+                rule,
+                connection: connection.id,
+                expected: format!("{element} of the connected participant {key}, since it is subscribed"),
+                observed: "it was never told".to_owned(),
+                evidence: vec![slot.asked, told.seq],
+            };
+            let place = Place::Element { connection: connection.id, index, key: key.clone(), element };
+            found.insert(place, difference);
+        }
+    }
 }
 
 fn element_differs(
@@ -289,15 +328,36 @@ fn rule_of(slot: &Slot, object: &str, element: Option<&str>, scene: &Scene<'_>) 
         change.object == object
             && element.is_none_or(|element| change.elements.is_empty() || change.elements.contains(&element))
     });
-    if last.is_some_and(|change| around(slot.kept, change.sent).is_some()) {
+    // Keeping is to blame only where something was told before it.
+    if last.is_some_and(|change| around(slot.kept, change.sent).is_some()) && slot.content.updates > 0 {
         return R::Sub10;
     }
     let special = match slot.many {
         Special::Many => Some(R::Lim04),
         Special::BothLimits => Some(R::Lim07),
+        Special::FiveOpen if slot.content.updates == 0 => Some(R::Lim01),
+        Special::AfterSixth if slot.content.updates == 0 => Some(R::Lim03),
         _ => None,
     };
     blame(scene.controls.agreement, R::Upd14, special)
+}
+
+/// The same of one element; some elements have requirements of their own.
+fn rule_of_element(
+    slot: &Slot,
+    object: &str,
+    element: &'static str,
+    value: Option<&Value>,
+    expected: &Expected,
+    scene: &Scene<'_>,
+) -> R {
+    let rule = rule_of(slot, object, Some(element), scene);
+    let number = value.is_some_and(|value| value.number().is_some());
+    match element {
+        "importance" if expected.is_unset() && number && rule == R::Upd14 => R::Upd10,
+        "canMove" | "movedParticipant" if value.is_none() && rule == R::Upd14 => R::Upd12,
+        _ => rule,
+    }
 }
 
 /// UPD-15. Returns the calls whose resources disagree.
@@ -315,7 +375,7 @@ fn participants(
     }
     let mut calls: BTreeMap<String, Counts> = BTreeMap::new();
     for connection in connections.values().filter(|connection| at_rest(connection, since)) {
-        for slot in connection.book.slots.values().filter(|slot| slot.is_active() && slot.known) {
+        for slot in connection.book.slots.values().filter(|slot| slot.is_active() && slot.is_told_plainly()) {
             let resource = slot.wanted.resource;
             if resource == Resource::CallRoster {
                 let Some(call) = &slot.wanted.call else { continue };
@@ -384,10 +444,10 @@ fn twins(
     let resting: Vec<&Connection> = connections.values().filter(|connection| at_rest(connection, since)).collect();
     for (at, first) in resting.iter().enumerate() {
         for second in &resting[at + 1..] {
-            for (index, a) in first.book.slots.iter().filter(|(_, slot)| slot.is_active() && slot.known) {
+            for (index, a) in first.book.slots.iter().filter(|(_, slot)| slot.is_active() && slot.is_told_plainly()) {
                 let twin = second.book.slots.iter().find(|(_, b)| {
                     b.is_active()
-                        && b.known
+                        && b.is_told_plainly()
                         && (b.wanted.resource, &b.wanted.call, b.wanted.mask)
                             == (a.wanted.resource, &a.wanted.call, a.wanted.mask)
                 });
@@ -419,6 +479,7 @@ fn pair(
         }
         Place::Participants { .. } => false,
     };
+    told_alike((first, index, a), (second, other, b), found);
     let wrong_a = found.keys().any(|place| of(place, first.id, index));
     let wrong_b = found.keys().any(|place| of(place, second.id, other));
     if !wrong_a && !wrong_b {
@@ -433,6 +494,46 @@ fn pair(
                 difference.rule = R::Upd16;
             }
         }
+    }
+}
+
+/// Notes elements that two clients were told differently, and that the API cannot explain.
+fn told_alike((first, index, a): Placed<'_>, (second, other, b): Placed<'_>, found: &mut BTreeMap<Place, Difference>) {
+    let table = elements::of(a.wanted.resource);
+    for (key, told_a) in &a.content.told {
+        let Some(told_b) = b.content.told.get(key) else { continue };
+        for (place, element) in table.iter().enumerate().filter(|(place, _)| a.wanted.mask & (1 << place) != 0) {
+            let of = |told: &super::upd::Told| told.values.get(place).cloned().flatten();
+            let (x, y) = (of(told_a), of(told_b));
+            let charged = (told_a.charged | told_b.charged) & (1 << place) != 0;
+            if charged || alike(x.as_ref(), y.as_ref()) {
+                continue;
+            }
+            let at = |connection, index| Place::Element { connection, index, key: key.clone(), element: &element.name };
+            if found.contains_key(&at(first.id, index)) || found.contains_key(&at(second.id, other)) {
+                continue;
+            }
+            let word = |value: Option<Value>| value.map_or_else(|| "nothing".to_owned(), |value| value.to_string());
+            let difference = Difference {
+                rule: R::Upd16,
+                connection: second.id,
+                expected: format!("{} as {} is told it: {}", element.name, first.client, word(x)),
+                observed: format!("{} is told {}", second.client, word(y)),
+                evidence: vec![told_a.seq, told_b.seq],
+            };
+            found.insert(at(second.id, other), difference);
+        }
+    }
+}
+
+/// Whether two values say the same; that something is not set may be said or left out.
+fn alike(x: Option<&Value>, y: Option<&Value>) -> bool {
+    let unset = |value: Option<&Value>| value.is_none_or(Value::is_unset);
+    match (x, y) {
+        (Some(x), Some(y)) if x == y => true,
+        (Some(x), Some(y)) if x.boolean().is_some() => x.boolean() == y.boolean(),
+        (Some(x), Some(y)) if x.number().is_some() => x.number() == y.number(),
+        _ => unset(x) && unset(y),
     }
 }
 
@@ -463,7 +564,7 @@ pub(super) fn expire(connection: &mut Connection, scene: &mut Scene<'_>) {
         .book
         .slots
         .iter()
-        .filter(|(_, slot)| slot.is_active() && slot.known && !slot.content.expected.is_empty())
+        .filter(|(_, slot)| slot.is_active() && slot.is_told_plainly() && !slot.content.expected.is_empty())
         .filter(|(_, slot)| {
             slot.content
                 .active
@@ -500,6 +601,6 @@ pub(super) fn due(connection: &Connection, allowed: std::time::Duration, now: In
         .book
         .slots
         .values()
-        .filter(|slot| slot.is_active() && slot.known && !slot.content.expected.is_empty());
+        .filter(|slot| slot.is_active() && slot.is_told_plainly() && !slot.content.expected.is_empty());
     waiting.filter_map(|slot| connection.expires(slot.content.active?.1, allowed, now)).max()
 }

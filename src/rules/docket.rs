@@ -82,6 +82,16 @@ impl Docket {
         self.findings.push(Finding { requirement: rule.id(), at, connection, expected, observed, evidence });
     }
 
+    /// How many findings of a requirement there are.
+    pub(super) const fn found(&self, rule: R) -> u64 {
+        self.found[rule as usize]
+    }
+
+    /// How many findings there are.
+    pub(super) fn found_in_all(&self) -> u64 {
+        self.found.iter().sum()
+    }
+
     /// Something was seen where the guides are silent.
     pub(super) fn note(&mut self, rule: R, name: &'static str, value: impl Into<String>) {
         let entry = Characteristic { requirement: rule.id(), name, value: value.into() };

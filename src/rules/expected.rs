@@ -63,6 +63,11 @@ impl Expected {
         self.proof
     }
 
+    /// Whether it is not set.
+    pub(super) const fn is_unset(&self) -> bool {
+        matches!(self.form, Form::Unset)
+    }
+
     /// Whether what was told agrees; `None` is never told.
     pub(super) fn agrees(&self, told: Option<&Value>) -> bool {
         let Some(told) = told else { return matches!(self.form, Form::Unset) };

@@ -7,11 +7,11 @@ use super::book::Special;
 use super::connection::{Connection, IdSet, Mark};
 use super::docket::{Docket, quote};
 use super::registry::R;
-use super::request::{SUBSCRIPTION_LIMIT, take_apart};
+use super::request::{SUBSCRIPTION_LIMIT, element_place, take_apart};
 use super::scene::Scene;
 use super::sub;
 use crate::protocol::events::names::SUCCESS;
-use crate::protocol::events::{Ack, Envelope, Message, MessageType};
+use crate::protocol::events::{Ack, Envelope, Message, MessageType, Resource};
 use crate::protocol::json::Kind;
 use crate::time::Instant;
 use crate::trace::{Seq, Text};
@@ -24,6 +24,14 @@ const UNBOUNDED: usize = 100;
 
 /// How many changes there must have been to say that later messages were held back.
 const ENOUGH_CHANGES: u64 = 10;
+
+/// Elements of a roster that came with later releases, and the requirement that they can be subscribed.
+const LATER_ELEMENTS: [(&str, R); 4] = [
+    ("canMove", R::Upd12),
+    ("movedParticipant", R::Upd12),
+    ("movedParticipantCallBridge", R::Upd12),
+    ("canMoveToLobby", R::Upd13),
+];
 
 /// From when on an ack counts as withheld rather than under way.
 const WITHHELD: Duration = Duration::from_millis(200);
@@ -65,13 +73,6 @@ pub(super) struct Sent {
     odd: Option<&'static str>,
     /// Changes made on the server when the oldest message that is owed an ack came.
     changes_at_debt: Option<u64>,
-}
-
-impl Sent {
-    /// When the oldest message that is not acknowledged was sent.
-    pub(super) fn oldest(&self) -> Option<Instant> {
-        self.awaited.front().map(|awaited| awaited.mark.at)
-    }
 }
 
 /// A text of the server: the envelope.
@@ -155,9 +156,10 @@ pub(super) fn server_ack(connection: &mut Connection, sent: &mut Sent, ack: Ack<
     if !sent.ids.contains(id) {
         return unknown_ack(connection, sent, id, status, scene);
     }
-    // The server has its own numbers for its messages: an ack that bears one of these answers an ack of the client.
-    let answers_an_ack = connection.acked_server_ids.contains(id);
-    let rule = if answers_an_ack { R::Msg10 } else { R::Msg03 };
+    // The server has its own numbers for its messages: an ack that bears one of these may answer an ack of the client.
+    // That is what it does, if it did so before where nothing else could be meant.
+    let may_answer_an_ack = connection.acked_server_ids.contains(id);
+    let rule = if may_answer_an_ack && scene.docket.found(R::Msg10) > 0 { R::Msg10 } else { R::Msg03 };
     scene.fail(rule, connection, vec![], "exactly one ack for each client message", || {
         format!("messageId {id} is acknowledged again")
     });
@@ -206,7 +208,7 @@ fn acknowledged(connection: &mut Connection, awaited: &Awaited, status: &str, sc
         connection.book.granted(number, mark);
         sub::settle(connection, number, scene);
     } else {
-        connection.book.refused(number);
+        connection.book.refused(number, matches!(awaited.class, Class::Regular(_)));
     }
 }
 
@@ -220,15 +222,23 @@ fn regular_ack(connection: &mut Connection, awaited: &Awaited, special: Special,
         if special == Special::None {
             scene.controls.grants.met();
         }
+        if let Some(number) = awaited.request {
+            scene.controls.granted_roster_elements |= connection.book.elements_of(number);
+        }
         if let Some(rule) = special.shown_by_ack() {
             scene.docket.tested(rule);
         }
     } else {
         let rule = sub::blame(scene.controls.grants, R::Msg04, special.rule());
+        let rule = if rule == R::Msg04 { refused_element(connection, awaited, scene).unwrap_or(rule) } else { rule };
         if rule == R::Msg04 {
             scene.controls.grants.missed();
         }
         scene.fail(rule, connection, vec![awaited.seq], "status success", || format!("status {}", quote(status)));
+    }
+    // Once a request was refused, nothing says which request a state belongs to.
+    if status != SUCCESS || connection.book.unsure {
+        return;
     }
     let Some(request) = awaited.request.and_then(|number| connection.book.request_mut(number)) else { return };
     match request.early {
@@ -239,6 +249,26 @@ fn regular_ack(connection: &mut Connection, awaited: &Awaited, special: Special,
             });
         }
         None => scene.docket.tested(R::Msg11),
+    }
+}
+
+/// Whether a request is refused for an element of later releases that it names: few others were refused, and none that
+/// was granted named it.
+fn refused_element(connection: &Connection, awaited: &Awaited, scene: &Scene<'_>) -> Option<R> {
+    if !scene.controls.grants.holds() {
+        return None;
+    }
+    let named = connection.book.elements_of(awaited.request?);
+    let fresh = named & !scene.controls.granted_roster_elements;
+    let of = |rule: R| LATER_ELEMENTS.iter().filter(move |(_, known)| *known == rule);
+    let names = |rule: R| {
+        of(rule)
+            .any(|(name, _)| element_place(Resource::CallRoster, name).is_some_and(|place| fresh & (1 << place) != 0))
+    };
+    match (names(R::Upd12), names(R::Upd13)) {
+        (true, false) => Some(R::Upd12),
+        (false, true) => Some(R::Upd13),
+        _ => None,
     }
 }
 
@@ -363,7 +393,8 @@ fn client_message(
         connection.irregular.get_or_insert(scene.seq);
     }
     let special = match id {
-        Some(id) if connection.owed.iter().any(|owed| owed.id == id) || id < sent.highest => Special::IdsCollide,
+        Some(id) if connection.owed.iter().any(|owed| owed.id == id) => Special::IdsCollide,
+        Some(id) if sent.highest > 0 && id != sent.highest + 1 => Special::IdsCollide,
         _ => special(parts.entries),
     };
     let number = connection.book.enter(parts, special, scene.at, scene.seq, scene.api.changes_made);

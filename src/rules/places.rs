@@ -215,11 +215,11 @@ impl Places {
                 return;
             }
             (R::Lim03, "a place that a connection left can be taken again")
-        } else if status == Some(503) {
-            return docket.undecided(R::Auth04, "the server was busy (503)");
         } else if self.abuse.is_some() && self.opened > 0 {
             (R::Ws08, "new connections, whatever another client did")
-        } else if !latest {
+        } else if status == Some(503) && attempt.open == 0 {
+            return docket.undecided(R::Auth04, "the server was busy (503)");
+        } else if !latest && status != Some(503) {
             (R::Auth08, "each of two tokens opens a connection")
         } else if attempt.open > 0 {
             (R::Lim01, "five connections at the same time")

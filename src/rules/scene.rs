@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::api_view::ApiView;
 use super::connection::Control;
 use super::docket::Docket;
+use super::request::Mask;
 use super::upd::Correlators;
 use super::verdict::Deadlines;
 use crate::spec::Version;
@@ -24,6 +25,10 @@ pub(super) struct Controls {
     pub(super) adds: Control,
     /// Agreement with the API (UPD-14).
     pub(super) agreement: Control,
+    /// The report of what one request leaves out, with no other under way (SUB-07).
+    pub(super) ends: Control,
+    /// Elements of rosters that were asked for in requests that were granted.
+    pub(super) granted_roster_elements: Mask,
 }
 
 /// A deactivation of a call's subscription that has no known cause: index, where, when, whether it was active.

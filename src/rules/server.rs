@@ -1,9 +1,11 @@
 //! The judge of a Meeting Server: takes each observation to the rules that it concerns.
 //!
 //! Holds what the rules know (`api_view.rs`, `connection.rs`, `auth.rs`, `places.rs`) and nothing of its own. Order
-//! matters: what an observation says of the server is noted before it is judged, deadlines are looked at last.
+//! matters: deadlines that have passed are looked at first, since nothing that comes later makes up for them; then what an
+//! observation says of the server is noted, then it is judged.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::api_view::ApiView;
 use super::auth::Tokens;
@@ -25,6 +27,9 @@ use crate::protocol::ws::frame::{Frame, Opcode};
 use crate::time::Instant;
 use crate::trace::{ConnectionId, EndCause, Event, Observation, Seq, Side, Text};
 
+/// How often deadlines are looked at while one observation follows the other.
+const LOOKS: Duration = Duration::from_millis(50);
+
 /// What the rules know of a server.
 #[derive(Debug)]
 pub(super) struct ServerJudge {
@@ -43,6 +48,8 @@ pub(super) struct ServerJudge {
     strangers: Vec<(ConnectionId, u64, Seq)>,
     several_clients: bool,
     now: Instant,
+    /// When deadlines were looked at last.
+    looked: Instant,
 }
 
 /// Makes the scene of an observation out of a judge's parts.
@@ -84,11 +91,24 @@ impl ServerJudge {
             strangers: Vec::new(),
             several_clients: false,
             now: Instant::ZERO,
+            looked: Instant::ZERO,
         }
     }
 
     pub(super) fn observe(&mut self, observation: &Observation<'_>) {
         self.now = observation.at;
+        // Time that the harness lost has to be known before anything is called late.
+        let late = matches!(observation.event, Event::HarnessLate { .. });
+        if !late && self.now.since(self.looked) >= LOOKS {
+            self.expire(observation);
+        }
+        self.take(observation);
+        if !matches!(observation.event, Event::Frame { .. }) {
+            self.expire(observation);
+        }
+    }
+
+    fn take(&mut self, observation: &Observation<'_>) {
         let (at, seq) = (observation.at, observation.seq);
         match &observation.event {
             Event::RequestSent { exchange, request } => {
@@ -149,16 +169,6 @@ impl ServerJudge {
             }
             Event::ScenarioStarted { .. } | Event::StepStarted { .. } | Event::ScenarioEnded { .. } => {}
         }
-        if !matches!(observation.event, Event::Frame { .. }) || self.frame_expiry_is_near() {
-            self.expire(observation);
-        }
-    }
-
-    /// Whether deadlines have to be looked at after a frame, too: only in traces where nothing else happens.
-    fn frame_expiry_is_near(&self) -> bool {
-        self.sent
-            .values()
-            .any(|sent| sent.oldest().is_some_and(|oldest| self.now.since(oldest) > self.context.deadlines.reaction))
     }
 
     fn drop_connection(&mut self, connection: ConnectionId) {
@@ -296,6 +306,7 @@ impl ServerJudge {
 
     fn expire(&mut self, observation: &Observation<'_>) {
         let deadlines = self.context.deadlines;
+        self.looked = observation.at;
         self.places.expire(observation.at, deadlines, &mut self.docket);
         for (id, connection) in &mut self.connections {
             let Some(sent) = self.sent.get_mut(id) else { continue };

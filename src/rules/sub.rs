@@ -79,16 +79,13 @@ fn state(connection: &mut Connection, entry: StateEntry<'_>, scene: &mut Scene<'
         return left_state(connection, index, new, scene);
     }
     let old = slot.state;
-    if slot.loose {
-        // The word may still be about the older subscription of this index.
-        if old.is_none()
-            && new == State::Deactivated
-            && scene.api.ended(slot.wanted.call.as_deref().unwrap_or("")).is_none()
-        {
-            slot.loose = false;
+    if slot.loose > 0 {
+        // The word may still be about an older subscription of this index; an end is, unless a conference ended.
+        if new == State::Deactivated && scene.api.ended(slot.wanted.call.as_deref().unwrap_or("")).is_none() {
+            slot.loose -= 1;
+            slot.state = None;
             return;
         }
-        slot.loose = false;
         slot.known = false;
     }
     if slot.known {
@@ -117,6 +114,9 @@ fn state(connection: &mut Connection, entry: StateEntry<'_>, scene: &mut Scene<'
 
 /// A state of an index that no request of this connection has.
 fn unknown_index(connection: &Connection, index: u64, scene: &mut Scene<'_>) {
+    if connection.book.unsure {
+        return;
+    }
     if connection.book.sent == 0 || scene.earlier_indexes.contains(&index) {
         let expected = "nothing before this connection subscribes to it";
         scene.fail(R::Sub09, connection, vec![], expected, || format!("subscription {index}"));
@@ -129,7 +129,7 @@ fn unknown_index(connection: &Connection, index: u64, scene: &mut Scene<'_>) {
 /// Notes whether a request's effect came before its ack.
 fn early(connection: &mut Connection, index: u64, new: State, scene: &Scene<'_>) {
     let Some(slot) = connection.book.slots.get(&index) else { return };
-    if slot.loose {
+    if slot.loose > 0 {
         return;
     }
     let number = match &slot.left {
@@ -160,9 +160,9 @@ fn left_state(connection: &mut Connection, index: u64, new: State, scene: &mut S
         .and_then(|slot| slot.left.as_ref()?.since)
         .map(|m| connection.free_since(m, scene.at));
     let Some(slot) = connection.book.slots.get_mut(&index) else { return };
-    if slot.loose && new == State::Deactivated {
-        // The end of the older subscription of this index.
-        slot.loose = false;
+    if slot.loose > 0 && new == State::Deactivated {
+        // The end of an older subscription of this index.
+        slot.loose -= 1;
         return;
     }
     let Some(left) = slot.left.as_mut() else { return };
@@ -172,6 +172,9 @@ fn left_state(connection: &mut Connection, index: u64, new: State, scene: &mut S
             left.changes = scene.api.changes_made;
             if left.since.is_some() && slot.known {
                 scene.docket.tested(R::Sub07);
+                if !left.overlaps && !left.charged {
+                    scene.controls.ends.met();
+                }
             }
         }
         slot.content.clear();
@@ -181,8 +184,13 @@ fn left_state(connection: &mut Connection, index: u64, new: State, scene: &mut S
     }
     // A word that was under way when the request was acknowledged is excepted.
     let late = left.reported.is_some() || free.is_some_and(|free| free > scene.deadlines.reaction);
-    let (known, evidence, overlaps) = (slot.known, vec![slot.asked], left.overlaps);
-    if late && known {
+    let (known, evidence, overlaps) = (slot.known && slot.loose == 0, vec![slot.asked], left.overlaps);
+    if left.reported.is_some() && known {
+        let expected = "nothing after deactivated";
+        scene.fail(R::Sub05, connection, evidence, expected, || {
+            format!("index {index}, which was left out and deactivated, becomes {new}")
+        });
+    } else if late && known {
         let rule = blame(scene.controls.settles, R::Sub04, overlaps.then_some(R::Sub16));
         let expected = "only indexes of the request in force";
         scene.fail(rule, connection, evidence, expected, || {
@@ -214,7 +222,12 @@ fn transition(connection: &mut Connection, index: u64, old: Option<State>, new: 
         (Some(old), new) if old == new => return,
         (Some(old), new) => {
             let expected = "pending to active or deactivated, active to deactivated";
-            scene.fail(R::Sub05, connection, evidence, expected, || format!("{resource} moves from {old} to {new}"));
+            let rule = if around(slot.kept, scene.at).is_some() { R::Sub10 } else { R::Sub05 };
+            scene.fail(rule, connection, evidence, expected, || format!("{resource} moves from {old} to {new}"));
+            // Where it stands now is anybody's guess.
+            if let Some(slot) = connection.book.slots.get_mut(&index) {
+                slot.known = false;
+            }
             return;
         }
     }
@@ -275,8 +288,14 @@ fn deactivated(connection: &mut Connection, index: u64, old: Option<State>, scen
         return;
     }
     let evidence = vec![slot.asked, slot.state_seq];
-    let rule = without_cause(connection, index, old == Some(State::Active), scene.at, scene.controls, scene.api);
-    let rule = rule.unwrap_or(R::Sub15);
+    let was_active = old == Some(State::Active);
+    let all_ended = scene.api.ends > slot.ends && !scene.api.any_alive();
+    let rule = if was_active && all_ended {
+        R::Sub15
+    } else {
+        let rule = without_cause(connection, index, was_active, scene.at, scene.controls, scene.api);
+        rule.unwrap_or(R::Sub15)
+    };
     let expected = "a calls subscription that goes on until the client leaves it out";
     scene.fail(rule, connection, evidence, expected, || format!("subscription {index} to calls is deactivated"));
 }
@@ -405,7 +424,7 @@ fn overdue_state(connection: &mut Connection, number: u32, index: u64, scene: &m
         return;
     }
     slot.overdue = true;
-    if !slot.known && !slot.loose {
+    if !slot.known && slot.loose == 0 {
         return;
     }
     let specific = if slot.moved_from.is_some() {
@@ -440,7 +459,15 @@ fn overdue_end(connection: &mut Connection, number: u32, index: u64, scene: &mut
         return;
     }
     left.charged = true;
-    let rule = blame(scene.controls.settles, R::Sub07, left.overlaps.then_some(R::Sub16));
+    let (overlaps, known) = (left.overlaps, slot.known && slot.loose == 0);
+    if !known {
+        return;
+    }
+    let special = (overlaps && scene.controls.settles.holds()).then_some(R::Sub16);
+    let rule = blame(scene.controls.ends, R::Sub07, special);
+    if !overlaps {
+        scene.controls.ends.missed();
+    }
     let expected = format!("deactivated within {} s of being left out", scene.deadlines.reaction.as_secs_f32());
     scene.fail(rule, connection, evidence, &expected, || observed);
 }
@@ -490,6 +517,9 @@ pub(super) fn due(connection: &Connection, allowed: std::time::Duration, now: In
 /// Judges the index of an update. Returns whether its content can be judged.
 pub(super) fn update_index(connection: &mut Connection, index: u64, scene: &mut Scene<'_>) -> bool {
     let Some(slot) = connection.book.slots.get(&index) else {
+        if connection.book.unsure {
+            return false;
+        }
         if connection.book.sent == 0 || scene.earlier_indexes.contains(&index) {
             let expected = "no update before this connection subscribes";
             scene.fail(R::Sub09, connection, vec![], expected, || format!("an update of subscription {index}"));
@@ -506,7 +536,8 @@ pub(super) fn update_index(connection: &mut Connection, index: u64, scene: &mut 
         scene.docket.tested(R::Sub04);
         return true;
     }
-    if !slot.known || slot.loose {
+    if !slot.known || slot.loose > 0 {
+        spoil(connection, index);
         return false;
     }
     let evidence = vec![slot.asked, slot.state_seq];
@@ -532,7 +563,15 @@ pub(super) fn update_index(connection: &mut Connection, index: u64, scene: &mut 
             });
         }
     }
+    spoil(connection, index);
     false
+}
+
+/// What a subscription is told can no more be judged: a violation was charged that leaves it open.
+pub(super) fn spoil(connection: &mut Connection, index: u64) {
+    if let Some(slot) = connection.book.slots.get_mut(&index) {
+        slot.spoilt = true;
+    }
 }
 
 fn left_update(

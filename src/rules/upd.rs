@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::api_view::Override;
+use super::book::Slot;
 use super::connection::{Connection, Mark};
 use super::domain::{Fault, judge_value};
 use super::registry::R;
 use super::request::{Mask, Wanted, element_place};
 use super::scene::Scene;
-use super::sub::{around, blame, update_index};
+use super::sub::{around, blame, spoil, update_index};
 use super::value::Value;
 use crate::protocol::events::names::is_guid;
 use crate::protocol::events::{Entry, Message, MessageType, Resource, UpdateType};
@@ -23,6 +24,10 @@ use crate::trace::Seq;
 pub(super) struct Told {
     /// By place of the element in its resource; `None` where never told.
     pub(super) values: Vec<Option<Value>>,
+    /// Where each was told last.
+    seqs: Vec<Seq>,
+    /// Elements with a value that was charged: it is not held against the server twice.
+    pub(super) charged: Mask,
     pub(super) seq: Seq,
 }
 
@@ -137,7 +142,8 @@ pub(super) fn update(
         }
         return;
     };
-    let known = connection.book.slots.get(&index).map(|slot| (slot.wanted.resource, slot.wanted.mask, slot.known));
+    let known =
+        connection.book.slots.get(&index).map(|slot| (slot.wanted.resource, slot.wanted.mask, slot.is_told_plainly()));
     if !update_index(connection, index, scene) {
         return;
     }
@@ -152,7 +158,8 @@ pub(super) fn update(
         };
         let observed =
             if fits { "another body".to_owned() } else { format!("type {}", message.type_name().unwrap_or_default()) };
-        return scene.fail(R::Upd01, connection, vec![], expected, || observed);
+        scene.fail(R::Upd01, connection, vec![], expected, || observed);
+        return spoil(connection, index);
     };
     if !judged {
         return;
@@ -182,7 +189,9 @@ fn entry(
     let (key, kind) = match resource {
         Resource::CallInfo => ("", None),
         Resource::Calls | Resource::CallRoster => {
-            let Some(identified) = identity(connection, resource, entry, scene) else { return };
+            let Some(identified) = identity(connection, resource, entry, scene) else {
+                return spoil(connection, index);
+            };
             (identified.0, Some(identified.1))
         }
     };
@@ -291,7 +300,7 @@ fn elements_of_entry(
 ) {
     let table = elements::of(resource);
     let (mut asked, mut changed) = (0_u32, 0_u32);
-    let mut repeated: Option<&str> = None;
+    let mut repeated: Vec<usize> = Vec::new();
     for (name, json) in entry.fields() {
         let Some(place) = element_place(resource, name) else {
             foreign(connection, mask, name, scene);
@@ -303,6 +312,7 @@ fn elements_of_entry(
         }
         asked += 1;
         let value = Value::of(json);
+        let findings = scene.docket.found_in_all();
         match judge_value(&table[place], resource, json, first) {
             Ok(rule) => scene.docket.tested(rule),
             Err(Fault { rule, expected }) => {
@@ -310,9 +320,10 @@ fn elements_of_entry(
             }
         }
         meaning(connection, index, key, name, &value, scene);
+        let wrong = scene.docket.found_in_all() > findings;
         let Some(slot) = connection.book.slots.get_mut(&index) else { return };
         if slot.content.value(key, place) == Some(&value) {
-            repeated = Some(table[place].name.as_str());
+            repeated.push(place);
             continue;
         }
         changed += 1;
@@ -321,11 +332,14 @@ fn elements_of_entry(
         }
         let told = slot.content.entry(key);
         told.values.resize(table.len(), None);
+        told.seqs.resize(table.len(), Seq::default());
         told.values[place] = Some(value);
+        told.seqs[place] = scene.seq;
+        told.charged = if wrong { told.charged | 1 << place } else { told.charged & !(1 << place) };
     }
     scene.docket.tested(if mask == 0 { R::Upd05 } else { R::Upd04 });
     if !first && kind != Some(UpdateType::Add) {
-        changes_only(connection, index, key, (asked, changed, repeated), scene);
+        changes_only(connection, index, key, (asked, changed, &repeated), scene);
     }
     if let Some(slot) = connection.book.slots.get_mut(&index) {
         slot.content.expected.remove(key);
@@ -338,21 +352,18 @@ fn changes_only(
     connection: &mut Connection,
     index: u64,
     key: &str,
-    (asked, changed, repeated): (u32, u32, Option<&str>),
+    (asked, changed, repeated): (u32, u32, &[usize]),
     scene: &mut Scene<'_>,
 ) {
     let Some(slot) = connection.book.slots.get(&index) else { return };
-    let told = slot.content.told.get(key).map(|told| told.seq);
-    let evidence: Vec<Seq> = told.into_iter().collect();
-    let since = told.unwrap_or_default();
-    // What went and came back may be told as it stands: it did change.
-    let object = if key.is_empty() { slot.wanted.call.as_deref().unwrap_or_default() } else { key };
-    let back_and_forth =
-        scene.api.changes.iter().rev().take_while(|c| c.seq > since).filter(|c| c.object == object).count() > 1;
+    let told = slot.content.told.get(key);
+    let evidence: Vec<Seq> = told.map(|told| told.seq).into_iter().collect();
     let around_keeping = slot.wanted.resource == Resource::CallInfo && around(slot.kept, scene.at).is_some();
-    if back_and_forth || around_keeping {
+    let charged = told.is_some_and(|told| repeated.iter().any(|place| told.charged & (1 << place) != 0));
+    if charged || around_keeping || went_and_came_back(slot, key, repeated, scene) {
         return;
     }
+    let repeated = repeated.first().map(|place| elements::of(slot.wanted.resource)[*place].name.as_str());
     if changed == 0 {
         let expected = "an update only when a subscribed element changes";
         let observed = match (asked, repeated) {
@@ -368,6 +379,28 @@ fn changes_only(
         }
         None => scene.docket.tested(R::Upd07),
     }
+}
+
+/// Whether elements that are told as before may have changed and changed back since: what stands may be told then, and
+/// that the change before was lost is not this rule's matter.
+fn went_and_came_back(slot: &Slot, key: &str, repeated: &[usize], scene: &Scene<'_>) -> bool {
+    let object = if key.is_empty() { slot.wanted.call.as_deref().unwrap_or_default() } else { key };
+    let told = slot.content.told.get(key);
+    let changes_of = |name: Option<&str>, since: Seq| {
+        let later = scene.api.changes.iter().rev().take_while(|change| change.seq > since);
+        let about = later.filter(|change| change.object == object);
+        about.filter(|c| c.elements.is_empty() || name.is_none_or(|name| c.elements.contains(&name))).count()
+    };
+    if repeated.is_empty() {
+        return changes_of(None, told.map_or_else(Seq::default, |told| told.seq)) > 1;
+    }
+    repeated.iter().any(|place| {
+        let name = elements::of(slot.wanted.resource)[*place].name.as_str();
+        let since = told.and_then(|told| told.seqs.get(*place)).copied().unwrap_or_default();
+        // Participants come by request and go by themselves, and the state of one moves by itself.
+        let alone = matches!(name, "participants" | "state");
+        changes_of(Some(name), since) > usize::from(!alone)
+    })
 }
 
 /// A field that is no element of this resource.

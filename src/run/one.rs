@@ -1,6 +1,7 @@
 //! One scenario of a run: its server, its engine, its judge.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::plan::Planned;
+use super::recorder::ScenarioRecorder;
 use crate::emulator::{MeetingServer, Settings, mutants};
 use crate::engine::{End, Engine, Options, Outcome};
 use crate::net::clock::Clock;
@@ -19,6 +21,7 @@ use crate::report::assemble::{ExpectationFailure, ScenarioRun, StepMark};
 use crate::rules::{Context, Deadlines, Judge};
 use crate::scenario::syntax::Judged;
 use crate::time::Instant;
+use crate::trace::format::{Begin, End as EndLine, FailedExpectation, Skip};
 use crate::trace::{Chronicle, ConnectionId, EndCause, Event, NetworkErrorKind, Observation, Seq, Side, Sink};
 
 /// How long a scenario may take unless it says otherwise.
@@ -32,7 +35,7 @@ pub(super) enum Site {
     /// An emulated server for each scenario.
     Embedded {
         /// Its settings.
-        settings: Settings,
+        settings: Box<Settings>,
         /// Its faults on purpose.
         mutants: Vec<String>,
     },
@@ -46,6 +49,8 @@ pub(super) struct Terms {
     pub(super) run_id: String,
     pub(super) deadlines: Deadlines,
     pub(super) clock: Clock,
+    /// Whether the scenario is recorded.
+    pub(super) record: bool,
 }
 
 /// What became of a scenario.
@@ -57,14 +62,17 @@ pub(super) struct Played {
     pub(super) left_behind: Vec<String>,
     /// What else went wrong, in words.
     pub(super) trouble: Vec<String>,
+    /// Its part of the recording, if it is recorded.
+    pub(super) recorded: Option<io::Result<Vec<u8>>>,
 }
 
-/// Judges and keeps observations in words.
+/// Judges, keeps observations in words, and takes them down.
 struct Watch {
     judge: Judge,
     chronicle: Chronicle,
     /// Connections given up since a frame is too long to be read.
     unreadable: Vec<ConnectionId>,
+    recorder: Option<io::Result<ScenarioRecorder>>,
 }
 
 impl Sink for Watch {
@@ -73,6 +81,9 @@ impl Sink for Watch {
         self.chronicle.observe(observation);
         if let Event::Ended { connection, cause: EndCause::TooLong } = observation.event {
             self.unreadable.push(connection);
+        }
+        if let Some(Ok(recorder)) = &mut self.recorder {
+            recorder.observe(observation);
         }
     }
 
@@ -98,12 +109,13 @@ impl Watch {
 /// Carries out one scenario.
 pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: watch::Receiver<bool>) -> Played {
     let began = terms.clock.now();
+    let record = terms.record;
     let seed = seed_of(terms.seed, &planned.id);
     let (shell, link) = match site.as_ref() {
         Site::Server(link) => (None, link.clone()),
         Site::Embedded { settings, mutants } => match embedded(settings, mutants, seed, terms.clock).await {
             Ok((shell, link)) => (Some(shell), link),
-            Err(why) => return not_begun(planned, why),
+            Err(why) => return not_begun(planned, why, record),
         },
     };
     let context = Context {
@@ -122,7 +134,8 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         ..Options::default()
     };
     let frame_limit = options.frame_limit;
-    let watching = Watch { judge: Judge::new(context), chronicle: Chronicle::new(), unreadable: Vec::new() };
+    let recorder = record.then(|| ScenarioRecorder::new(&begin_line(&planned, &context, began)));
+    let watching = Watch { judge: Judge::new(context), chronicle: Chronicle::new(), unreadable: Vec::new(), recorder };
     let limit = planned.scenario.deadline.map_or(DEADLINE, |deadline| deadline.0);
     let (watched, outcome, late) = {
         let mut engine = Engine::new(&planned.id, &planned.scenario, options, watching);
@@ -195,7 +208,7 @@ async fn embedded(
     Ok((shell, link))
 }
 
-fn not_begun(planned: Planned, why: String) -> Played {
+fn not_begun(planned: Planned, why: String, record: bool) -> Played {
     let error = Some(why.clone());
     let run = ScenarioRun {
         exercises: planned.exercises(),
@@ -204,7 +217,8 @@ fn not_begun(planned: Planned, why: String) -> Played {
         unfinished: Some(why),
         ..ScenarioRun::default()
     };
-    Played { run, network_error: error, left_behind: Vec::new(), trouble: Vec::new() }
+    let recorded = record.then(|| super::recorder::frame(&skip_line(&run)));
+    Played { run, network_error: error, left_behind: Vec::new(), trouble: Vec::new(), recorded }
 }
 
 fn played(
@@ -214,7 +228,7 @@ fn played(
     unfinished: Option<String>,
     (began, duration): (Instant, Duration),
 ) -> Played {
-    let Watch { judge, chronicle, .. } = watched;
+    let Watch { judge, chronicle, recorder, .. } = watched;
     let judgement = judge.finish();
     let failures: Vec<ExpectationFailure> = outcome
         .failed_expectations
@@ -253,7 +267,56 @@ fn played(
         observations: outcome.observations,
         judgement,
     };
-    Played { run, network_error, left_behind: outcome.left_behind, trouble: Vec::new() }
+    let recorded = recorder.map(|recorder| recorder.and_then(|recorder| recorder.finish(end_line(&run))));
+    Played { run, network_error, left_behind: outcome.left_behind, trouble: Vec::new(), recorded }
+}
+
+/// What judging the scenario again takes.
+fn begin_line(planned: &Planned, context: &Context, began: Instant) -> Begin {
+    Begin {
+        begin: planned.id.clone(),
+        title: planned.scenario.title.clone(),
+        exercises: planned.exercises().iter().map(ToString::to_string).collect(),
+        judged: context.judged,
+        observer: context.observer,
+        version: context.version.to_string(),
+        clustered: context.clustered,
+        reaction_ns: nanos(context.deadlines.reaction),
+        began_ns: began.as_nanos(),
+    }
+}
+
+/// What became of the scenario, apart from its observations.
+fn end_line(run: &ScenarioRun) -> EndLine {
+    let failed = run.expectation_failures.iter().map(|failure| FailedExpectation {
+        at_ns: failure.at.as_nanos(),
+        expected: failure.expected.clone(),
+        observed: failure.observed.clone(),
+        evidence: failure.evidence.iter().map(|seq| seq.0).collect(),
+    });
+    EndLine {
+        end: run.id.clone(),
+        unfinished: run.unfinished.clone(),
+        failed_expectations: failed.collect(),
+        observations: run.observations,
+        left_out: 0,
+        duration_ns: nanos(run.duration),
+    }
+}
+
+/// A scenario that has no observations.
+pub(super) fn skip_line(run: &ScenarioRun) -> Skip {
+    Skip {
+        skip: run.id.clone(),
+        title: run.title.clone(),
+        exercises: run.exercises.iter().map(ToString::to_string).collect(),
+        skipped: run.skipped.clone(),
+        unfinished: run.unfinished.clone(),
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The seed of a scenario: the run's, mixed with the scenario's id, so that each repeats alone what it did in the suite.

@@ -77,7 +77,9 @@ fn an_upgrade_without_a_valid_token_is_refused() {
 
 #[test]
 fn whom_a_refusal_accuses_depends_on_what_is_open() {
-    for (open, status, broken) in [(0, 400, "AUTH-04"), (0, 404, "AUTH-07"), (2, 403, "LIM-01"), (4, 503, "")] {
+    for (open, status, broken) in
+        [(0, 400, "AUTH-04"), (0, 404, "AUTH-07"), (2, 403, "LIM-01"), (4, 503, "LIM-01"), (0, 503, "")]
+    {
         let mut script = Script::server();
         for connection in 0..open {
             script.open(connection);

@@ -1,0 +1,208 @@
+//! What went wrong, on a terminal: findings by requirement, what stayed undecided, what was not finished or not run.
+//!
+//! Each requirement is told once, with a few findings in full, from different scenarios where there are such; the rest
+//! is counted. The other renderings have all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::escape::{clean, shortened};
+use super::super::model::{FindingResult, Report, RequirementResult, ScenarioResult, Verdict};
+use super::super::quantity::{counted, span};
+use super::{line, painted};
+
+/// How many findings of one requirement, and how many unfinished scenarios, are shown in full.
+const SHOWN: usize = 3;
+/// How many characters of one line of evidence are shown; `report.json` has them all.
+const EVIDENCE_CHARACTERS: usize = 240;
+/// How many characters of a reason are shown.
+const REASON_CHARACTERS: usize = 160;
+
+/// The findings, the worst verdict first, then in the order of the report.
+pub(super) fn findings(out: &mut String, report: &Report, all_in: &str) {
+    let mut groups: Vec<(Verdict, Option<&str>)> = Vec::new();
+    for one in &report.findings {
+        let group = (one.verdict, one.requirement.as_deref());
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    let place = |id: Option<&str>| report.requirements.iter().position(|one| Some(one.id.as_str()) == id);
+    groups.sort_by_key(|(verdict, id)| (std::cmp::Reverse(*verdict), place(*id)));
+    for (verdict, id) in groups {
+        let own = |one: &&FindingResult| one.verdict == verdict && one.requirement.as_deref() == id;
+        let own: Vec<_> = report.findings.iter().filter(own).collect();
+        let requirement = report.requirements.iter().find(|one| Some(one.id.as_str()) == id);
+        group(out, report, requirement, &own, all_in);
+    }
+}
+
+fn group(
+    out: &mut String,
+    report: &Report,
+    requirement: Option<&RequirementResult>,
+    own: &[&FindingResult],
+    all_in: &str,
+) {
+    let Some(verdict) = own.first().map(|one| one.verdict) else { return };
+    let alike = report
+        .findings
+        .iter()
+        .filter(|one| one.requirement.as_deref() == requirement.map(|one| one.id.as_str()))
+        .count();
+    // Where all findings of the requirement are in this group, those are counted, too, that nobody kept.
+    let total = match requirement {
+        Some(one) if alike == own.len() => usize::try_from(one.findings).unwrap_or(usize::MAX).max(own.len()),
+        _ => own.len(),
+    };
+    let name = requirement.map_or("expectations of scenarios", |one| one.id.as_str());
+    let title = painted(verdict, &format!("{} {}", verdict.as_str(), clean(name)));
+    let (findings, scenarios) = (counted(total, "finding"), counted(scenarios_of(own).len(), "scenario"));
+    line(out, &format!("\n{title}  {findings} in {scenarios}"));
+    if let Some(requirement) = requirement {
+        line(out, &format!("  {} ({})", clean(&requirement.text), clean(&requirement.source)));
+    }
+    if matches!(verdict, Verdict::Xfail | Verdict::Skipped) {
+        let reason = requirement.and_then(|one| one.reason.as_deref());
+        line(out, &format!("  {}", shortened(reason.unwrap_or("waived, or not for this release"), REASON_CHARACTERS)));
+        return;
+    }
+    let chosen = chosen(own);
+    for one in &chosen {
+        finding(out, report, one);
+    }
+    let rest: Vec<_> =
+        own.iter().filter(|one| !chosen.iter().any(|shown| std::ptr::eq(*shown, **one))).copied().collect();
+    if total > chosen.len() {
+        let scenarios = counted(scenarios_of(&rest).len(), "scenario");
+        let kept = if total > own.len() { format!("{all_in} {} of them", own.len()) } else { format!("{all_in} all") };
+        line(out, &format!("\n  and {} more in {scenarios} ({kept})", total - chosen.len()));
+    }
+}
+
+fn scenarios_of<'r>(findings: &[&'r FindingResult]) -> BTreeSet<&'r str> {
+    findings.iter().map(|one| one.scenario.as_str()).collect()
+}
+
+/// A few findings: the first of each scenario, then others.
+fn chosen<'r>(own: &[&'r FindingResult]) -> Vec<&'r FindingResult> {
+    let mut seen = BTreeSet::new();
+    let (first, others): (Vec<_>, Vec<_>) = own.iter().copied().partition(|one| seen.insert(one.scenario.as_str()));
+    first.into_iter().chain(others).take(SHOWN).collect()
+}
+
+fn finding(out: &mut String, report: &Report, one: &FindingResult) {
+    line(out, &format!("\n  {} after {}", clean(&one.scenario), span(one.at_ms)));
+    line(out, &format!("    expected  {}", clean(&one.expected)));
+    line(out, &format!("    observed  {}", clean(&one.observed)));
+    if !one.step.is_empty() {
+        line(out, &format!("    step      {}", clean(&one.step)));
+    }
+    if let Some(connection) = &one.connection {
+        line(out, &format!("    on        {}", clean(connection)));
+    }
+    for evidence in &one.evidence_text {
+        line(out, &format!("      {}", shortened(evidence, EVIDENCE_CHARACTERS)));
+    }
+    line(out, &format!("    repeat    {}", clean(&report.run.repeat(&one.scenario))));
+}
+
+/// Requirements that stayed undecided, each with its reason.
+pub(super) fn undecided(out: &mut String, report: &Report) {
+    for one in report.requirements.iter().filter(|one| one.verdict == Verdict::Inconclusive) {
+        let title = painted(Verdict::Inconclusive, &format!("inconclusive {}", clean(&one.id)));
+        let reason = shortened(one.reason.as_deref().unwrap_or_default(), REASON_CHARACTERS);
+        line(out, &format!("\n{title}  {reason}"));
+    }
+}
+
+/// Scenarios that were not carried out to the end.
+pub(super) fn unfinished(out: &mut String, report: &Report, all_in: &str) {
+    let stopped = |one: &&ScenarioResult| one.verdict != Verdict::Skipped && one.reason.is_some();
+    let stopped: Vec<_> = report.scenarios.iter().filter(stopped).collect();
+    for one in stopped.iter().take(SHOWN) {
+        let title = painted(Verdict::Inconclusive, "unfinished");
+        let reason = shortened(one.reason.as_deref().unwrap_or_default(), EVIDENCE_CHARACTERS);
+        line(out, &format!("\n{title} {}: {reason}", clean(&one.id)));
+        line(out, &format!("    repeat    {}", clean(&report.run.repeat(&one.id))));
+    }
+    if stopped.len() > SHOWN {
+        let rest = counted(stopped.len() - SHOWN, "more scenario");
+        line(out, &format!("\n  and {rest} unfinished ({all_in} all)"));
+    }
+}
+
+/// Scenarios that were not run, counted by reason.
+pub(super) fn not_run(out: &mut String, report: &Report) {
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in report.scenarios.iter().filter(|one| one.verdict == Verdict::Skipped) {
+        *reasons.entry(one.reason.as_deref().unwrap_or_default()).or_default() += 1;
+    }
+    if !reasons.is_empty() {
+        out.push('\n');
+    }
+    for (reason, count) in reasons {
+        let reason = shortened(reason, REASON_CHARACTERS);
+        line(
+            out,
+            &format!("{}: {reason}", painted(Verdict::Skipped, &format!("{} not run", counted(count, "scenario")))),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::assemble::assemble;
+    use super::super::super::fixtures::{facts, finding, scenario};
+    use super::super::{Options, render};
+
+    fn text(runs: &[super::super::super::assemble::ScenarioRun]) -> String {
+        let options = Options { folder: Some("reports/r1".to_owned()), ..Options::default() };
+        anstream::adapter::strip_str(&render(&assemble(facts(), runs), &options)).to_string()
+    }
+
+    #[test]
+    fn of_many_findings_a_few_from_different_scenarios_are_shown_and_the_rest_is_counted() {
+        let runs: Vec<_> = (0..5)
+            .map(|n| {
+                let mut run = scenario(&format!("messages/s{n}"), &["MSG-01"]);
+                run.judgement.findings = vec![finding("MSG-01"); 4];
+                run
+            })
+            .collect();
+        let text = text(&runs);
+        assert_eq!(text.matches("Each server frame is").count(), 1, "{text}");
+        assert!(text.contains("fail MSG-01  20 findings in 5 scenarios"), "{text}");
+        for n in 0..5 {
+            assert_eq!(text.contains(&format!("  messages/s{n} after 34 ms")), n < 3, "{text}");
+        }
+        assert!(text.contains("and 17 more in 5 scenarios (report.html has all)"), "{text}");
+    }
+
+    #[test]
+    fn of_many_unfinished_scenarios_a_few_are_shown_and_the_rest_is_counted() {
+        let runs: Vec<_> = (0..5)
+            .map(|n| {
+                let mut run = scenario(&format!("messages/s{n}"), &["MSG-01"]);
+                run.unfinished = Some("no answer".to_owned());
+                run
+            })
+            .collect();
+        let text = text(&runs);
+        assert_eq!(text.matches("unfinished messages/").count(), 3, "{text}");
+        assert!(text.contains("and 2 more scenarios unfinished (report.html has all)"), "{text}");
+    }
+
+    #[test]
+    fn what_was_not_run_is_counted_by_reason() {
+        let runs: Vec<_> = (0..2)
+            .map(|n| {
+                let mut run = scenario(&format!("limits/s{n}"), &["LIM-01"]);
+                run.judgement = crate::rules::Judgement::default();
+                run.skipped = Some("uses up the server's limits: --allow limits".to_owned());
+                run
+            })
+            .collect();
+        let text = text(&runs);
+        assert!(text.contains("2 scenarios not run: uses up the server's limits: --allow limits"), "{text}");
+    }
+}
