@@ -93,16 +93,16 @@ impl Sink for Watch {
 }
 
 impl Watch {
-    /// Says of which clients the connection to `address` was given up since a frame is longer than `limit` bytes.
-    fn too_long(&self, address: &str, limit: u64) -> Vec<String> {
-        let name = |connection: &ConnectionId| self.chronicle.client(*connection).unwrap_or("?").to_owned();
-        let told = |connection: &ConnectionId| {
-            let name = name(connection);
-            format!(
-                "{address}: the connection of {name} was given up: a frame was announced that is longer than {limit} bytes"
-            )
+    /// What went wrong with connections to `address` beyond what rules judge: frames longer than `limit` bytes, and
+    /// those that the server cut off.
+    fn trouble(&self, cut: &[ConnectionId], address: &str, limit: u64) -> Vec<String> {
+        let told = |connections: &[ConnectionId], what: &str| -> Vec<String> {
+            let names = connections.iter().map(|connection| self.chronicle.client(*connection).unwrap_or("?"));
+            names.map(|name| format!("{address}: {name}: {what}")).collect()
         };
-        self.unreadable.iter().map(told).collect()
+        let too_long = format!("a frame was announced that is longer than {limit} bytes; the connection was given up");
+        let cut = told(cut, "the server ended the connection in the middle of a frame");
+        [told(&self.unreadable, &too_long), cut].concat()
     }
 }
 
@@ -143,7 +143,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         let (watched, outcome) = engine.finish();
         (watched, outcome, late)
     };
-    let trouble = watched.too_long(&link.target().url(EVENTS_PATH), frame_limit);
+    let trouble = watched.trouble(&outcome.cut, &link.target().url(EVENTS_PATH), frame_limit);
     let duration = terms.clock.now().since(began);
     if let Some(shell) = shell {
         shell.stop().await;
