@@ -4,10 +4,12 @@
 //! after the other, since each sees what the others do. Whatever happens, a report comes out of it: of a target that
 //! cannot be used it says so, of an interrupted run it holds what was judged until then.
 
+mod dry;
 mod one;
 mod plan;
 mod recorder;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -24,8 +26,10 @@ use crate::net::socket_driver::Link;
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
 use crate::report::folder;
 use crate::report::model::{Report, Run, Target, TargetKind};
+use crate::scenario::Source;
 use crate::spec::Version;
 use crate::trace::format::{Closed, Header, RunLine, TargetLine, VERSION};
+pub use dry::{Prospect, dry_run};
 use one::{Site, play, skip_line};
 use plan::{Planned, plan};
 pub(crate) use plan::{check_mutants, settings};
@@ -41,11 +45,7 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
     let settings = settings(&config.dialect)?;
     check_mutants(&config.mutants)?;
     folder::prepare(&config.report_dir).map_err(Failure::usage)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure { code: ExitCode::Bug, message: format!("failed to start: {error}") })?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let clock = Clock::start();
         let stop = interrupt::watch();
         let recording = config.record.then(|| Recording::create(&config.report_dir)).transpose();
@@ -67,6 +67,14 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
         };
         Ok(run.report(&results, None))
     })
+}
+
+/// Where a run's tasks live.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure { code: ExitCode::Bug, message: format!("failed to start: {error}") })
 }
 
 /// A run that is under way.
@@ -170,6 +178,8 @@ impl Running {
             seed: self.config.seed,
             run_id,
             deadlines: self.config.deadlines,
+            quiet: self.config.quiet,
+            addresses: self.config.addresses.clone(),
             clock: self.clock,
             record: self.recording.is_some(),
         }
@@ -194,6 +204,7 @@ impl Running {
             duration_ms: self.clock.now().as_millis(),
             command: self.config.command,
             options: self.config.options,
+            files: own_files(&self.config.scenarios),
             interrupted,
         };
         let facts = RunFacts {
@@ -207,6 +218,12 @@ impl Running {
         };
         assemble(facts, results)
     }
+}
+
+/// The files of scenarios that do not ship, by id.
+fn own_files(sources: &[Source]) -> BTreeMap<String, String> {
+    let own = sources.iter().filter(|source| source.file != format!("scenarios/{}.yaml", source.id));
+    own.map(|source| (source.id.clone(), source.file.clone())).collect()
 }
 
 /// The recording of a run.

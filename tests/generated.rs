@@ -1,4 +1,5 @@
-//! Files that are made by the program and committed: stale ones are found, with the command that renews them.
+//! Committed files that must agree with the program: those that it makes, with the command that renews a stale one, and
+//! the examples in the guide to scenarios.
 
 use std::fs;
 use std::path::Path;
@@ -30,4 +31,28 @@ fn the_schema_of_scenarios_is_current() {
 #[test]
 fn the_schema_of_reports_is_current() {
     current("docs/report.schema.json", "schema --report", &report::json::schema_text());
+}
+
+#[test]
+fn the_examples_of_the_guide_to_scenarios_are_scenarios() {
+    let guide = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/SCENARIOS.md")).unwrap();
+    let examples: Vec<&str> = guide.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!examples.is_empty());
+    for example in examples {
+        if let Err(errors) = scenario::read("docs/SCENARIOS.md", example) {
+            panic!("{}", scenario::render(example, &errors, false));
+        }
+    }
+}
+
+#[test]
+fn the_guide_to_scenarios_names_every_step() {
+    let guide = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/SCENARIOS.md")).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&scenario::schema::schema_text()).unwrap();
+    let steps = schema["$defs"]["Step"]["oneOf"].as_array().expect("steps are tagged by their word");
+    let words: Vec<&str> =
+        steps.iter().filter_map(|step| step["properties"].as_object()?.keys().next().map(String::as_str)).collect();
+    assert!(words.len() > 20, "{words:?}");
+    let missing: Vec<_> = words.iter().filter(|word| !guide.contains(&format!("`{word}`"))).collect();
+    assert!(missing.is_empty(), "docs/SCENARIOS.md does not name {missing:?}");
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::plan::Planned;
 use super::recorder::ScenarioRecorder;
 use crate::emulator::{MeetingServer, Settings, mutants};
-use crate::engine::{End, Engine, Options, Outcome};
+use crate::engine::{Addresses, End, Engine, Options, Outcome};
 use crate::net::clock::Clock;
 use crate::net::emulator_shell::{EmulatorShell, ShellOptions, start};
 use crate::net::socket_driver::{Link, drive};
@@ -48,6 +48,8 @@ pub(super) struct Terms {
     pub(super) seed: u64,
     pub(super) run_id: String,
     pub(super) deadlines: Deadlines,
+    pub(super) quiet: Option<Duration>,
+    pub(super) addresses: Addresses,
     pub(super) clock: Clock,
     /// Whether the scenario is recorded.
     pub(super) record: bool,
@@ -79,11 +81,12 @@ impl Sink for Watch {
     fn observe(&mut self, observation: &Observation<'_>) {
         self.judge.observe(observation);
         self.chronicle.observe(observation);
-        if let Event::Ended { connection, cause: EndCause::TooLong } = observation.event {
-            self.unreadable.push(connection);
-        }
+        self.chronicle.keep(self.judge.findings().iter().map(|finding| finding.evidence.as_slice()));
         if let Some(Ok(recorder)) = &mut self.recorder {
             recorder.observe(observation);
+        }
+        if let Event::Ended { connection, cause: EndCause::TooLong } = observation.event {
+            self.unreadable.push(connection);
         }
     }
 
@@ -129,12 +132,13 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         seed,
         run_id: terms.run_id,
         reaction: terms.deadlines.reaction,
-        quiet: if shell.is_some() { QUIET.0 } else { QUIET.1 },
+        quiet: terms.quiet.unwrap_or_else(|| if shell.is_some() { QUIET.0 } else { QUIET.1 }),
+        addresses: terms.addresses,
         version: planned.version,
         ..Options::default()
     };
-    let frame_limit = options.frame_limit;
     let recorder = record.then(|| ScenarioRecorder::new(&begin_line(&planned, &context, began)));
+    let frame_limit = options.frame_limit;
     let watching = Watch { judge: Judge::new(context), chronicle: Chronicle::new(), unreadable: Vec::new(), recorder };
     let limit = planned.scenario.deadline.map_or(DEADLINE, |deadline| deadline.0);
     let (watched, outcome, late) = {
