@@ -16,7 +16,6 @@ use crate::net::clock::Clock;
 use crate::net::emulator_shell::{EmulatorShell, ShellOptions, start};
 use crate::net::socket_driver::{Link, drive};
 use crate::net::target::{Accounts, Target, Tls};
-use crate::protocol::ws::handshake::EVENTS_PATH;
 use crate::report::assemble::{ExpectationFailure, ScenarioRun, StepMark};
 use crate::rules::{Context, Deadlines, Judge};
 use crate::scenario::syntax::Judged;
@@ -147,7 +146,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         let (watched, outcome) = engine.finish();
         (watched, outcome, late)
     };
-    let trouble = watched.trouble(&outcome.cut, &link.target().url(EVENTS_PATH), frame_limit);
+    let trouble = watched.trouble(&outcome.cut, &link.target().events_url(), frame_limit);
     let duration = terms.clock.now().since(began);
     if let Some(shell) = shell {
         shell.stop().await;
