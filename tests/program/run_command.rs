@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::child::{Folder, Running};
+use super::child::{Folder, Running, now};
 use super::reports::{read, scenarios, text, verdicts, with_verdict};
 
 /// Two scenarios that need nothing and take little time.
@@ -200,7 +200,7 @@ fn an_interrupted_run_ends_at_once_with_a_report_of_what_was_judged() {
         // The other scenario is over, and this one is under way.
         running.stderr_line(&format!("1/2 {}", TWO[0]));
         running.signal(signal);
-        let began = std::time::Instant::now();
+        let began = now();
         let finished = running.finish();
         assert!(began.elapsed().as_secs() < 10, "{finished:?}");
         assert_eq!(finished.code, 130, "{finished:?}");
