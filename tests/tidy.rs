@@ -22,7 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &["cli", "config", "emulator", "engine", "exit", "net", "report", "rules", "scenario", "spec", "time", "trace"],
     ),
     ("serve", &["config", "emulator", "exit", "net", "report", "rules", "run", "spec", "time", "trace"]),
-    ("cli", &["config", "exit", "net", "report", "run", "scenario", "serve", "spec", "traceability"]),
+    ("cli", &["check", "config", "exit", "net", "report", "run", "scenario", "serve", "spec", "traceability"]),
     ("exit", &[]),
     ("time", &[]),
 ];
