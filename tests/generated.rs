@@ -34,13 +34,16 @@ fn the_schema_of_reports_is_current() {
 }
 
 #[test]
-fn the_examples_of_the_guide_to_scenarios_are_scenarios() {
-    let guide = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/SCENARIOS.md")).unwrap();
-    let examples: Vec<&str> = guide.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert!(!examples.is_empty());
-    for example in examples {
-        if let Err(errors) = scenario::read("docs/SCENARIOS.md", example) {
-            panic!("{}", scenario::render(example, &errors, false));
+fn the_examples_in_the_documents_are_scenarios() {
+    for file in ["README.md", "docs/SCENARIOS.md"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let examples: Vec<&str> =
+            text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert!(!examples.is_empty(), "{file} has no example");
+        for example in examples {
+            if let Err(errors) = scenario::read(file, example) {
+                panic!("{}", scenario::render(example, &errors, false));
+            }
         }
     }
 }

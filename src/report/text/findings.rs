@@ -83,11 +83,13 @@ fn scenarios_of<'r>(findings: &[&'r FindingResult]) -> BTreeSet<&'r str> {
     findings.iter().map(|one| one.scenario.as_str()).collect()
 }
 
-/// A few findings: the first of each scenario, then others.
+/// A few findings in their order: rather the first of each scenario than several of one.
 fn chosen<'r>(own: &[&'r FindingResult]) -> Vec<&'r FindingResult> {
     let mut seen = BTreeSet::new();
-    let (first, others): (Vec<_>, Vec<_>) = own.iter().copied().partition(|one| seen.insert(one.scenario.as_str()));
-    first.into_iter().chain(others).take(SHOWN).collect()
+    let (first, others): (Vec<_>, Vec<_>) = (0..own.len()).partition(|at| seen.insert(own[*at].scenario.as_str()));
+    let mut chosen: Vec<usize> = first.into_iter().chain(others).take(SHOWN).collect();
+    chosen.sort_unstable();
+    chosen.into_iter().map(|at| own[at]).collect()
 }
 
 fn finding(out: &mut String, report: &Report, one: &FindingResult) {
@@ -106,12 +108,22 @@ fn finding(out: &mut String, report: &Report, one: &FindingResult) {
     line(out, &format!("    repeat    {}", clean(&report.run.repeat(&one.scenario))));
 }
 
-/// Requirements that stayed undecided, each with its reason.
+/// Requirements that stayed undecided, by reason.
 pub(super) fn undecided(out: &mut String, report: &Report) {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for one in report.requirements.iter().filter(|one| one.verdict == Verdict::Inconclusive) {
-        let title = painted(Verdict::Inconclusive, &format!("inconclusive {}", clean(&one.id)));
-        let reason = shortened(one.reason.as_deref().unwrap_or_default(), REASON_CHARACTERS);
-        line(out, &format!("\n{title}  {reason}"));
+        let reason = one.reason.as_deref().unwrap_or_default();
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, ids)) => ids.push(&one.id),
+            None => reasons.push((reason, vec![&one.id])),
+        }
+    }
+    if !reasons.is_empty() {
+        out.push('\n');
+    }
+    for (reason, ids) in reasons {
+        let title = painted(Verdict::Inconclusive, &format!("inconclusive {}", clean(&ids.join(", "))));
+        line(out, &format!("{title}: {}", shortened(reason, REASON_CHARACTERS)));
     }
 }
 
@@ -190,6 +202,14 @@ mod tests {
         let text = text(&runs);
         assert_eq!(text.matches("unfinished messages/").count(), 3, "{text}");
         assert!(text.contains("and 2 more scenarios unfinished (report.html has all)"), "{text}");
+    }
+
+    #[test]
+    fn requirements_that_stay_undecided_for_one_reason_share_a_line() {
+        let mut run = scenario("messages/s", &["MSG-01", "MSG-03"]);
+        run.judgement = crate::rules::Judgement::default();
+        let text = text(&[run]);
+        assert!(text.contains("inconclusive MSG-01, MSG-03: nothing put it to the test\n"), "{text}");
     }
 
     #[test]
