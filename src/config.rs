@@ -158,10 +158,7 @@ impl RunConfig {
         };
         let seed = args.seed.unwrap_or_else(entropy::seed);
         let id = format!("{}-{:08x}", now.strftime("%Y%m%d-%H%M%S"), entropy::seed() as u32);
-        let known = match &args.known {
-            Some(path) => known::read(&path.display().to_string(), &text(path)?, now.date()).map_err(Failure::usage)?,
-            None => Vec::new(),
-        };
+        let known = known(args.known.as_deref(), now)?;
         let deadlines = match args.deadline.or_else(|| profile.deadline.map(|time| time.0)) {
             Some(time) if time.is_zero() => return Err(Failure::usage("the deadline has to be longer than nothing")),
             Some(reaction) => Deadlines { reaction },
@@ -172,7 +169,12 @@ impl RunConfig {
         let words: String =
             args.scenarios.iter().map(|word| format!(" {}", crate::report::model::quoted(word))).collect();
         let command = format!("bridgeproof run{words} --seed {seed} {options}").trim_end().to_owned();
-        let target = target(&args, profile)?;
+        let limited = args.deadline.is_some() || profile.deadline.is_some();
+        let mut target = target(&args, profile)?;
+        if let Some(target) = target.as_mut().filter(|_| limited) {
+            // As long as a scenario waits for an answer.
+            target.timeouts.answer = deadlines.reaction + Duration::from_secs(1);
+        }
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         // Scenarios wait most of the time.
         let jobs = if target.is_some() { 1 } else { args.jobs.map_or(cores * 8, NonZeroUsize::get) };
@@ -237,6 +239,17 @@ fn target(args: &run::Args, profile: Profile) -> Result<Option<Target>, Failure>
         None => Tls::System,
     };
     Target::new(&url, Accounts { privileged, unprivileged }, tls).map(Some).map_err(Failure::usage)
+}
+
+/// The known deviations of a file; `now` decides which have expired.
+///
+/// # Errors
+/// If the file cannot be read, or an entry is wrong or has expired.
+pub fn known(path: Option<&Path>, now: &Zoned) -> Result<Vec<Known>, Failure> {
+    match path {
+        Some(path) => known::read(&path.display().to_string(), &text(path)?, now.date()).map_err(Failure::usage),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// A password from the environment, a file, or whoever sits at the terminal.

@@ -6,6 +6,7 @@
 //! Start with [`trace::Observation`], which everything meets in, and [`engine::driver`], the contract with the outside.
 //! `docs/ARCHITECTURE.md` tells why it is so.
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod emulator;

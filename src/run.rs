@@ -23,6 +23,7 @@ use crate::net::interrupt;
 use crate::net::probe::{Capabilities, probe};
 use crate::net::socket_driver::Link;
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
+use crate::report::folder;
 use crate::report::model::{Report, Run, Target, TargetKind};
 use crate::spec::Version;
 use crate::trace::format::{Closed, Header, RunLine, TargetLine, VERSION};
@@ -36,11 +37,12 @@ use recorder::Recording;
 /// Carries out a run.
 ///
 /// # Errors
-/// If a scenario or a setting is wrong, before anything has run.
+/// If a scenario or a setting is wrong, or the report folder cannot be written, before anything has run.
 pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Failure> {
     let scenarios = plan::read(&config.scenarios)?;
     let settings = settings(&config.dialect)?;
     check_mutants(&config.mutants)?;
+    folder::prepare(&config.report_dir).map_err(Failure::usage)?;
     runtime()?.block_on(async {
         let clock = Clock::start();
         let stop = interrupt::watch();
@@ -135,6 +137,10 @@ impl Running {
             progress.finished(&played.run.id, played.run.judgement.findings.len());
             if let Some(error) = played.network_error {
                 halted = self.still_there(site, &error, &played.run.id, progress).await;
+            }
+            for trouble in played.trouble {
+                progress.note(&format!("{}: {trouble}", played.run.id));
+                self.errors.push(format!("{}: {trouble}", played.run.id));
             }
             for path in played.left_behind {
                 self.errors.push(format!("{}: could not remove {path}", played.run.id));

@@ -14,7 +14,7 @@ use crate::net::emulator_shell::{ShellOptions, start};
 use crate::net::interrupt;
 use crate::net::tls::ServerTls;
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
-use crate::report::model::{Report, Run, Target, TargetKind};
+use crate::report::model::{Report, Run, Target, TargetKind, quoted};
 use crate::rules::{Context, Deadlines, Judge, R};
 use crate::spec::{Subject, Version};
 use crate::time::Instant;
@@ -123,7 +123,7 @@ impl Watched {
                 seed: config.seed,
                 started_at: clock.started_at().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
                 duration_ms: clock.now().as_millis(),
-                command: format!("bridgeproof emulate --judge --seed {}", config.seed),
+                command: command(config),
                 options: String::new(),
                 interrupted: false,
             },
@@ -142,6 +142,17 @@ impl Watched {
         };
         assemble(facts, &[scenario])
     }
+}
+
+/// The command that serves the same again, without secrets.
+fn command(config: &EmulateConfig) -> String {
+    let mut command = format!("bridgeproof emulate --judge --listen {} --seed {}", config.listen, config.seed);
+    let valued =
+        config.mutants.iter().map(|name| ("mutant", name)).chain(config.dialect.iter().map(|name| ("dialect", name)));
+    for (option, value) in valued {
+        command.push_str(&format!(" --{option} {}", quoted(value)));
+    }
+    command
 }
 
 impl Sink for Watched {

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{emulate, lint, rules, run, scenarios, schema};
+use super::{check, emulate, lint, rules, run, scenarios, schema};
 use crate::exit::{ExitCode, Failure};
 use crate::net::clock::Clock;
 
@@ -18,6 +18,8 @@ pub struct Cli {
 enum Command {
     /// Run scenarios and judge what is observed.
     Run(Box<run::Args>),
+    /// Judge recorded traces.
+    Check(check::Args),
     /// Serve an emulated Meeting Server.
     Emulate(Box<emulate::Args>),
     /// List requirements, or explain one.
@@ -38,6 +40,7 @@ impl Cli {
     pub fn execute(self) -> Result<ExitCode, Failure> {
         match self.command {
             Command::Run(args) => run::execute(*args, &Clock::today(), crate::run::run),
+            Command::Check(args) => check::execute(args, &Clock::today()),
             Command::Emulate(args) => emulate::execute(*args),
             Command::Rules(args) => rules::execute(&args),
             Command::Lint(args) => lint::execute(&args),

@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout, progress and errors to stderr. Defaults live in [`crate::config`].
 
+pub mod check;
 pub mod emulate;
 pub mod lint;
 pub mod output;

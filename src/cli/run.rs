@@ -139,7 +139,6 @@ pub fn execute(
         return Ok(ExitCode::Pass);
     }
     let path = config.report_dir.clone();
-    folder::prepare(&path).map_err(Failure::usage)?;
     let report = run(config, &mut Shown::new(quiet))?;
     folder::write(&path, &report).map_err(|error| Failure { code: ExitCode::Bug, message: error.to_string() })?;
     let shown = Some(path.display().to_string());

@@ -131,8 +131,11 @@ impl Verdict {
 }
 
 impl Run {
-    /// The command that repeats one scenario of this run with the same seed.
+    /// The command that repeats one scenario of this run with the same seed; of what was served, the whole command.
     pub fn repeat(&self, scenario: &str) -> String {
+        if !self.command.starts_with("bridgeproof run") {
+            return self.command.clone();
+        }
         let options = if self.options.is_empty() { String::new() } else { format!(" {}", self.options) };
         format!("bridgeproof run {} --seed {}{options}", quoted(scenario), self.seed)
     }

@@ -16,12 +16,13 @@ use crate::net::clock::Clock;
 use crate::net::emulator_shell::{EmulatorShell, ShellOptions, start};
 use crate::net::socket_driver::{Link, drive};
 use crate::net::target::{Accounts, Target, Tls};
+use crate::protocol::ws::handshake::EVENTS_PATH;
 use crate::report::assemble::{ExpectationFailure, ScenarioRun, StepMark};
 use crate::rules::{Context, Deadlines, Judge};
 use crate::scenario::syntax::Judged;
 use crate::time::Instant;
 use crate::trace::format::{Begin, End as EndLine, FailedExpectation, Skip};
-use crate::trace::{Chronicle, NetworkErrorKind, Observation, Seq, Side, Sink};
+use crate::trace::{Chronicle, ConnectionId, EndCause, Event, NetworkErrorKind, Observation, Seq, Side, Sink};
 
 /// How long a scenario may take unless it says otherwise.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -61,6 +62,8 @@ pub(super) struct Played {
     pub(super) network_error: Option<String>,
     /// Objects that could not be removed.
     pub(super) left_behind: Vec<String>,
+    /// What else went wrong, in words.
+    pub(super) trouble: Vec<String>,
     /// Its part of the recording, if it is recorded.
     pub(super) recorded: Option<io::Result<Vec<u8>>>,
 }
@@ -69,6 +72,8 @@ pub(super) struct Played {
 struct Watch {
     judge: Judge,
     chronicle: Chronicle,
+    /// Connections given up since a frame is too long to be read.
+    unreadable: Vec<ConnectionId>,
     recorder: Option<io::Result<ScenarioRecorder>>,
 }
 
@@ -79,10 +84,27 @@ impl Sink for Watch {
         if let Some(Ok(recorder)) = &mut self.recorder {
             recorder.observe(observation);
         }
+        if let Event::Ended { connection, cause: EndCause::TooLong } = observation.event {
+            self.unreadable.push(connection);
+        }
     }
 
     fn due(&self) -> Option<Instant> {
         self.judge.due()
+    }
+}
+
+impl Watch {
+    /// Says of which clients the connection to `address` was given up since a frame is longer than `limit` bytes.
+    fn too_long(&self, address: &str, limit: u64) -> Vec<String> {
+        let name = |connection: &ConnectionId| self.chronicle.client(*connection).unwrap_or("?").to_owned();
+        let told = |connection: &ConnectionId| {
+            let name = name(connection);
+            format!(
+                "{address}: the connection of {name} was given up: a frame was announced that is longer than {limit} bytes"
+            )
+        };
+        self.unreadable.iter().map(told).collect()
     }
 }
 
@@ -115,7 +137,8 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         ..Options::default()
     };
     let recorder = record.then(|| ScenarioRecorder::new(&begin_line(&planned, &context, began)));
-    let watching = Watch { judge: Judge::new(context), chronicle: Chronicle::new(), recorder };
+    let frame_limit = options.frame_limit;
+    let watching = Watch { judge: Judge::new(context), chronicle: Chronicle::new(), unreadable: Vec::new(), recorder };
     let limit = planned.scenario.deadline.map_or(DEADLINE, |deadline| deadline.0);
     let (watched, outcome, late) = {
         let mut engine = Engine::new(&planned.id, &planned.scenario, options, watching);
@@ -123,6 +146,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         let (watched, outcome) = engine.finish();
         (watched, outcome, late)
     };
+    let trouble = watched.too_long(&link.target().url(EVENTS_PATH), frame_limit);
     let duration = terms.clock.now().since(began);
     if let Some(shell) = shell {
         shell.stop().await;
@@ -133,7 +157,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         End::Interrupted if late => Some(format!("took longer than its {} s", limit.as_secs_f32())),
         End::Interrupted => Some("interrupted".to_owned()),
     };
-    played(planned, watched, outcome, unfinished, (began, duration))
+    Played { trouble, ..played(planned, watched, outcome, unfinished, (began, duration)) }
 }
 
 /// Drives the engine; one that takes longer than `limit` is told to end. Returns whether that was so.
@@ -197,7 +221,7 @@ fn not_begun(planned: Planned, why: String, record: bool) -> Played {
         ..ScenarioRun::default()
     };
     let recorded = record.then(|| super::recorder::frame(&skip_line(&run)));
-    Played { run, network_error: error, left_behind: Vec::new(), recorded }
+    Played { run, network_error: error, left_behind: Vec::new(), trouble: Vec::new(), recorded }
 }
 
 fn played(
@@ -207,7 +231,7 @@ fn played(
     unfinished: Option<String>,
     (began, duration): (Instant, Duration),
 ) -> Played {
-    let Watch { judge, chronicle, recorder } = watched;
+    let Watch { judge, chronicle, recorder, .. } = watched;
     let judgement = judge.finish();
     let failures: Vec<ExpectationFailure> = outcome
         .failed_expectations
@@ -247,7 +271,7 @@ fn played(
         judgement,
     };
     let recorded = recorder.map(|recorder| recorder.and_then(|recorder| recorder.finish(end_line(&run))));
-    Played { run, network_error, left_behind: outcome.left_behind, recorded }
+    Played { run, network_error, left_behind: outcome.left_behind, trouble: Vec::new(), recorded }
 }
 
 /// What judging the scenario again takes.

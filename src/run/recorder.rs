@@ -55,6 +55,10 @@ impl ScenarioRecorder {
     /// If the compression fails.
     pub(super) fn finish(mut self, mut end: End) -> io::Result<Vec<u8>> {
         end.left_out = self.left_out;
+        let failures = end.failed_expectations.iter_mut().flat_map(|one| [&mut one.expected, &mut one.observed]);
+        for text in failures.chain(&mut end.unfinished) {
+            *text = self.secrets.text(text).into_owned();
+        }
         self.line.clear();
         format::write_line(&end, &mut self.line);
         self.encoder.write_all(&self.line)?;

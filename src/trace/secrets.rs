@@ -97,8 +97,8 @@ impl Secrets {
         if replaced || shown != target { Cow::Owned(shown) } else { Cow::Borrowed(target) }
     }
 
-    /// Any other text.
-    pub(super) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    /// Any other text, with the issued tokens in it replaced.
+    pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut shown = Cow::Borrowed(text);
         for token in &self.issued {
             if memchr::memmem::find(shown.as_bytes(), token.as_bytes()).is_some() {
