@@ -13,7 +13,7 @@ const SCENARIO: &str = "messages/requests-acknowledged";
 
 /// The arguments of a run against `url`.
 fn args<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let mut args = vec!["run", SCENARIO, "--report-dir", "out", "--deadline", "0.5", "--target", url];
+    let mut args = vec!["run", SCENARIO, "--report-dir", "out", "--deadline", "500ms", "--target", url];
     args.extend(["--user", "admin", "--password-env", PASSWORD.0]);
     args.extend(more);
     args

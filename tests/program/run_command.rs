@@ -49,7 +49,7 @@ fn a_conformant_server_passes_and_every_file_is_written() {
 #[test]
 fn a_missing_ack_fails_its_requirement_and_no_other_with_the_evidence_shown() {
     let folder = Folder::new();
-    let (finished, report) = run(&folder, "out", &[TWO[0], "--mutant", "ack-of-request-missing", "--deadline", "1"]);
+    let (finished, report) = run(&folder, "out", &[TWO[0], "--mutant", "ack-of-request-missing", "--deadline", "1s"]);
     assert_eq!(finished.code, 1, "{finished:?}");
     assert_eq!(with_verdict(&report, "fail"), ["MSG-03"]);
     let findings = report["findings"].as_array().unwrap();
@@ -74,7 +74,7 @@ fn a_command_line_that_is_wrong_says_what_may_have_been_meant() {
         (&["--dialect", "window=many"], "`window` takes"),
         (&["subscriptions/kepd"], "did you mean `subscriptions/kept`?"),
         (&["--sed", "1"], "--seed"),
-        (&["--deadline", "0"], "positive"),
+        (&["--deadline", "0s"], "positive"),
         (
             &["--target", "cms.example.com", "--user", "u", "--password-env", "BRIDGEPROOF_TEST_PASSWORD"],
             "a scheme is missing",
