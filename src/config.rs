@@ -160,7 +160,7 @@ impl RunConfig {
         let id = format!("{}-{:08x}", now.strftime("%Y%m%d-%H%M%S"), entropy::seed() as u32);
         let known = known(args.known.as_deref(), now)?;
         let deadlines = match args.deadline.or_else(|| profile.deadline.map(|time| time.0)) {
-            Some(time) if time.is_zero() => return Err(Failure::usage("the deadline has to be positive")),
+            Some(time) if time.is_zero() => return Err(Failure::usage("the deadline has to be longer than nothing")),
             Some(reaction) => Deadlines { reaction },
             None => Deadlines::default(),
         };

@@ -155,7 +155,9 @@ fn a_server_that_closes_in_the_middle_of_a_frame_is_judged() {
     let (finished, report) = after_upgrade(&peer);
     assert!([1, 5].contains(&finished.code), "{finished:?}");
     assert_ne!(scenarios(&report)["mine"], "pass", "{report}");
-    assert!(words(&report).contains("connection ended"), "{}", words(&report));
+    for part in [&format!("{}/events/v1", peer.url), "alice", "in the middle of a frame"] {
+        assert!(words(&report).contains(part) && finished.stdout.contains(part), "{part} in {}", words(&report));
+    }
 }
 
 #[test]

@@ -17,6 +17,12 @@ pub(crate) const PASSWORD: (&str, &str) = ("BRIDGEPROOF_TEST_PASSWORD", "hunter2
 /// The same of the second account.
 pub(crate) const SECOND: (&str, &str) = ("BRIDGEPROOF_TEST_SECOND_PASSWORD", "hunter2-second");
 
+/// The instant by the clock of this machine, on which other processes live as well.
+#[expect(clippy::disallowed_methods, reason = "the limits of these tests are in real time")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
 /// A folder of a test's own, in which programs are started.
 pub(crate) struct Folder(TempDir);
 
@@ -86,7 +92,7 @@ impl Output {
     }
 
     fn next(&mut self, until: Instant) -> Result<String, RecvTimeoutError> {
-        let line = self.lines.recv_timeout(until.saturating_duration_since(Instant::now()))?;
+        let line = self.lines.recv_timeout(until.saturating_duration_since(now()))?;
         self.seen.push_str(&line);
         self.seen.push('\n');
         Ok(line)
@@ -124,7 +130,7 @@ impl Running {
     }
 
     fn line(output: &mut Output, part: &str) -> String {
-        let until = Instant::now() + LIMIT;
+        let until = now() + LIMIT;
         loop {
             match output.next(until) {
                 Ok(line) if line.contains(part) => return line,
@@ -142,7 +148,7 @@ impl Running {
 
     /// Waits for the end.
     pub(crate) fn finish(mut self) -> Finished {
-        let until = Instant::now() + LIMIT;
+        let until = now() + LIMIT;
         let ended = self.stdout.exhaust(until) && self.stderr.exhaust(until);
         let (stdout, stderr) = (std::mem::take(&mut self.stdout.seen), std::mem::take(&mut self.stderr.seen));
         assert!(ended, "no end within {} s; stdout:\n{stdout}\nstderr:\n{stderr}", LIMIT.as_secs());

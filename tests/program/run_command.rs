@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::child::{Folder, Running};
+use super::child::{Folder, Running, now};
 use super::reports::{read, scenarios, text, verdicts, with_verdict};
 
 /// Two scenarios that need nothing and take little time.
@@ -54,7 +54,9 @@ fn a_missing_ack_fails_its_requirement_and_no_other_with_the_evidence_shown() {
     assert_eq!(with_verdict(&report, "fail"), ["MSG-03"]);
     let findings = report["findings"].as_array().unwrap();
     assert!(!findings.is_empty() && findings.iter().all(|one| one["requirement"] == "MSG-03"), "{findings:?}");
-    for evidence in findings.iter().flat_map(|one| one["evidence_text"].as_array().unwrap()) {
+    let evidence = findings[0]["evidence_text"].as_array().unwrap();
+    assert!(!evidence.is_empty(), "{findings:?}");
+    for evidence in evidence {
         let start: String = text(evidence).chars().take(60).collect();
         assert!(finished.stdout.contains(&start), "{evidence} in {}", finished.stdout);
     }
@@ -67,14 +69,15 @@ fn a_missing_ack_fails_its_requirement_and_no_other_with_the_evidence_shown() {
 #[test]
 fn a_command_line_that_is_wrong_says_what_may_have_been_meant() {
     let folder = Folder::new();
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["--mutant", "ack-of-request-mising"], "did you mean `ack-of-request-missing`?"),
         (&["--dialect", "small-page"], "did you mean `small-pages`?"),
         (&["--dialect", "windwo=1"], "did you mean `window`?"),
         (&["--dialect", "window=many"], "`window` takes"),
         (&["subscriptions/kepd"], "did you mean `subscriptions/kept`?"),
         (&["--sed", "1"], "--seed"),
-        (&["--deadline", "0s"], "positive"),
+        (&["--deadline", "0.5"], "write 250ms"),
+        (&["--deadline", "0s"], "longer than nothing"),
         (
             &["--target", "cms.example.com", "--user", "u", "--password-env", "BRIDGEPROOF_TEST_PASSWORD"],
             "a scheme is missing",
@@ -197,7 +200,7 @@ fn an_interrupted_run_ends_at_once_with_a_report_of_what_was_judged() {
         // The other scenario is over, and this one is under way.
         running.stderr_line(&format!("1/2 {}", TWO[0]));
         running.signal(signal);
-        let began = std::time::Instant::now();
+        let began = now();
         let finished = running.finish();
         assert!(began.elapsed().as_secs() < 10, "{finished:?}");
         assert_eq!(finished.code, 130, "{finished:?}");
@@ -208,4 +211,19 @@ fn an_interrupted_run_ends_at_once_with_a_report_of_what_was_judged() {
         assert_eq!(verdicts(&report)["MSG-03"], "pass");
         assert!(finished.stdout.contains("interrupted"), "{}", finished.stdout);
     }
+}
+
+#[test]
+fn a_scenario_of_the_users_own_is_repeated_by_its_file() {
+    let folder = Folder::new();
+    let text = "title: Mine.\nexercises: [MSG-03]\nclients: [alice]\nsteps:\n  - connect: {client: alice}\n  \
+                - subscribe: {client: alice, set: []}\n";
+    std::fs::create_dir(folder.path("my scenarios")).unwrap();
+    folder.write("my scenarios/mine.yaml", text);
+    let args = ["my scenarios/mine.yaml", "--mutant", "ack-of-request-missing", "--deadline", "500ms", "--seed", "3"];
+    let (finished, report) = run(&folder, "out", &args);
+    assert_eq!(finished.code, 1, "{finished:?}");
+    assert_eq!(report["run"]["files"]["mine"], "my scenarios/mine.yaml");
+    let repeat = "repeat    bridgeproof run 'my scenarios/mine.yaml' --seed 3 ";
+    assert!(finished.stdout.contains(repeat), "{}", finished.stdout);
 }
