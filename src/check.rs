@@ -7,6 +7,7 @@
 mod reading;
 mod replay;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::exit::{ExitCode, Failure};
@@ -145,6 +146,7 @@ fn run(header: &Header, duration_ms: u64, interrupted: bool) -> Run {
         duration_ms,
         command: run.command.clone(),
         options: run.options.clone(),
+        files: BTreeMap::new(),
         interrupted,
     }
 }

@@ -9,6 +9,7 @@ mod one;
 mod plan;
 mod recorder;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -25,6 +26,7 @@ use crate::net::socket_driver::Link;
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
 use crate::report::folder;
 use crate::report::model::{Report, Run, Target, TargetKind};
+use crate::scenario::Source;
 use crate::spec::Version;
 use crate::trace::format::{Closed, Header, RunLine, TargetLine, VERSION};
 pub use dry::{Prospect, dry_run};
@@ -202,6 +204,7 @@ impl Running {
             duration_ms: self.clock.now().as_millis(),
             command: self.config.command,
             options: self.config.options,
+            files: own_files(&self.config.scenarios),
             interrupted,
         };
         let facts = RunFacts {
@@ -215,6 +218,12 @@ impl Running {
         };
         assemble(facts, results)
     }
+}
+
+/// The files of scenarios that do not ship, by id.
+fn own_files(sources: &[Source]) -> BTreeMap<String, String> {
+    let own = sources.iter().filter(|source| source.file != format!("scenarios/{}.yaml", source.id));
+    own.map(|source| (source.id.clone(), source.file.clone())).collect()
 }
 
 /// The recording of a run.

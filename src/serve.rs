@@ -124,6 +124,7 @@ impl Watched {
                 started_at: clock.started_at().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
                 duration_ms: clock.now().as_millis(),
                 command: command(config),
+                files: BTreeMap::new(),
                 options: String::new(),
                 interrupted: false,
             },
@@ -160,6 +161,7 @@ impl Sink for Watched {
         if let Some((judge, chronicle)) = self.lock().as_mut() {
             judge.observe(observation);
             chronicle.observe(observation);
+            chronicle.keep(judge.findings().iter().map(|finding| finding.evidence.as_slice()));
         }
     }
 }

@@ -123,6 +123,7 @@ impl UnderWay {
         self.last = Some((seq, observation.at));
         self.judge.observe(&observation);
         self.chronicle.observe(&observation);
+        self.chronicle.keep(self.judge.findings().iter().map(|finding| finding.evidence.as_slice()));
         Ok(())
     }
 

@@ -16,7 +16,6 @@ use crate::net::clock::Clock;
 use crate::net::emulator_shell::{EmulatorShell, ShellOptions, start};
 use crate::net::socket_driver::{Link, drive};
 use crate::net::target::{Accounts, Target, Tls};
-use crate::protocol::ws::handshake::EVENTS_PATH;
 use crate::report::assemble::{ExpectationFailure, ScenarioRun, StepMark};
 use crate::rules::{Context, Deadlines, Judge};
 use crate::scenario::syntax::Judged;
@@ -81,6 +80,7 @@ impl Sink for Watch {
     fn observe(&mut self, observation: &Observation<'_>) {
         self.judge.observe(observation);
         self.chronicle.observe(observation);
+        self.chronicle.keep(self.judge.findings().iter().map(|finding| finding.evidence.as_slice()));
         if let Some(Ok(recorder)) = &mut self.recorder {
             recorder.observe(observation);
         }
@@ -95,16 +95,16 @@ impl Sink for Watch {
 }
 
 impl Watch {
-    /// Says of which clients the connection to `address` was given up since a frame is longer than `limit` bytes.
-    fn too_long(&self, address: &str, limit: u64) -> Vec<String> {
-        let name = |connection: &ConnectionId| self.chronicle.client(*connection).unwrap_or("?").to_owned();
-        let told = |connection: &ConnectionId| {
-            let name = name(connection);
-            format!(
-                "{address}: the connection of {name} was given up: a frame was announced that is longer than {limit} bytes"
-            )
+    /// What went wrong with connections to `address` beyond what rules judge: frames longer than `limit` bytes, and
+    /// those that the server cut off.
+    fn trouble(&self, cut: &[ConnectionId], address: &str, limit: u64) -> Vec<String> {
+        let told = |connections: &[ConnectionId], what: &str| -> Vec<String> {
+            let names = connections.iter().map(|connection| self.chronicle.client(*connection).unwrap_or("?"));
+            names.map(|name| format!("{address}: {name}: {what}")).collect()
         };
-        self.unreadable.iter().map(told).collect()
+        let too_long = format!("a frame was announced that is longer than {limit} bytes; the connection was given up");
+        let cut = told(cut, "the server ended the connection in the middle of a frame");
+        [told(&self.unreadable, &too_long), cut].concat()
     }
 }
 
@@ -146,7 +146,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         let (watched, outcome) = engine.finish();
         (watched, outcome, late)
     };
-    let trouble = watched.too_long(&link.target().url(EVENTS_PATH), frame_limit);
+    let trouble = watched.trouble(&outcome.cut, &link.target().events_url(), frame_limit);
     let duration = terms.clock.now().since(began);
     if let Some(shell) = shell {
         shell.stop().await;
