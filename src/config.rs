@@ -291,7 +291,13 @@ fn options(args: &run::Args) -> String {
         ("--unprivileged-password-file", shown(&args.unprivileged_password_file)),
         ("--ca", shown(&args.ca)),
         ("--known", shown(&args.known)),
-        ("--deadline", args.deadline.map(|time| format!("{}ms", time.as_millis()))),
+        (
+            "--deadline",
+            args.deadline.map(|time| match time.subsec_millis() {
+                0 => format!("{}s", time.as_secs()),
+                _ => format!("{}ms", time.as_millis()),
+            }),
+        ),
     ];
     let mut words: Vec<String> = Vec::new();
     for (name, value) in valued {

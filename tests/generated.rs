@@ -1,9 +1,14 @@
 //! Committed files that must agree with the program: those that it makes, with the command that renews a stale one, and
-//! the examples in the guide to scenarios.
+//! the examples in the documents, which must do what they say.
 
 use std::fs;
 use std::path::Path;
 
+use bridgeproof::engine::{End, Options};
+use bridgeproof::rules::{Context, Deadlines, Judge};
+use bridgeproof::simulation::{Limits, Server, simulate};
+use bridgeproof::spec::Version;
+use bridgeproof::trace::Side;
 use bridgeproof::{report, scenario, traceability};
 
 #[track_caller]
@@ -34,13 +39,30 @@ fn the_schema_of_reports_is_current() {
 }
 
 #[test]
-fn the_examples_of_the_guide_to_scenarios_are_scenarios() {
-    let guide = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/SCENARIOS.md")).unwrap();
-    let examples: Vec<&str> = guide.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert!(!examples.is_empty());
-    for example in examples {
-        if let Err(errors) = scenario::read("docs/SCENARIOS.md", example) {
-            panic!("{}", scenario::render(example, &errors, false));
+fn the_examples_in_the_documents_test_what_they_say() {
+    for file in ["README.md", "docs/SCENARIOS.md"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let examples: Vec<&str> =
+            text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert!(!examples.is_empty(), "{file} has no example");
+        for example in examples {
+            let read = scenario::read(file, example)
+                .unwrap_or_else(|errors| panic!("{}", scenario::render(example, &errors, false)));
+            let judge = Judge::new(Context {
+                judged: Side::Server,
+                observer: Side::Client,
+                version: Version::LATEST,
+                clustered: Some(false),
+                deadlines: Deadlines::default(),
+            });
+            let (judge, outcome) =
+                simulate(file, &read, Options::default(), Server::default(), judge, &Limits::default());
+            let judgement = judge.finish();
+            assert_eq!((outcome.end, judgement.findings.len()), (End::Finished, 0), "{example}");
+            for name in &read.exercises {
+                let tested = judgement.tested.keys().any(|id| id.as_str() == name.value);
+                assert!(tested, "{} is not put to the test by\n{example}", name.value);
+            }
         }
     }
 }

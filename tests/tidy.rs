@@ -19,8 +19,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["cli", "engine", "exit", "net", "report", "rules", "scenario"]),
     (
         "run",
-        &["cli", "config", "emulator", "engine", "exit", "net", "report", "rules", "scenario", "spec", "time", "trace"],
+        &[
+            "cli", "config", "emulator", "engine", "exit", "net", "protocol", "report", "rules", "scenario", "spec",
+            "time", "trace",
+        ],
     ),
+    ("check", &["exit", "protocol", "report", "rules", "scenario", "spec", "time", "trace"]),
     ("serve", &["config", "emulator", "exit", "net", "report", "rules", "run", "spec", "time", "trace"]),
     ("cli", &["check", "config", "exit", "net", "report", "run", "scenario", "serve", "spec", "traceability"]),
     ("exit", &[]),

@@ -10,28 +10,37 @@ use crate::exit::{ExitCode, Failure};
 use crate::report::{folder, text};
 use crate::serve::{Serving, serve};
 
+/// Shown below the options.
+const EXAMPLES: &str = "\
+Examples:
+  bridgeproof emulate                                      http://127.0.0.1:8443, the password is generated and shown
+  bridgeproof emulate --judge --report-dir out             judge the events clients that connect; Ctrl-C shows the report
+  bridgeproof emulate --tls --cert-out ca.pem              https; clients trust ca.pem
+  bridgeproof emulate --dialect late,random-ids            conformant, but not as the guides' examples";
+
 /// What was typed after `emulate`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Where to listen; 127.0.0.1:8443 without.
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// TLS with a certificate made for this run.
+    /// Serve https with a certificate made for this run; --cert-out writes it for clients to trust.
     #[arg(long, conflicts_with_all = ["cert", "key"])]
     pub tls: bool,
-    /// TLS with this certificate chain (PEM).
+    /// Serve https with this certificate chain (PEM).
     #[arg(long, value_name = "FILE", requires = "key")]
     pub cert: Option<PathBuf>,
     /// The key of that certificate (PEM).
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
-    /// Where to write the made certificate.
+    /// Where to write the certificate that --tls makes.
     #[arg(long, value_name = "FILE", requires = "tls")]
     pub cert_out: Option<PathBuf>,
-    /// The account's name.
+    /// The API account that clients log in with; generated and shown without.
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
-    /// The environment variable with its password; generated and shown once without.
+    /// The environment variable that holds its password; generated and shown once without.
     #[arg(long, value_name = "VAR")]
     pub password_env: Option<String>,
     /// The name of a second account, which may not issue tokens.
@@ -40,16 +49,16 @@ pub struct Args {
     /// The environment variable with the second account's password.
     #[arg(long, value_name = "VAR", requires = "unprivileged_user")]
     pub unprivileged_password_env: Option<String>,
-    /// Freedoms: a name, or key=value.
+    /// Another behaviour that the guides allow: a dialect's name, or key=value; may be given as a list.
     #[arg(long, value_name = "NAME|KEY=VALUE", value_delimiter = ',')]
     pub dialect: Vec<String>,
-    /// Faults on purpose.
+    /// Break it on purpose; `bridgeproof rules ID` names the faults for each requirement.
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub mutant: Vec<String>,
-    /// What decides every choice.
-    #[arg(long)]
+    /// Decides every random choice; drawn and shown without.
+    #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Judge what connects.
+    /// Judge the events clients that connect, and report at the end.
     #[arg(long)]
     pub judge: bool,
     /// Where to write the report of what connected.

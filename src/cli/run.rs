@@ -42,7 +42,7 @@ pub struct Args {
     /// The Meeting Server to test, http://host:port or https://host:port; without, an emulated one inside this program.
     #[arg(long, value_name = "URL", help_heading = "Target")]
     pub target: Option<String>,
-    /// A file (TOML) with url, user, password-env, ca, deadline, quiet, [addresses]; options outweigh it.
+    /// A file (TOML) with url, user, password-env, ca, deadline, quiet, and what to dial; options outweigh it.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["mutant", "dialect"], help_heading = "Target")]
     pub profile: Option<PathBuf>,
     /// The API account to use; it must be allowed to make calls and to ask for event tokens.

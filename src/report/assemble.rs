@@ -221,7 +221,7 @@ fn untested(id: RequirementId, runs: &[&ScenarioRun]) -> (Verdict, Option<String
         return (Verdict::Skipped, Some(reasons(|run| run.skipped.as_ref())));
     }
     let why = reasons(|run| run.unfinished.as_ref());
-    let reason = if why.is_empty() { "no scenario provoked it".to_owned() } else { why };
+    let reason = if why.is_empty() { "nothing put it to the test".to_owned() } else { why };
     (Verdict::Inconclusive, Some(reason))
 }
 

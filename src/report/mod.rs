@@ -2,11 +2,12 @@
 //!
 //! [`assemble`] makes the [`model`] from what scenarios gave; [`known`] reads the list of known deviations. The
 //! renderings are [`text`] (terminal), [`json`], [`junit`], [`markdown`] and [`html`]; [`escape`] makes what a target
-//! sent harmless in each, [`quantity`] writes numbers for people. [`folder`] creates the report folder and is the only part that touches the disk.
+//! sent harmless in each, [`groups`] chooses the findings that a reader needs, [`quantity`] writes numbers for people. [`folder`] creates the report folder and is the only part that touches the disk.
 
 pub mod assemble;
 pub mod escape;
 pub mod folder;
+pub mod groups;
 pub mod html;
 pub mod json;
 pub mod junit;

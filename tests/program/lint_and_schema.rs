@@ -33,7 +33,7 @@ fn lint_passes_good_files_and_counts_them() {
     let folder = Folder::new();
     folder.write("good.yaml", GOOD);
     let finished = folder.run(&["lint", "good.yaml"]);
-    assert_eq!((finished.code, finished.stdout.as_str()), (0, "1 scenario files, 0 with errors\n"), "{finished:?}");
+    assert_eq!((finished.code, finished.stdout.as_str()), (0, "1 scenario file, 0 with errors\n"), "{finished:?}");
     let shipped = folder.run(&["lint", &root().join("scenarios").display().to_string()]);
     assert_eq!(shipped.code, 0, "{shipped:?}");
 }

@@ -3,91 +3,47 @@
 //! Each requirement is told once, with a few findings in full, from different scenarios where there are such; the rest
 //! is counted. The other renderings have all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::super::escape::{clean, shortened};
-use super::super::model::{FindingResult, Report, RequirementResult, ScenarioResult, Verdict};
+use super::super::groups::{Group, SHOWN, groups};
+use super::super::model::{FindingResult, Report, ScenarioResult, Verdict};
 use super::super::quantity::{counted, span};
 use super::{line, painted};
 
-/// How many findings of one requirement, and how many unfinished scenarios, are shown in full.
-const SHOWN: usize = 3;
 /// How many characters of one line of evidence are shown; `report.json` has them all.
 const EVIDENCE_CHARACTERS: usize = 240;
 /// How many characters of a reason are shown.
 const REASON_CHARACTERS: usize = 160;
 
-/// The findings, the worst verdict first, then in the order of the report.
+/// The findings, by requirement.
 pub(super) fn findings(out: &mut String, report: &Report, all_in: &str) {
-    let mut groups: Vec<(Verdict, Option<&str>)> = Vec::new();
-    for one in &report.findings {
-        let group = (one.verdict, one.requirement.as_deref());
-        if !groups.contains(&group) {
-            groups.push(group);
-        }
-    }
-    let place = |id: Option<&str>| report.requirements.iter().position(|one| Some(one.id.as_str()) == id);
-    groups.sort_by_key(|(verdict, id)| (std::cmp::Reverse(*verdict), place(*id)));
-    for (verdict, id) in groups {
-        let own = |one: &&FindingResult| one.verdict == verdict && one.requirement.as_deref() == id;
-        let own: Vec<_> = report.findings.iter().filter(own).collect();
-        let requirement = report.requirements.iter().find(|one| Some(one.id.as_str()) == id);
-        group(out, report, requirement, &own, all_in);
+    for one in &groups(report) {
+        group(out, report, one, all_in);
     }
 }
 
-fn group(
-    out: &mut String,
-    report: &Report,
-    requirement: Option<&RequirementResult>,
-    own: &[&FindingResult],
-    all_in: &str,
-) {
-    let Some(verdict) = own.first().map(|one| one.verdict) else { return };
-    let alike = report
-        .findings
-        .iter()
-        .filter(|one| one.requirement.as_deref() == requirement.map(|one| one.id.as_str()))
-        .count();
-    // Where all findings of the requirement are in this group, those are counted, too, that nobody kept.
-    let total = match requirement {
-        Some(one) if alike == own.len() => usize::try_from(one.findings).unwrap_or(usize::MAX).max(own.len()),
-        _ => own.len(),
-    };
-    let name = requirement.map_or("expectations of scenarios", |one| one.id.as_str());
-    let title = painted(verdict, &format!("{} {}", verdict.as_str(), clean(name)));
-    let (findings, scenarios) = (counted(total, "finding"), counted(scenarios_of(own).len(), "scenario"));
+fn group(out: &mut String, report: &Report, group: &Group<'_>, all_in: &str) {
+    let title = painted(group.verdict, &format!("{} {}", group.verdict.as_str(), clean(group.name())));
+    let (findings, scenarios) = (counted(group.total, "finding"), counted(group.scenarios.len(), "scenario"));
     line(out, &format!("\n{title}  {findings} in {scenarios}"));
-    if let Some(requirement) = requirement {
+    if let Some(requirement) = group.requirement {
         line(out, &format!("  {} ({})", clean(&requirement.text), clean(&requirement.source)));
     }
-    if matches!(verdict, Verdict::Xfail | Verdict::Skipped) {
-        let reason = requirement.and_then(|one| one.reason.as_deref());
+    if group.is_waived() {
+        let reason = group.requirement.and_then(|one| one.reason.as_deref());
         line(out, &format!("  {}", shortened(reason.unwrap_or("waived, or not for this release"), REASON_CHARACTERS)));
         return;
     }
-    let chosen = chosen(own);
-    for one in &chosen {
+    for one in &group.shown {
         finding(out, report, one);
     }
-    let rest: Vec<_> =
-        own.iter().filter(|one| !chosen.iter().any(|shown| std::ptr::eq(*shown, **one))).copied().collect();
-    if total > chosen.len() {
-        let scenarios = counted(scenarios_of(&rest).len(), "scenario");
-        let kept = if total > own.len() { format!("{all_in} {} of them", own.len()) } else { format!("{all_in} all") };
-        line(out, &format!("\n  and {} more in {scenarios} ({kept})", total - chosen.len()));
+    if group.total > group.shown.len() {
+        let more = group.total - group.shown.len();
+        let scenarios = counted(group.others.len().max(1), "scenario");
+        let kept = if group.total > group.kept { format!("{} of them", group.kept) } else { "all".to_owned() };
+        line(out, &format!("\n  and {more} more in {scenarios} ({all_in} {kept})"));
     }
-}
-
-fn scenarios_of<'r>(findings: &[&'r FindingResult]) -> BTreeSet<&'r str> {
-    findings.iter().map(|one| one.scenario.as_str()).collect()
-}
-
-/// A few findings: the first of each scenario, then others.
-fn chosen<'r>(own: &[&'r FindingResult]) -> Vec<&'r FindingResult> {
-    let mut seen = BTreeSet::new();
-    let (first, others): (Vec<_>, Vec<_>) = own.iter().copied().partition(|one| seen.insert(one.scenario.as_str()));
-    first.into_iter().chain(others).take(SHOWN).collect()
 }
 
 fn finding(out: &mut String, report: &Report, one: &FindingResult) {
@@ -106,12 +62,22 @@ fn finding(out: &mut String, report: &Report, one: &FindingResult) {
     line(out, &format!("    repeat    {}", clean(&report.run.repeat(&one.scenario))));
 }
 
-/// Requirements that stayed undecided, each with its reason.
+/// Requirements that stayed undecided, by reason.
 pub(super) fn undecided(out: &mut String, report: &Report) {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for one in report.requirements.iter().filter(|one| one.verdict == Verdict::Inconclusive) {
-        let title = painted(Verdict::Inconclusive, &format!("inconclusive {}", clean(&one.id)));
-        let reason = shortened(one.reason.as_deref().unwrap_or_default(), REASON_CHARACTERS);
-        line(out, &format!("\n{title}  {reason}"));
+        let reason = one.reason.as_deref().unwrap_or_default();
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, ids)) => ids.push(&one.id),
+            None => reasons.push((reason, vec![&one.id])),
+        }
+    }
+    if !reasons.is_empty() {
+        out.push('\n');
+    }
+    for (reason, ids) in reasons {
+        let title = painted(Verdict::Inconclusive, &format!("inconclusive {}", clean(&ids.join(", "))));
+        line(out, &format!("{title}: {}", shortened(reason, REASON_CHARACTERS)));
     }
 }
 
@@ -190,6 +156,14 @@ mod tests {
         let text = text(&runs);
         assert_eq!(text.matches("unfinished messages/").count(), 3, "{text}");
         assert!(text.contains("and 2 more scenarios unfinished (report.html has all)"), "{text}");
+    }
+
+    #[test]
+    fn requirements_that_stay_undecided_for_one_reason_share_a_line() {
+        let mut run = scenario("messages/s", &["MSG-01", "MSG-03"]);
+        run.judgement = crate::rules::Judgement::default();
+        let text = text(&[run]);
+        assert!(text.contains("inconclusive MSG-01, MSG-03: nothing put it to the test\n"), "{text}");
     }
 
     #[test]
