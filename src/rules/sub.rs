@@ -186,10 +186,15 @@ fn left_state(connection: &mut Connection, index: u64, new: State, scene: &mut S
     let late = left.reported.is_some() || free.is_some_and(|free| free > scene.deadlines.reaction);
     let (known, evidence, overlaps) = (slot.known && slot.loose == 0, vec![slot.asked], left.overlaps);
     if left.reported.is_some() && known {
+        // What quick requests have settled is unsettled again by an earlier one; else a state moves back.
+        let undone = overlaps && scene.controls.settles.holds();
         let expected = "nothing after deactivated";
-        scene.fail(R::Sub05, connection, evidence, expected, || {
+        scene.fail(if undone { R::Sub16 } else { R::Sub05 }, connection, evidence, expected, || {
             format!("index {index}, which was left out and deactivated, becomes {new}")
         });
+        if undone {
+            connection.book.lose_sight();
+        }
     } else if late && known {
         let rule = blame(scene.controls.settles, R::Sub04, overlaps.then_some(R::Sub16));
         let expected = "only indexes of the request in force";
@@ -289,7 +294,7 @@ fn deactivated(connection: &mut Connection, index: u64, old: Option<State>, scen
     }
     let evidence = vec![slot.asked, slot.state_seq];
     let was_active = old == Some(State::Active);
-    let all_ended = scene.api.ends > slot.ends && !scene.api.any_alive();
+    let all_ended = !scene.api.calls.is_empty() && !scene.api.any_alive();
     let rule = if was_active && all_ended {
         R::Sub15
     } else {
@@ -427,12 +432,12 @@ fn overdue_state(connection: &mut Connection, number: u32, index: u64, scene: &m
     if !slot.known && slot.loose == 0 {
         return;
     }
-    let specific = if slot.moved_from.is_some() {
+    let specific = if overlaps {
+        Some(R::Sub16)
+    } else if slot.moved_from.is_some() {
         Some(R::Sub11)
     } else if ghost.is_some() {
         Some(R::Sub14)
-    } else if overlaps {
-        Some(R::Sub16)
     } else {
         special
     };
