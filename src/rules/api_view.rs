@@ -104,6 +104,8 @@ pub(super) struct ApiView {
     pub(super) changes_made: u64,
     /// How many conferences that were under way have ended.
     pub(super) ends: u64,
+    /// When the last of them did.
+    pub(super) last_end: Option<Instant>,
     ended: VecDeque<String>,
     asked: BTreeMap<ExchangeId, Asked>,
     /// Conferences that ended in the latest observation.
@@ -400,6 +402,7 @@ impl ApiView {
             && !matches!(call.life, Life::Ended { .. })
         {
             self.ends += u64::from(call.seq != seq);
+            self.last_end = Some(at);
             call.life = Life::Ended { at, seq };
             call.document = None;
             call.roster = None;

@@ -294,8 +294,10 @@ fn deactivated(connection: &mut Connection, index: u64, old: Option<State>, scen
     }
     let evidence = vec![slot.asked, slot.state_seq];
     let was_active = old == Some(State::Active);
+    let aftermath = std::time::Duration::from_millis(AFTERMATH_MS);
+    let lately = scene.api.last_end.is_some_and(|end| scene.at.since(end) <= aftermath);
     let all_ended = !scene.api.calls.is_empty() && !scene.api.any_alive();
-    let rule = if was_active && all_ended {
+    let rule = if was_active && (all_ended || lately) {
         R::Sub15
     } else {
         let rule = without_cause(connection, index, was_active, scene.at, scene.controls, scene.api);

@@ -150,17 +150,23 @@ pub(super) const MUTANTS: &[Registered] = &[
                 .boxed()
         },
     ),
-    row("status-of-empty-sets", "MSG-04", &[], "Nothing to do is reported as nothing done.", || {
-        Fault::<bool>::new()
-            .input(|empty, _, input, pass| {
-                if let Input::Subscribe { wanted, .. } = &input {
-                    *empty = wanted.is_empty();
-                }
-                pass.now(input);
-            })
-            .effect(|empty, _, effect, pass| pass.now(if *empty { with_status(effect, "nothing") } else { effect }))
-            .boxed()
-    }),
+    row(
+        "status-of-empty-sets",
+        "MSG-04",
+        &[("MSG-08", "the ids of the scenario do not follow each other")],
+        "Nothing to do is reported as nothing done.",
+        || {
+            Fault::<bool>::new()
+                .input(|empty, _, input, pass| {
+                    if let Input::Subscribe { wanted, .. } = &input {
+                        *empty = wanted.is_empty();
+                    }
+                    pass.now(input);
+                })
+                .effect(|empty, _, effect, pass| pass.now(if *empty { with_status(effect, "nothing") } else { effect }))
+                .boxed()
+        },
+    ),
     row("success-for-the-unknown", "MSG-05", &[], "Every message is acknowledged before it is read.", || {
         Fault::<BTreeSet<(ConnectionKey, u64)>>::new()
             .settings(|s| s.on_unknown_message = Reaction::Refuse)

@@ -26,7 +26,10 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "active-reported-late",
         "SUB-02",
-        &[("SUB-05", "active comes after the end of what was left out meanwhile")],
+        &[
+            ("SUB-05", "active comes after the end of what was left out meanwhile"),
+            ("SUB-16", "active comes after the end of what a quick request left out"),
+        ],
         "States and updates wait in two queues.",
         || {
             Fault::<()>::new()
@@ -460,6 +463,10 @@ pub(super) const MUTANTS: &[Registered] = &[
             ("SUB-07", "the later request is undone"),
             ("SUB-06", "the later request is undone"),
             ("SUB-15", "the earlier request is the empty set"),
+            ("SUB-01", "an index that stands is set up again"),
+            ("SUB-03", "what was ended is told again"),
+            ("SUB-05", "what was ended is pending again"),
+            ("UPD-01", "an index is told what it stood for before"),
         ],
         "Requests are worked on in parallel.",
         || {
