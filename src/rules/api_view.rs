@@ -211,6 +211,11 @@ impl ApiView {
         self.asked.values().filter(|asked| asked.request.method == Method::Put && about(&asked.request)).count()
     }
 
+    /// Whether any change was requested and is not answered yet.
+    pub(super) fn any_pending_change(&self) -> bool {
+        self.asked.values().any(|asked| asked.request.method != Method::Get)
+    }
+
     fn read(&mut self, asked: &Asked, response: &Response, at: Instant, seq: Seq) {
         let Some((collection, id, sub)) = split(asked.request.path()) else { return };
         let refused = (400..500).contains(&response.status) && response.status != 401 && response.status != 403;

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::api_view::ApiView;
+use super::api_view::{ApiView, Override};
 use super::book::{Slot, Special};
 use super::connection::Connection;
 use super::docket::Docket;
@@ -354,7 +354,9 @@ fn rule_of_element(
 ) -> R {
     let rule = rule_of(slot, object, Some(element), scene);
     let number = value.is_some_and(|value| value.number().is_some());
+    let not_set = scene.api.calls.get(object).is_some_and(|call| call.ours && call.mute_override == Override::Unset);
     match element {
+        "joinAudioMuteOverride" if not_set && value.is_some() && rule == R::Upd14 => R::Upd11,
         "importance" if expected.is_unset() && number && rule == R::Upd14 => R::Upd10,
         "canMove" | "movedParticipant" if value.is_none() && rule == R::Upd14 => R::Upd12,
         _ => rule,

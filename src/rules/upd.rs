@@ -415,7 +415,7 @@ fn went_and_came_back(slot: &Slot, key: &str, repeated: &[usize], scene: &Scene<
         let since = told.and_then(|told| told.seqs.get(*place)).copied().unwrap_or_default();
         // Participants come by request and go by themselves, and the state of one moves by itself.
         let alone = matches!(name, "participants" | "state");
-        changes_of(Some(name), since) > usize::from(!alone)
+        changes_of(Some(name), since) > usize::from(!alone) || (alone && scene.api.any_pending_change())
     })
 }
 

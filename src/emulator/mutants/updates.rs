@@ -358,7 +358,7 @@ pub(super) const MUTANTS: &[Registered] = &[
 ];
 
 /// The element's present value, null where there is none.
-fn present(view: &View<'_>, place: &Place, entry: &Entry, element: &str) -> Value {
+pub(super) fn present(view: &View<'_>, place: &Place, entry: &Entry, element: &str) -> Value {
     view.element(place.resource, &entry.key, element).unwrap_or_default()
 }
 
@@ -366,7 +366,7 @@ fn subscription<'v>(view: &View<'v>, place: &Place) -> Option<&'v super::super::
     view.connection(place.connection)?.subscriptions.get(&place.index)
 }
 
-fn asked(view: &View<'_>, place: &Place, element: &str) -> bool {
+pub(super) fn asked(view: &View<'_>, place: &Place, element: &str) -> bool {
     subscription(view, place).is_some_and(|known| known.asked.contains(element))
 }
 
