@@ -3,12 +3,14 @@
 //! Each subscription remembers the last value of every element it was told ([`Content`]); memory grows with live
 //! conferences and participants, not with messages.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::api_view::Override;
 use super::book::Slot;
 use super::connection::{Connection, Mark};
 use super::domain::{Fault, judge_value};
+use super::guid::folded;
 use super::registry::R;
 use super::request::{Mask, Wanted, element_place};
 use super::scene::Scene;
@@ -189,14 +191,15 @@ fn entry(
     scene: &mut Scene<'_>,
 ) {
     let (key, kind) = match resource {
-        Resource::CallInfo => ("", None),
+        Resource::CallInfo => (Cow::Borrowed(""), None),
         Resource::Calls | Resource::CallRoster => {
             let Some(identified) = identity(connection, resource, entry, scene) else {
                 return spoil(connection, index);
             };
-            (identified.0, Some(identified.1))
+            (folded(identified.0), Some(identified.1))
         }
     };
+    let key = key.as_ref();
     let told = connection.book.slots.get(&index).and_then(|slot| slot.content.told.get(key));
     let first = told.is_none();
     if kind == Some(UpdateType::Add)
