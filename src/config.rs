@@ -1,6 +1,6 @@
 //! Resolved settings: what was typed and the target profile made one, with the defaults filled in.
 //!
-//! The only place where defaults live. Passwords come from the environment or a file and show nowhere.
+//! The only place where defaults live. Passwords come from the environment, a file or a prompt, and show nowhere.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,20 +11,22 @@ use std::time::Duration;
 use jiff::Zoned;
 use serde::Deserialize;
 
-use crate::cli::{emulate, run};
+use crate::cli::{emulate, prompt, run};
+use crate::engine::Addresses;
 use crate::exit::Failure;
 use crate::net::entropy;
 use crate::net::target::{Account, Accounts, Target, Tls};
 use crate::report::known::{self, Known};
 use crate::rules::Deadlines;
+use crate::scenario::syntax::Time;
 use crate::scenario::{self, Source};
 
 /// What a run may do to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Allow {
-    /// Send malformed input.
+    /// Send malformed frames, messages and upgrades; a fragile server may suffer.
     Probing,
-    /// Use up the server's limits.
+    /// Use up the server's limits: all event connections, hundreds of subscriptions. Others are locked out meanwhile.
     Limits,
     /// Have the server restarted.
     Restart,
@@ -57,8 +59,16 @@ pub struct RunConfig {
     pub jobs: usize,
     /// How long reactions may take.
     pub deadlines: Deadlines,
+    /// How long nothing may have arrived until the target counts as being at rest, where that is not left to the run.
+    pub quiet: Option<Duration>,
+    /// What to dial for a party that answers, is busy, and so on.
+    pub addresses: Addresses,
+    /// The command that was typed, without secrets.
+    pub command: String,
     /// The options that repeat the run, without scenarios, seed and secrets.
     pub options: String,
+    /// Whether the trace is recorded.
+    pub record: bool,
 }
 
 /// The settings of a standalone emulator.
@@ -106,7 +116,34 @@ struct Profile {
     ca: Option<PathBuf>,
     #[serde(default)]
     insecure: bool,
-    deadline_s: Option<f64>,
+    deadline: Option<Time>,
+    quiet: Option<Time>,
+    #[serde(default)]
+    addresses: ProfileAddresses,
+}
+
+/// What to dial on the target; without, as on the emulator.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ProfileAddresses {
+    answers: Option<String>,
+    busy: Option<String>,
+    rejects: Option<String>,
+    no_answer: Option<String>,
+    unknown: Option<String>,
+}
+
+impl ProfileAddresses {
+    fn resolve(self) -> Addresses {
+        let own = Addresses::default();
+        Addresses {
+            answers: self.answers.unwrap_or(own.answers),
+            busy: self.busy.unwrap_or(own.busy),
+            rejects: self.rejects.unwrap_or(own.rejects),
+            no_answer: self.no_answer.unwrap_or(own.no_answer),
+            unknown: self.unknown.unwrap_or(own.unknown),
+        }
+    }
 }
 
 impl RunConfig {
@@ -115,30 +152,32 @@ impl RunConfig {
     /// # Errors
     /// If a file cannot be read, or something is missing or wrong.
     pub fn resolve(args: run::Args, now: &Zoned) -> Result<Self, Failure> {
-        let profile = match &args.profile {
-            Some(path) => toml::from_str(&text(path)?)
-                .map_err(|error| Failure::usage(format!("profile `{}`: {error}", path.display())))?,
+        let mut profile = match &args.profile {
+            Some(path) => profile(path)?,
             None => Profile::default(),
         };
         let seed = args.seed.unwrap_or_else(entropy::seed);
         let id = format!("{}-{:08x}", now.strftime("%Y%m%d-%H%M%S"), entropy::seed() as u32);
-        let known = match &args.known {
-            Some(path) => known::read(&path.display().to_string(), &text(path)?, now.date()).map_err(Failure::usage)?,
-            None => Vec::new(),
-        };
-        let deadlines = match args.deadline.or(profile.deadline_s) {
-            Some(seconds) => Deadlines {
-                reaction: Duration::try_from_secs_f64(seconds)
-                    .ok()
-                    .filter(|time| !time.is_zero())
-                    .ok_or_else(|| Failure::usage("the deadline has to be a positive number of seconds"))?,
-            },
+        let known = known(args.known.as_deref(), now)?;
+        let deadlines = match args.deadline.or_else(|| profile.deadline.map(|time| time.0)) {
+            Some(time) if time.is_zero() => return Err(Failure::usage("the deadline has to be longer than nothing")),
+            Some(reaction) => Deadlines { reaction },
             None => Deadlines::default(),
         };
+        let (quiet, addresses) = (profile.quiet.map(|time| time.0), std::mem::take(&mut profile.addresses).resolve());
         let options = options(&args);
-        let target = target(&args, profile)?;
+        let words: String =
+            args.scenarios.iter().map(|word| format!(" {}", crate::report::model::quoted(word))).collect();
+        let command = format!("bridgeproof run{words} --seed {seed} {options}").trim_end().to_owned();
+        let limited = args.deadline.is_some() || profile.deadline.is_some();
+        let mut target = target(&args, profile)?;
+        if let Some(target) = target.as_mut().filter(|_| limited) {
+            // As long as a scenario waits for an answer.
+            target.timeouts.answer = deadlines.reaction + Duration::from_secs(1);
+        }
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let jobs = if target.is_some() { 1 } else { args.jobs.map_or(cores, NonZeroUsize::get) };
+        // Scenarios wait most of the time.
+        let jobs = if target.is_some() { 1 } else { args.jobs.map_or(cores * 8, NonZeroUsize::get) };
         Ok(Self {
             scenarios: scenario::library::select(&args.scenarios).map_err(Failure::usage)?,
             target,
@@ -152,9 +191,19 @@ impl RunConfig {
             dialect: args.dialect,
             jobs,
             deadlines,
+            quiet,
+            addresses,
+            command,
             options,
+            record: args.record,
         })
     }
+}
+
+fn profile(path: &Path) -> Result<Profile, Failure> {
+    // The error names line and column, and shows the line.
+    toml::from_str(&text(path)?)
+        .map_err(|error| Failure::usage(format!("profile `{}`: {}", path.display(), error.to_string().trim_end())))
 }
 
 fn target(args: &run::Args, profile: Profile) -> Result<Option<Target>, Failure> {
@@ -170,13 +219,17 @@ fn target(args: &run::Args, profile: Profile) -> Result<Option<Target>, Failure>
     let typed = args.password_env.is_some() || args.password_file.is_some();
     let (env, file) = (args.password_env.clone(), args.password_file.clone());
     let (env, file) = if typed { (env, file) } else { (profile.password_env, profile.password_file) };
-    let privileged = Account::new(user, password(env.as_deref(), file.as_deref(), "password")?);
+    let secret = password_of(&user, env.as_deref(), file.as_deref(), "password")?;
+    let privileged = Account::new(user, secret);
     let (env, file) = (args.unprivileged_password_env.clone(), args.unprivileged_password_file.clone());
     let typed = env.is_some() || file.is_some();
     let own = (profile.unprivileged_password_env, profile.unprivileged_password_file);
     let (env, file) = if typed { (env, file) } else { own };
     let unprivileged = match args.unprivileged_user.clone().or(profile.unprivileged_user) {
-        Some(name) => Some(Account::new(name, password(env.as_deref(), file.as_deref(), "unprivileged-password")?)),
+        Some(name) => {
+            let secret = password_of(&name, env.as_deref(), file.as_deref(), "unprivileged-password")?;
+            Some(Account::new(name, secret))
+        }
         None => None,
     };
     let tls = match args.ca.as_ref().or(profile.ca.as_ref()) {
@@ -186,6 +239,28 @@ fn target(args: &run::Args, profile: Profile) -> Result<Option<Target>, Failure>
         None => Tls::System,
     };
     Target::new(&url, Accounts { privileged, unprivileged }, tls).map(Some).map_err(Failure::usage)
+}
+
+/// The known deviations of a file; `now` decides which have expired.
+///
+/// # Errors
+/// If the file cannot be read, or an entry is wrong or has expired.
+pub fn known(path: Option<&Path>, now: &Zoned) -> Result<Vec<Known>, Failure> {
+    match path {
+        Some(path) => known::read(&path.display().to_string(), &text(path)?, now.date()).map_err(Failure::usage),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// A password from the environment, a file, or whoever sits at the terminal.
+fn password_of(user: &str, env: Option<&str>, file: Option<&Path>, option: &str) -> Result<String, Failure> {
+    if env.is_none()
+        && file.is_none()
+        && let Some(typed) = prompt::password(user)
+    {
+        return typed.map_err(|error| Failure::usage(format!("failed to read the password of `{user}`: {error}")));
+    }
+    password(env, file, option)
 }
 
 /// A password from the environment or a file.
@@ -216,7 +291,13 @@ fn options(args: &run::Args) -> String {
         ("--unprivileged-password-file", shown(&args.unprivileged_password_file)),
         ("--ca", shown(&args.ca)),
         ("--known", shown(&args.known)),
-        ("--deadline", args.deadline.map(|seconds| seconds.to_string())),
+        (
+            "--deadline",
+            args.deadline.map(|time| match time.subsec_millis() {
+                0 => format!("{}s", time.as_secs()),
+                _ => format!("{}ms", time.as_millis()),
+            }),
+        ),
     ];
     let mut words: Vec<String> = Vec::new();
     for (name, value) in valued {
@@ -242,7 +323,6 @@ impl EmulateConfig {
             _ if args.tls => Some(EmulateTls::SelfMade(args.cert_out)),
             _ => None,
         };
-        let mut accounts = Accounts::generated();
         let (secret, shown_password) = match &args.password_env {
             Some(name) => (password(Some(name), None, "password")?, None),
             None => {
@@ -250,8 +330,21 @@ impl EmulateConfig {
                 (made.clone(), Some(made))
             }
         };
-        let name = args.user.unwrap_or_else(|| accounts.privileged.name.clone());
-        accounts.privileged = Account::new(name, secret);
+        let privileged = match args.user {
+            Some(name) => Account::new(name, secret),
+            None => Account::new(Accounts::generated().privileged.name, secret),
+        };
+        let unprivileged = match args.unprivileged_user {
+            Some(name) => Some(Account::new(
+                name,
+                password(args.unprivileged_password_env.as_deref(), None, "unprivileged-password")?,
+            )),
+            None => None,
+        };
+        if unprivileged.as_ref().is_some_and(|second| second.name == privileged.name) {
+            return Err(Failure::usage(format!("both accounts are called `{}`", privileged.name)));
+        }
+        let accounts = Accounts { privileged, unprivileged };
         Ok(Self {
             listen: args.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8443))),
             tls,
@@ -291,5 +384,32 @@ mod tests {
         let config = RunConfig::resolve(args, &Zoned::default()).unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
         assert_eq!(config.jobs, 1);
+    }
+
+    #[test]
+    fn a_profile_says_what_to_dial_and_a_slip_in_it_is_shown_with_its_place() {
+        let root = tempfile::tempdir().unwrap();
+        let resolved = |text: &str| {
+            let (file, secret) = (root.path().join("lab.toml"), root.path().join("secret"));
+            fs::write(&file, text).unwrap();
+            fs::write(&secret, "x").unwrap();
+            let args = run::Args { profile: Some(file), password_file: Some(secret), ..run::Args::default() };
+            RunConfig::resolve(args, &Zoned::default())
+        };
+        let good = "url = \"https://lab\"\nuser = \"api\"\ndeadline = \"500ms\"\nquiet = \"2s\"\n\
+                    [addresses]\nno-answer = \"7001@lab\"\n";
+        let config = resolved(good).unwrap();
+        assert_eq!(
+            (config.deadlines.reaction, config.quiet),
+            (Duration::from_millis(500), Some(Duration::from_secs(2)))
+        );
+        assert_eq!(config.addresses.no_answer, "7001@lab");
+        assert_eq!(config.addresses.busy, Addresses::default().busy);
+        let error = resolved("url = \"https://lab\"\nusr = \"api\"\n").unwrap_err();
+        assert!(error.message.contains("line 2") && error.message.contains("`usr`"), "{error}");
+        let error = resolved("deadline = 5\n").unwrap_err();
+        assert!(error.message.contains("line 1"), "{error}");
+        let error = resolved("deadline = \"5\"\n").unwrap_err();
+        assert!(error.message.contains("write 250ms, 5s or 2m"), "{error}");
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! In reading order: [`protocol`] (wire types and codecs), [`spec`] (the catalogue of requirements), [`trace`] (what can
 //! be observed), [`rules`] (pure judges of the trace), [`scenario`] (the language), [`engine`] (carries scenarios out,
-//! sans-IO), [`report`].
+//! sans-IO), [`emulator`] (what it is tried on), [`simulation`] and [`net`] (the two drivers), [`report`]; [`run`] joins them.
 //! Start with [`trace::Observation`], which everything meets in, and [`engine::driver`], the contract with the outside.
 //! `docs/ARCHITECTURE.md` tells why it is so.
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod emulator;
@@ -15,8 +16,11 @@ pub mod net;
 pub mod protocol;
 pub mod report;
 pub mod rules;
+pub mod run;
 pub mod scenario;
+pub mod serve;
 pub mod simulation;
 pub mod spec;
 pub mod time;
 pub mod trace;
+pub mod traceability;

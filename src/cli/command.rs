@@ -2,8 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{lint, rules, scenarios, schema};
+use super::{check, emulate, lint, rules, run, scenarios, schema};
 use crate::exit::{ExitCode, Failure};
+use crate::net::clock::Clock;
 
 /// Proves a Meeting Server before you depend on it.
 #[derive(Debug, Parser)]
@@ -15,12 +16,18 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run scenarios and judge what is observed.
+    Run(Box<run::Args>),
+    /// Judge recorded traces.
+    Check(check::Args),
+    /// Serve an emulated Meeting Server.
+    Emulate(Box<emulate::Args>),
     /// List requirements, or explain one.
     Rules(rules::Args),
     /// Check scenario files.
     Lint(lint::Args),
-    /// Print the JSON Schema of scenario files.
-    Schema,
+    /// Print the JSON Schema of scenario files, or of report.json.
+    Schema(schema::Args),
     /// List the shipped scenarios.
     Scenarios(scenarios::Args),
 }
@@ -32,9 +39,12 @@ impl Cli {
     /// If the program ends before there is a report.
     pub fn execute(self) -> Result<ExitCode, Failure> {
         match self.command {
+            Command::Run(args) => run::execute(*args, &Clock::today(), crate::run::run),
+            Command::Check(args) => check::execute(args, &Clock::today()),
+            Command::Emulate(args) => emulate::execute(*args),
             Command::Rules(args) => rules::execute(&args),
             Command::Lint(args) => lint::execute(&args),
-            Command::Schema => schema::execute(),
+            Command::Schema(args) => schema::execute(&args),
             Command::Scenarios(args) => scenarios::execute(&args),
         }
     }

@@ -1,45 +1,106 @@
-//! `bridgeproof emulate`: what was typed.
+//! `bridgeproof emulate`: what was typed, and what is shown.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::output::{note, result};
+use crate::config::{EmulateConfig, EmulateTls};
+use crate::exit::{ExitCode, Failure};
+use crate::report::{folder, text};
+use crate::serve::{Serving, serve};
+
+/// Shown below the options.
+const EXAMPLES: &str = "\
+Examples:
+  bridgeproof emulate                                      http://127.0.0.1:8443, the password is generated and shown
+  bridgeproof emulate --judge --report-dir out             judge the events clients that connect; Ctrl-C shows the report
+  bridgeproof emulate --tls --cert-out ca.pem              https; clients trust ca.pem
+  bridgeproof emulate --dialect late,random-ids            conformant, but not as the guides' examples";
+
 /// What was typed after `emulate`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Where to listen; 127.0.0.1:8443 without.
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// TLS with a certificate made for this run.
+    /// Serve https with a certificate made for this run; --cert-out writes it for clients to trust.
     #[arg(long, conflicts_with_all = ["cert", "key"])]
     pub tls: bool,
-    /// TLS with this certificate chain (PEM).
+    /// Serve https with this certificate chain (PEM).
     #[arg(long, value_name = "FILE", requires = "key")]
     pub cert: Option<PathBuf>,
     /// The key of that certificate (PEM).
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
-    /// Where to write the made certificate.
+    /// Where to write the certificate that --tls makes.
     #[arg(long, value_name = "FILE", requires = "tls")]
     pub cert_out: Option<PathBuf>,
-    /// The account's name.
+    /// The API account that clients log in with; generated and shown without.
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
-    /// The environment variable with its password; generated and shown once without.
+    /// The environment variable that holds its password; generated and shown once without.
     #[arg(long, value_name = "VAR")]
     pub password_env: Option<String>,
-    /// Freedoms: a name, or key=value.
+    /// The name of a second account, which may not issue tokens.
+    #[arg(long, value_name = "NAME", requires = "unprivileged_password_env")]
+    pub unprivileged_user: Option<String>,
+    /// The environment variable with the second account's password.
+    #[arg(long, value_name = "VAR", requires = "unprivileged_user")]
+    pub unprivileged_password_env: Option<String>,
+    /// Another behaviour that the guides allow: a dialect's name, or key=value; may be given as a list.
     #[arg(long, value_name = "NAME|KEY=VALUE", value_delimiter = ',')]
     pub dialect: Vec<String>,
-    /// Faults on purpose.
+    /// Break it on purpose; `bridgeproof rules ID` names the faults for each requirement.
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub mutant: Vec<String>,
-    /// What decides every choice.
-    #[arg(long)]
+    /// Decides every random choice; drawn and shown without.
+    #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Judge what connects.
+    /// Judge the events clients that connect, and report at the end.
     #[arg(long)]
     pub judge: bool,
     /// Where to write the report of what connected.
     #[arg(long, value_name = "DIR", requires = "judge")]
     pub report_dir: Option<PathBuf>,
+}
+
+/// Serves until the user ends it; then shows what was found, if clients were judged.
+///
+/// # Errors
+/// If the settings are wrong, or the address cannot be had.
+pub fn execute(args: Args) -> Result<ExitCode, Failure> {
+    let config = EmulateConfig::resolve(args)?;
+    let report_dir = config.report_dir.clone();
+    if let Some(path) = &report_dir {
+        folder::prepare(path).map_err(Failure::usage)?;
+    }
+    let cert_out = match &config.tls {
+        Some(EmulateTls::SelfMade(path)) => path.clone(),
+        _ => None,
+    };
+    let user = config.accounts.privileged.name.clone();
+    let (seed, password) = (config.seed, config.shown_password.clone());
+    let ready = |serving: Serving<'_>| {
+        if let (Some(path), Some(pem)) = (&cert_out, serving.ca_pem) {
+            let failed = |error| Failure::usage(format!("failed to write `{}`: {error}", path.display()));
+            fs::write(path, pem).map_err(failed)?;
+        }
+        let password = password.map_or_else(String::new, |password| format!(", password {password}"));
+        result(&format!("an emulated Meeting Server is at {}: user {user}{password}, seed {seed}\n", serving.url))?;
+        note("Ctrl-C ends it");
+        Ok(())
+    };
+    let Some(report) = serve(config, ready)? else { return Ok(ExitCode::Pass) };
+    if let Some(path) = &report_dir {
+        folder::write(path, &report).map_err(|error| Failure { code: ExitCode::Bug, message: error.to_string() })?;
+    }
+    let options = text::Options {
+        details: true,
+        folder: report_dir.map(|path| path.display().to_string()),
+        ..text::Options::default()
+    };
+    result(&text::render(&report, &options))?;
+    Ok(ExitCode::from_number(report.exit_code))
 }

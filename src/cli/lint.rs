@@ -2,13 +2,14 @@
 
 use super::output::{note, result};
 use crate::exit::{ExitCode, Failure};
+use crate::report::quantity::counted;
 use crate::scenario;
 
 /// What was typed after `lint`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Scenario files or folders.
-    #[arg(required = true)]
+    /// Scenario files or folders; all errors of all files are shown with their place.
+    #[arg(required = true, value_name = "FILE")]
     pub files: Vec<String>,
 }
 
@@ -21,6 +22,6 @@ pub(super) fn execute(args: &Args) -> Result<ExitCode, Failure> {
             note(&scenario::render(&source.text, &errors, true));
         }
     }
-    result(&format!("{} scenario files, {wrong} with errors\n", sources.len()))?;
+    result(&format!("{}, {wrong} with errors\n", counted(sources.len(), "scenario file")))?;
     Ok(if wrong == 0 { ExitCode::Pass } else { ExitCode::Usage })
 }

@@ -2,10 +2,12 @@
 //!
 //! Results go to stdout, progress and errors to stderr. Defaults live in [`crate::config`].
 
+pub mod check;
 pub mod emulate;
 pub mod lint;
 pub mod output;
 pub mod progress;
+pub mod prompt;
 pub mod rules;
 pub mod run;
 pub mod scenarios;

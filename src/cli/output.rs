@@ -18,6 +18,11 @@ pub fn result(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Whether messages on stderr may have colours.
+pub fn styled() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+}
+
 /// Writes a line to stderr; where that is closed there is nobody to tell.
 pub fn note(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");

@@ -1,6 +1,8 @@
 //! `bridgeproof run`: what was typed, and what is shown at the end.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Zoned;
 
@@ -8,80 +10,117 @@ use super::output::result;
 use super::progress::{Progress, Shown};
 use crate::config::{Allow, RunConfig};
 use crate::exit::{ExitCode, Failure};
+use crate::net::usage;
 use crate::report::model::Report;
+use crate::report::quantity::counted;
 use crate::report::{folder, text};
+use crate::run::{Prospect, dry_run};
+use crate::scenario::syntax::parse_time;
+
+/// Shown below the options.
+const EXAMPLES: &str = "\
+Examples:
+  bridgeproof run                                        the whole suite against the embedded emulator
+  bridgeproof run subscriptions 'limits/sixth-*'         an area, and scenarios whose id fits
+  bridgeproof run my/scenario.yaml --seed 7              a file of your own, the same way every time
+  bridgeproof run messages --mutant ack-of-request-missing
+                                                         see what a broken server looks like
+  bridgeproof run --target https://cms.lab:8443 --user api --password-env CMS_PASSWORD --ca lab.pem
+  bridgeproof run --profile lab.toml --allow limits,probing --dry-run
+                                                         what would run there, and what not and why
+
+Exit codes: 0 passed, 1 failed, 2 wrong usage, 3 target unreachable or login refused, 5 undecided, 6 nothing tested,
+7 a known deviation passed, 130 interrupted; README.md has all.";
 
 /// What was typed after `run`.
 #[derive(Debug, Default, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Scenario files, folders, or ids of shipped scenarios (`*` stands for anything); all shipped ones without.
+    #[arg(value_name = "SCENARIO")]
     pub scenarios: Vec<String>,
-    /// The Meeting Server to test; the embedded emulator without.
-    #[arg(long, value_name = "URL")]
+    /// The Meeting Server to test, http://host:port or https://host:port; without, an emulated one inside this program.
+    #[arg(long, value_name = "URL", help_heading = "Target")]
     pub target: Option<String>,
-    /// A target profile (TOML).
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["mutant", "dialect"])]
+    /// A file (TOML) with url, user, password-env, ca, deadline, quiet, and what to dial; options outweigh it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["mutant", "dialect"], help_heading = "Target")]
     pub profile: Option<PathBuf>,
-    /// The account to use.
-    #[arg(long, value_name = "NAME")]
+    /// The API account to use; it must be allowed to make calls and to ask for event tokens.
+    #[arg(long, value_name = "NAME", help_heading = "Target")]
     pub user: Option<String>,
-    /// The environment variable with its password.
-    #[arg(long, value_name = "VAR", conflicts_with = "password_file")]
+    /// The environment variable that holds its password; without this and --password-file it is asked for.
+    #[arg(long, value_name = "VAR", conflicts_with = "password_file", help_heading = "Target")]
     pub password_env: Option<String>,
-    /// The file with its password.
-    #[arg(long, value_name = "FILE")]
+    /// The file that holds its password and nothing else.
+    #[arg(long, value_name = "FILE", help_heading = "Target")]
     pub password_file: Option<PathBuf>,
-    /// A second account, which may not issue tokens.
-    #[arg(long, value_name = "NAME")]
+    /// A second account, which may not ask for event tokens; scenarios that need one are skipped without.
+    #[arg(long, value_name = "NAME", help_heading = "Target")]
     pub unprivileged_user: Option<String>,
-    /// The environment variable with the second account's password.
-    #[arg(long, value_name = "VAR", conflicts_with = "unprivileged_password_file")]
+    /// The environment variable that holds the second account's password.
+    #[arg(long, value_name = "VAR", conflicts_with = "unprivileged_password_file", help_heading = "Target")]
     pub unprivileged_password_env: Option<String>,
-    /// The file with the second account's password.
-    #[arg(long, value_name = "FILE")]
+    /// The file that holds the second account's password and nothing else.
+    #[arg(long, value_name = "FILE", help_heading = "Target")]
     pub unprivileged_password_file: Option<PathBuf>,
-    /// Certificates to trust (PEM).
-    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    /// Trust the certificates in this file (PEM), such as a lab's own authority, instead of those of the system.
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure", help_heading = "Target")]
     pub ca: Option<PathBuf>,
-    /// Trust any certificate.
-    #[arg(long)]
+    /// Trust any certificate; what is wrong with it is reported.
+    #[arg(long, help_heading = "Target")]
     pub insecure: bool,
-    /// What decides every choice; drawn and shown without.
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// A missed should fails.
-    #[arg(long)]
-    pub strict: bool,
-    /// What the run may do to a server.
-    #[arg(long, value_delimiter = ',')]
+    /// What the run may do to a server beyond ordinary use; may be given as a list.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', help_heading = "Target")]
     pub allow: Vec<Allow>,
-    /// Known deviations (TOML).
-    #[arg(long, value_name = "FILE")]
-    pub known: Option<PathBuf>,
-    /// Where to write the report.
-    #[arg(long, value_name = "DIR")]
-    pub report_dir: Option<PathBuf>,
-    /// Faults of the embedded emulator.
-    #[arg(long, value_name = "NAME", num_args = 1.., conflicts_with = "target")]
+    /// Break the embedded emulator on purpose; `bridgeproof rules ID` names the faults for each requirement.
+    #[arg(long, value_name = "NAME", num_args = 1.., conflicts_with = "target", help_heading = "Embedded emulator")]
     pub mutant: Vec<String>,
-    /// Freedoms of the embedded emulator: a name, or key=value.
-    #[arg(long, value_name = "NAME|KEY=VALUE", value_delimiter = ',', conflicts_with = "target")]
+    /// Another conformant behaviour of the embedded emulator: a dialect's name, or key=value; may be given as a list.
+    #[arg(
+        long,
+        value_name = "NAME|KEY=VALUE",
+        value_delimiter = ',',
+        conflicts_with = "target",
+        help_heading = "Embedded emulator"
+    )]
     pub dialect: Vec<String>,
-    /// How many scenarios run at once (embedded emulator only).
-    #[arg(long, value_name = "N")]
+    /// How many scenarios run at the same time; against a server it is always one.
+    #[arg(long, value_name = "N", help_heading = "Embedded emulator")]
     pub jobs: Option<std::num::NonZeroUsize>,
-    /// How long a server may take to react, in seconds.
-    #[arg(long, value_name = "SECONDS")]
-    pub deadline: Option<f64>,
-    /// Show where the time went.
-    #[arg(long)]
-    pub timings: bool,
-    /// Show every requirement.
-    #[arg(long)]
+    /// Decides every random choice; the same seed repeats the same run. Drawn and shown without.
+    #[arg(long, value_name = "N", help_heading = "Judgement")]
+    pub seed: Option<u64>,
+    /// A missed should fails instead of warning.
+    #[arg(long, help_heading = "Judgement")]
+    pub strict: bool,
+    /// Deviations that are known and waived (TOML), each with a reason and an end date.
+    #[arg(long, value_name = "FILE", help_heading = "Judgement")]
+    pub known: Option<PathBuf>,
+    /// How long a server may take for an ack, a state or an update before it counts as missing; 5s without.
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Judgement")]
+    pub deadline: Option<Duration>,
+    /// Where to write report.json, junit.xml, report.html and summary.md; a new folder in reports/ without.
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub report_dir: Option<PathBuf>,
+    /// Record the trace into the report folder, for `bridgeproof check`.
+    #[arg(long, help_heading = "Output")]
+    pub record: bool,
+    /// Show every requirement with its verdict.
+    #[arg(long, help_heading = "Output")]
     pub details: bool,
-    /// No progress.
-    #[arg(long)]
+    /// Show where the time went, processor time and peak memory.
+    #[arg(long, help_heading = "Output")]
+    pub timings: bool,
+    /// Show no progress.
+    #[arg(long, help_heading = "Output")]
     pub quiet: bool,
+    /// Run nothing: list what would run, and what not and why. A target is asked what it can do.
+    #[arg(long, help_heading = "Output")]
+    pub dry_run: bool,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    parse_time(text).ok_or_else(|| "no length of time; write 250ms, 5s or 2m".to_owned())
 }
 
 /// Resolves, runs, writes the report and shows it.
@@ -93,15 +132,41 @@ pub fn execute(
     now: &Zoned,
     run: fn(RunConfig, &mut dyn Progress) -> Result<Report, Failure>,
 ) -> Result<ExitCode, Failure> {
-    let (timings, details, quiet) = (args.timings, args.details, args.quiet);
+    let (timings, details, quiet, dry) = (args.timings, args.details, args.quiet, args.dry_run);
     let config = RunConfig::resolve(args, now)?;
+    if dry {
+        result(&prospects(&dry_run(&config)?))?;
+        return Ok(ExitCode::Pass);
+    }
     let path = config.report_dir.clone();
-    folder::prepare(&path).map_err(Failure::usage)?;
     let report = run(config, &mut Shown::new(quiet))?;
     folder::write(&path, &report).map_err(|error| Failure { code: ExitCode::Bug, message: error.to_string() })?;
     let shown = Some(path.display().to_string());
-    result(&text::render(&report, &text::Options { details, timings, folder: shown, peak_memory_kib: None }))?;
+    let options = text::Options {
+        details,
+        timings,
+        folder: shown,
+        peak_memory_kib: timings.then(usage::peak_memory_kib).flatten(),
+        cpu_ms: timings.then(usage::cpu_ms).flatten(),
+    };
+    result(&text::render(&report, &options))?;
     Ok(ExitCode::from_number(report.exit_code))
+}
+
+/// What a dry run tells.
+fn prospects(all: &[Prospect]) -> String {
+    let width = all.iter().map(|one| one.id.len()).max().unwrap_or_default();
+    let mut out = String::new();
+    for one in all.iter().filter(|one| one.skip.is_none()) {
+        let _ = writeln!(out, "run   {:width$}  {}", one.id, one.title);
+    }
+    let skipped: Vec<_> = all.iter().filter_map(|one| Some((one, one.skip.as_ref()?))).collect();
+    for (one, why) in &skipped {
+        let _ = writeln!(out, "skip  {:width$}  {why}", one.id);
+    }
+    let runs = counted(all.len() - skipped.len(), "scenario");
+    let _ = writeln!(out, "\n{runs} would run, {} would not", skipped.len());
+    out
 }
 
 #[cfg(test)]
@@ -121,5 +186,23 @@ mod tests {
         assert!(Line::try_parse_from(["run", "--target", "https://x", "--mutant", "m"]).is_err());
         assert_eq!(Line::try_parse_from(["run", "--mutant", "m"]).unwrap().args.mutant, ["m"]);
         assert!(Line::try_parse_from(["run", "--password", "secret"]).is_err());
+    }
+
+    #[test]
+    fn the_deadline_is_written_as_in_scenarios() {
+        let deadline = |text: &str| Line::try_parse_from(["run", "--deadline", text]).map(|line| line.args.deadline);
+        assert_eq!(deadline("500ms").unwrap(), Some(Duration::from_millis(500)));
+        assert!(deadline("5").unwrap_err().to_string().contains("write 250ms, 5s or 2m"));
+    }
+
+    #[test]
+    fn a_dry_run_tells_what_would_not_run_and_why() {
+        let one = |id: &str, skip: Option<&str>| Prospect {
+            id: id.to_owned(),
+            title: "t".to_owned(),
+            skip: skip.map(str::to_owned),
+        };
+        let text = prospects(&[one("a/b", None), one("limits/c", Some("--allow limits"))]);
+        assert!(text.contains("skip  limits/c  --allow limits\n\n1 scenario would run, 1 would not"), "{text}");
     }
 }

@@ -2,18 +2,21 @@
 
 use super::output::result;
 use crate::exit::{ExitCode, Failure};
+use crate::report::quantity::counted;
 use crate::scenario;
 
 /// What was typed after `scenarios`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Ids (`*` stands for anything), files or folders.
+    /// Ids (`*` stands for anything), areas, files or folders; all shipped ones without.
+    #[arg(value_name = "SCENARIO")]
     pub globs: Vec<String>,
 }
 
 pub(super) fn execute(args: &Args) -> Result<ExitCode, Failure> {
     let mut out = String::new();
-    for source in scenario::library::select(&args.globs).map_err(Failure::usage)? {
+    let sources = scenario::library::select(&args.globs).map_err(Failure::usage)?;
+    for source in &sources {
         let read = scenario::read(&source.file, &source.text)
             .map_err(|errors| Failure::usage(scenario::render(&source.text, &errors, false)))?;
         let exercises: Vec<_> = read.exercises.iter().map(|one| one.value.as_str()).collect();
@@ -23,6 +26,7 @@ pub(super) fn execute(args: &Args) -> Result<ExitCode, Failure> {
             out.push_str(&format!("    needs {}\n", needs.join(", ")));
         }
     }
+    out.push_str(&format!("\n{}\n", counted(sources.len(), "scenario")));
     result(&out)?;
     Ok(ExitCode::Pass)
 }

@@ -66,6 +66,8 @@ pub(super) struct Core<S> {
     pub(super) steps: Vec<StepMark>,
     pub(super) failed_expectations: Vec<FailedExpectation>,
     pub(super) network_errors: Vec<NetworkError>,
+    /// Connections that the server ended in the middle of a frame.
+    pub(super) cut: Vec<ConnectionId>,
     pub(super) openings: BTreeMap<ConnectionId, Opening>,
     /// When bytes or an answer arrived last.
     pub(super) last_activity: Instant,
@@ -99,6 +101,7 @@ impl<S: Sink> Core<S> {
             steps: Vec::new(),
             failed_expectations: Vec::new(),
             network_errors: Vec::new(),
+            cut: Vec::new(),
             openings: BTreeMap::new(),
             last_activity: Instant::ZERO,
             last_seen: None,
@@ -252,6 +255,9 @@ impl<S: Sink> Core<S> {
         let Some(name) = self.name_of(connection) else { return };
         let Some(client) = self.clients.get_mut(&name) else { return };
         let Some(line) = client.line.as_mut().filter(|line| line.stage() != Stage::Ended) else { return };
+        if matches!(cause, EndCause::PeerClosed | EndCause::PeerReset) && line.is_amid_frame() {
+            self.cut.push(connection);
+        }
         line.end();
         client.close_deadline = None;
         self.last_activity = self.now;
@@ -415,8 +421,8 @@ impl<S: Sink> Handle<S> {
     /// Why a wait that began at `begun` came to nothing.
     pub(super) fn missed(&self, begun: Instant, what: &str) -> Stop {
         self.with(|core| {
-            let waited = core.now.since(begun);
-            Stop::Unfinished(format!("waited {waited:?} for {what}; {}", core.last_seen_in_words()))
+            let waited_s = core.now.since(begun).as_secs_f64();
+            Stop::Unfinished(format!("waited {waited_s:.1} s for {what}; {}", core.last_seen_in_words()))
         })
     }
 

@@ -176,6 +176,11 @@ impl EventsClient {
         self.server_closed
     }
 
+    /// Whether the beginning of a frame has arrived and its end has not.
+    pub const fn is_amid_frame(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
     /// Takes note that the connection is gone.
     pub fn end(&mut self) {
         self.stage = Stage::Ended;

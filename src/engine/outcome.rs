@@ -1,6 +1,6 @@
 //! What became of a scenario, apart from its trace.
 
-use crate::trace::{NetworkError, Seq};
+use crate::trace::{ConnectionId, NetworkError, Seq};
 
 /// How a scenario ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub struct Outcome {
     pub failed_expectations: Vec<FailedExpectation>,
     /// The network errors met, in order.
     pub network_errors: Vec<NetworkError>,
+    /// Connections that the server ended in the middle of a frame, in order.
+    pub cut: Vec<ConnectionId>,
     /// Paths of objects made on the target that could not be removed.
     pub left_behind: Vec<String>,
     /// How many observations there are.

@@ -114,6 +114,7 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
             end: end.unwrap_or(End::Interrupted),
             failed_expectations: core.failed_expectations,
             network_errors: core.network_errors,
+            cut: core.cut,
             left_behind: core.api.left_behind,
             observations: core.trace.last().0,
             steps: core.steps,

@@ -31,6 +31,17 @@ impl Clock {
         self.started_at
     }
 
+    /// The present date and time here, in the time zone of the system.
+    #[expect(clippy::disallowed_methods, reason = "this is the place where the operating system's clocks are read")]
+    pub fn today() -> jiff::Zoned {
+        jiff::Zoned::now()
+    }
+
+    /// Waits that long.
+    pub(crate) async fn sleep_for(&self, duration: Duration) {
+        self.sleep_until(Some(self.now() + duration)).await;
+    }
+
     /// How long it is until `instant`; zero if it has passed.
     pub fn until(&self, instant: Instant) -> Duration {
         instant.since(self.now())

@@ -8,7 +8,7 @@
 //! The server's side: [`emulator_shell`] puts the emulated Meeting Server on a port, with `emulator_task`, which owns
 //! its core, and `emulator_observer`, which makes observations of what its clients do.
 //!
-//! Both sides: [`clock`], [`entropy`], [`tls`], and inside `stream` and `pump`, which move the bytes of event connections.
+//! Both sides: [`clock`], [`entropy`], [`interrupt`], [`tls`], [`usage`] (of memory and processor), and inside `stream` and `pump`, which move the bytes of event connections.
 //! Nothing here decides what is right or wrong; failures are told in words ([`failure`]).
 
 pub mod clock;
@@ -21,11 +21,13 @@ pub mod failure;
 #[cfg(test)]
 mod fixtures;
 pub mod http_client;
+pub mod interrupt;
 pub mod probe;
 mod pump;
 pub mod socket_driver;
 mod stream;
 pub mod target;
 pub mod tls;
+pub mod usage;
 
 pub use emulator_task::Served;

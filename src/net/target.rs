@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use url::{Host, Url};
 
 use crate::protocol::http::Credentials;
+use crate::protocol::ws::handshake::EVENTS_PATH;
 
 /// A Meeting Server, and how to reach it.
 #[derive(Debug, Clone)]
@@ -32,6 +33,11 @@ impl Target {
     /// Why `url` is no `http://host[:port]` or `https://host[:port]`.
     pub fn new(url: &str, accounts: Accounts, tls: Tls) -> Result<Self, TargetError> {
         Ok(Self { origin: Origin::parse(url)?, accounts, tls, timeouts: Timeouts::default() })
+    }
+
+    /// The URL of the events interface, without a token.
+    pub fn events_url(&self) -> String {
+        self.url(EVENTS_PATH)
     }
 
     /// The URL of a path with query, which begins with a slash.

@@ -192,7 +192,9 @@ fn decide(id: RequirementId, facts: &RunFacts, runs: &[&ScenarioRun]) -> (Verdic
     if entry.level == Level::Observe && (tested > 0 || seen) {
         return (Verdict::Observed, None);
     }
-    let undecided = runs.iter().find_map(|run| Some((run, run.judgement.undecided.get(&id)?)));
+    // What a scenario that ended early left open says nothing where others put the requirement to the test.
+    let open = |run: &&&ScenarioRun| tested == 0 || run.unfinished.is_none();
+    let undecided = runs.iter().filter(open).find_map(|run| Some((run, run.judgement.undecided.get(&id)?)));
     if let Some((run, reason)) = undecided {
         return (Verdict::Inconclusive, Some(format!("{}: {reason}", run.id)));
     }
@@ -219,7 +221,7 @@ fn untested(id: RequirementId, runs: &[&ScenarioRun]) -> (Verdict, Option<String
         return (Verdict::Skipped, Some(reasons(|run| run.skipped.as_ref())));
     }
     let why = reasons(|run| run.unfinished.as_ref());
-    let reason = if why.is_empty() { "no scenario provoked it".to_owned() } else { why };
+    let reason = if why.is_empty() { "nothing put it to the test".to_owned() } else { why };
     (Verdict::Inconclusive, Some(reason))
 }
 
@@ -355,6 +357,21 @@ mod tests {
         let report = assemble(facts(), &[idle]);
         assert_eq!((verdict_of(&report, "MSG-01"), report.exit_code), (Verdict::Inconclusive, 5));
         assert_eq!(assemble(facts(), &[]).exit_code, 6);
+    }
+
+    #[test]
+    fn what_an_unfinished_scenario_left_open_does_not_outweigh_what_others_tested() {
+        let id = RequirementId::known("MSG-03");
+        let met = scenario("a/met", &["MSG-03"]);
+        let mut open = scenario("a/open", &["MSG-03"]);
+        open.judgement = Judgement { undecided: [(id, "the trace ended".to_owned())].into(), ..Judgement::default() };
+        open.unfinished = Some("interrupted".to_owned());
+        let both = assemble(facts(), &[met.clone(), open.clone()]);
+        assert_eq!((verdict_of(&both, "MSG-03"), both.verdict), (Verdict::Pass, Verdict::Inconclusive));
+        assert_eq!(verdict_of(&assemble(facts(), &[open.clone()]), "MSG-03"), Verdict::Inconclusive);
+        open.unfinished = None;
+        let finished = assemble(facts(), &[met, open]);
+        assert_eq!(verdict_of(&finished, "MSG-03"), Verdict::Inconclusive);
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub(crate) fn facts() -> RunFacts {
             started_at: "2027-01-01T00:00:00Z".to_owned(),
             duration_ms: 1500,
             command: "bridgeproof run --seed 7".to_owned(),
+            files: BTreeMap::new(),
             options: String::new(),
             interrupted: false,
         },

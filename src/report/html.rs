@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::escape::html;
 use super::model::{FindingResult, Report};
+use super::quantity::span;
 use super::table;
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
@@ -20,11 +21,11 @@ pub fn render(report: &Report) -> String {
     );
     let _ = writeln!(
         out,
-        "<p>Target {}, run {}, {}, {} ms, seed {}, exit code {}</p>\n<pre>{}</pre>",
+        "<p>Target {}, run {}, {}, {}, seed {}, exit code {}</p>\n<pre>{}</pre>",
         html(&report.target.url),
         html(&report.run.id),
         html(&report.run.started_at),
-        report.run.duration_ms,
+        span(report.run.duration_ms),
         report.run.seed,
         report.exit_code,
         html(&report.run.command)

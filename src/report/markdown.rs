@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use super::escape::{markdown, shortened};
-use super::model::Report;
+use super::groups::{Group, groups};
+use super::model::{Report, Verdict};
+use super::quantity::{counted, span};
 use super::table;
 
 /// How many characters of one line of evidence are shown.
@@ -15,12 +17,12 @@ pub fn render(report: &Report) -> String {
     let release = report.target.software_version.as_deref().unwrap_or("release unknown");
     let _ = writeln!(
         out,
-        "Target {} ({}), {} requirements, {} findings, {} ms, seed {}, exit code {}.\n",
+        "Target {} ({}), {}, {}, {}, seed {}, exit code {}.\n",
         markdown(&report.target.url),
         markdown(release),
-        report.requirements.len(),
-        report.findings.len(),
-        report.run.duration_ms,
+        counted(report.requirements.len(), "requirement"),
+        counted(report.findings.len(), "finding"),
+        span(report.run.duration_ms),
         report.run.seed,
         report.exit_code
     );
@@ -32,9 +34,29 @@ pub fn render(report: &Report) -> String {
         let counts: Vec<_> = row.counts.iter().map(usize::to_string).collect();
         let _ = writeln!(out, "| {} | {} | {} |", markdown(&row.area), counts.join(" | "), row.tested);
     }
-    for one in &report.findings {
-        let name = one.requirement.as_deref().unwrap_or("expectation");
-        let _ = writeln!(out, "\n## {} {} in {}\n", one.verdict.as_str(), markdown(name), markdown(&one.scenario));
+    for one in &groups(report) {
+        group(&mut out, report, one);
+    }
+    for one in report.scenarios.iter().filter(|one| one.reason.is_some() && one.verdict != Verdict::Skipped) {
+        let reason = one.reason.as_deref().unwrap_or_default();
+        let _ = writeln!(out, "\n{} {}: {}", one.verdict.as_str(), markdown(&one.id), markdown(reason));
+    }
+    let skipped = report.scenarios.iter().filter(|one| one.verdict == Verdict::Skipped).count();
+    if skipped > 0 {
+        let _ = writeln!(out, "\n{} not run.", counted(skipped, "scenario"));
+    }
+    out
+}
+
+fn group(out: &mut String, report: &Report, group: &Group<'_>) {
+    let (verdict, name) = (group.verdict.as_str(), markdown(group.name()));
+    let (findings, scenarios) = (counted(group.total, "finding"), counted(group.scenarios.len(), "scenario"));
+    let _ = writeln!(out, "\n## {verdict} {name}: {findings} in {scenarios}");
+    if let Some(requirement) = group.requirement {
+        let _ = writeln!(out, "\n{} ({})", markdown(&requirement.text), markdown(&requirement.source));
+    }
+    for one in group.shown.iter().filter(|_| !group.is_waived()) {
+        let _ = writeln!(out, "\n### {} after {}\n", markdown(&one.scenario), span(one.at_ms));
         let _ = writeln!(out, "- expected: {}\n- observed: {}", markdown(&one.expected), markdown(&one.observed));
         let _ = writeln!(out, "- step: {}\n", markdown(&one.step));
         for evidence in &one.evidence_text {
@@ -42,11 +64,10 @@ pub fn render(report: &Report) -> String {
         }
         let _ = writeln!(out, "    {}", shortened(&report.run.repeat(&one.scenario), EVIDENCE_CHARACTERS));
     }
-    for one in report.scenarios.iter().filter(|one| one.reason.is_some()) {
-        let reason = one.reason.as_deref().unwrap_or_default();
-        let _ = writeln!(out, "\n{} {}: {}", one.verdict.as_str(), markdown(&one.id), markdown(reason));
+    if group.total > group.shown.len() {
+        let more = group.total - group.shown.len();
+        let _ = writeln!(out, "\nAnd {more} more in {}.", counted(group.others.len().max(1), "scenario"));
     }
-    out
 }
 
 #[cfg(test)]

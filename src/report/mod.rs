@@ -2,17 +2,19 @@
 //!
 //! [`assemble`] makes the [`model`] from what scenarios gave; [`known`] reads the list of known deviations. The
 //! renderings are [`text`] (terminal), [`json`], [`junit`], [`markdown`] and [`html`]; [`escape`] makes what a target
-//! sent harmless in each. [`folder`] creates the report folder and is the only part that touches the disk.
+//! sent harmless in each, [`groups`] chooses the findings that a reader needs, [`quantity`] writes numbers for people. [`folder`] creates the report folder and is the only part that touches the disk.
 
 pub mod assemble;
 pub mod escape;
 pub mod folder;
+pub mod groups;
 pub mod html;
 pub mod json;
 pub mod junit;
 pub mod known;
 pub mod markdown;
 pub mod model;
+pub mod quantity;
 pub mod table;
 pub mod text;
 

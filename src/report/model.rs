@@ -2,6 +2,8 @@
 //!
 //! Keys are snake_case, numbers carry their unit in the name. [`SCHEMA`] grows when a reader would have to change.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +65,9 @@ pub struct Run {
     pub command: String,
     /// Its options without scenarios and seed, without secrets: what repeating one scenario takes.
     pub options: String,
+    /// The files of scenarios that do not ship, by id: what to name to run them again.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub files: BTreeMap<String, String>,
     /// Whether it was interrupted: then the report holds what was judged until then.
     pub interrupted: bool,
 }
@@ -131,9 +136,13 @@ impl Verdict {
 }
 
 impl Run {
-    /// The command that repeats one scenario of this run with the same seed.
+    /// The command that repeats one scenario of this run with the same seed; of what was served, the whole command.
     pub fn repeat(&self, scenario: &str) -> String {
+        if !self.command.starts_with("bridgeproof run") {
+            return self.command.clone();
+        }
         let options = if self.options.is_empty() { String::new() } else { format!(" {}", self.options) };
+        let scenario = self.files.get(scenario).map_or(scenario, String::as_str);
         format!("bridgeproof run {} --seed {}{options}", quoted(scenario), self.seed)
     }
 }

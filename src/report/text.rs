@@ -1,13 +1,16 @@
-//! The report on a terminal: one table by area, each finding with its proof, and a last line.
+//! The report on a terminal: one table by area, the findings with their proof, and a last line.
 //!
-//! The text holds ANSI colours; whoever prints it strips them where there is no terminal.
+//! What went wrong is told by `findings`; the rest is here. The text holds ANSI colours; whoever prints it strips them where there is no terminal.
+
+mod findings;
 
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use super::escape::{clean, shortened};
-use super::model::{FindingResult, Report, Verdict};
+use super::escape::clean;
+use super::model::{Report, Verdict};
+use super::quantity::{counted, span};
 use super::table;
 
 /// What to show beside the table and the findings.
@@ -19,12 +22,12 @@ pub struct Options {
     pub timings: bool,
     /// Peak memory of the process in KiB, where it is known.
     pub peak_memory_kib: Option<u64>,
+    /// Processor time of the process in ms, all threads together, where it is known.
+    pub cpu_ms: Option<u64>,
     /// The report folder, as shown in the last line.
     pub folder: Option<String>,
 }
 
-/// How many characters of one line of evidence are shown; `report.json` has them all.
-const EVIDENCE_CHARACTERS: usize = 240;
 /// How many of the slowest scenarios are shown.
 const SLOWEST: usize = 5;
 
@@ -35,10 +38,14 @@ pub fn render(report: &Report, options: &Options) -> String {
         details(&mut out, report);
     }
     area_table(&mut out, report);
-    for one in &report.findings {
-        finding(&mut out, report, one);
+    let all_in = if options.folder.is_some() { "report.html has" } else { "--report-dir writes" };
+    findings::findings(&mut out, report, all_in);
+    findings::undecided(&mut out, report);
+    findings::unfinished(&mut out, report, all_in);
+    findings::not_run(&mut out, report);
+    if !report.errors.is_empty() {
+        out.push('\n');
     }
-    unfinished(&mut out, report);
     for error in &report.errors {
         line(&mut out, &format!("error: {}", clean(error)));
     }
@@ -96,44 +103,15 @@ fn area_table(out: &mut String, report: &Report) {
     }
 }
 
-fn finding(out: &mut String, report: &Report, one: &FindingResult) {
-    let name = one.requirement.as_deref().unwrap_or("expectation");
-    let title = painted(one.verdict, &format!("{} {}", one.verdict.as_str(), clean(name)));
-    line(out, &format!("\n{title}  {} after {} ms", clean(&one.scenario), one.at_ms));
-    if let Some(requirement) = report.requirements.iter().find(|own| Some(&own.id) == one.requirement.as_ref()) {
-        line(out, &format!("  {} ({})", clean(&requirement.text), clean(&requirement.source)));
-    }
-    line(out, &format!("  expected  {}", clean(&one.expected)));
-    line(out, &format!("  observed  {}", clean(&one.observed)));
-    if !one.step.is_empty() {
-        line(out, &format!("  step      {}", clean(&one.step)));
-    }
-    if let Some(connection) = &one.connection {
-        line(out, &format!("  on        {}", clean(connection)));
-    }
-    for evidence in &one.evidence_text {
-        line(out, &format!("    {}", shortened(evidence, EVIDENCE_CHARACTERS)));
-    }
-    line(out, &format!("  repeat    {}", clean(&report.run.repeat(&one.scenario))));
-}
-
-fn unfinished(out: &mut String, report: &Report) {
-    for one in report.scenarios.iter().filter(|one| one.verdict != Verdict::Skipped) {
-        if let Some(reason) = &one.reason {
-            let title = painted(Verdict::Inconclusive, "unfinished");
-            line(out, &format!("\n{title} {}: {}", clean(&one.id), clean(reason)));
-            line(out, &format!("  repeat    {}", clean(&report.run.repeat(&one.id))));
-        }
-    }
-}
-
 fn timings(out: &mut String, report: &Report, options: &Options) {
     let mut slowest: Vec<_> = report.scenarios.iter().collect();
     slowest.sort_by(|a, b| b.duration_ms.cmp(&a.duration_ms).then(a.id.cmp(&b.id)));
     let slowest: Vec<_> =
-        slowest.iter().take(SLOWEST).map(|one| format!("{} {} ms", clean(&one.id), one.duration_ms)).collect();
-    let memory = options.peak_memory_kib.map_or_else(String::new, |kib| format!("; peak memory {} MiB", kib / 1024));
-    line(out, &format!("\ntimings: wall {} ms{memory}; slowest: {}", report.run.duration_ms, slowest.join(", ")));
+        slowest.iter().take(SLOWEST).map(|one| format!("{} {}", clean(&one.id), span(one.duration_ms))).collect();
+    let cpu = options.cpu_ms.map_or_else(String::new, |ms| format!(", processor {}", span(ms)));
+    let memory = options.peak_memory_kib.map_or_else(String::new, |kib| format!(", peak memory {} MiB", kib / 1024));
+    let wall = span(report.run.duration_ms);
+    line(out, &format!("\ntimings: wall {wall}{cpu}{memory}; slowest: {}", slowest.join(", ")));
 }
 
 fn last_line(out: &mut String, report: &Report, options: &Options) {
@@ -143,11 +121,11 @@ fn last_line(out: &mut String, report: &Report, options: &Options) {
     line(
         out,
         &format!(
-            "\n{verdict}{interrupted}: {} requirements, {} findings, {} scenarios, {} ms, seed {}{folder}",
-            report.requirements.len(),
-            report.findings.len(),
-            report.scenarios.len(),
-            report.run.duration_ms,
+            "\n{verdict}{interrupted}: {}, {}, {}, {}, seed {}{folder}",
+            counted(report.requirements.len(), "requirement"),
+            counted(report.findings.len(), "finding"),
+            counted(report.scenarios.len(), "scenario"),
+            span(report.run.duration_ms),
             report.run.seed
         ),
     );

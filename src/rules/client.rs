@@ -7,7 +7,7 @@ use super::docket::{Charge, Docket, quote};
 use super::places::PLACES;
 use super::registry::R;
 use super::request::{SUBSCRIPTION_LIMIT, take_apart};
-use super::verdict::{Context, Judgement};
+use super::verdict::{Context, Finding, Judgement};
 use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::{Ack, Envelope, Message, MessageType, Resource};
 use crate::protocol::json::Kind;
@@ -132,6 +132,11 @@ impl ClientJudge {
         open.filter_map(|client| client.connection.owed.back())
             .map(|owed| owed.at + self.context.deadlines.reaction)
             .max()
+    }
+
+    /// The findings so far that are kept.
+    pub(super) fn findings(&self) -> &[Finding] {
+        self.docket.findings()
     }
 
     pub(super) fn finish(self) -> Judgement {

@@ -98,6 +98,11 @@ impl Docket {
         self.found.iter().sum()
     }
 
+    /// The findings that are kept, in the order in which they were made.
+    pub(super) fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
     /// Something was seen where the guides are silent.
     pub(super) fn note(&mut self, rule: R, name: &'static str, value: impl Into<String>) {
         let entry = Characteristic { requirement: rule.id(), name, value: value.into() };

@@ -6,7 +6,7 @@
 use super::client::ClientJudge;
 use super::docket::Docket;
 use super::server::ServerJudge;
-use super::verdict::{Context, Judgement};
+use super::verdict::{Context, Finding, Judgement};
 use crate::spec::Subject;
 use crate::time::Instant;
 use crate::trace::{Observation, Side, Sink};
@@ -36,6 +36,14 @@ impl Judge {
             Side::Server => Kind::Server(Box::new(ServerJudge::new(context, docket))),
             Side::Client => Kind::Client(Box::new(ClientJudge::new(context, docket))),
         })
+    }
+
+    /// The findings so far, as far as they are kept, in the order in which they were made.
+    pub fn findings(&self) -> &[Finding] {
+        match &self.0 {
+            Kind::Server(judge) => judge.findings(),
+            Kind::Client(judge) => judge.findings(),
+        }
     }
 
     /// The outcome. What was due and had not come when the trace ended is left undecided.

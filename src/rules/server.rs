@@ -19,7 +19,7 @@ use super::registry::R;
 use super::request::{MANY, SUBSCRIPTION_LIMIT};
 use super::scene::{Controls, Scene, Suspect};
 use super::upd::{self, Correlators};
-use super::verdict::{Context, Judgement};
+use super::verdict::{Context, Finding, Judgement};
 use super::{overdue, sub, ws};
 use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::{Envelope, MessageType};
@@ -332,6 +332,11 @@ impl ServerJudge {
         });
         let general = [self.comparison.due(allowed), self.places.due(deadlines)];
         of_connections.chain(general).flatten().max()
+    }
+
+    /// The findings so far that are kept.
+    pub(super) fn findings(&self) -> &[Finding] {
+        self.docket.findings()
     }
 
     pub(super) fn finish(mut self) -> Judgement {

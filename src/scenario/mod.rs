@@ -15,7 +15,7 @@ pub mod syntax;
 pub mod template;
 
 mod shipped;
-mod suggest;
+pub mod suggest;
 
 pub use diagnostic::{ScenarioError, render};
 pub use library::{SelectError, Source};

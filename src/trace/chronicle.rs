@@ -1,7 +1,7 @@
 //! The chronicle: observations in words, one line each, for the evidence in reports.
 //!
-//! Bounded: of a long trace only the last observations are kept, and of a long message only its beginning. What a finding
-//! refers to is looked up when the trace is over.
+//! Bounded: of a long trace only the last observations are kept, besides those that findings refer to, and of a long
+//! message only its beginning. What a finding refers to is looked up when the trace is over.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -22,6 +22,8 @@ const MESSAGE_CHARS: usize = 600;
 #[derive(Debug, Default)]
 pub struct Chronicle {
     lines: VecDeque<(Seq, Instant, String)>,
+    cited: BTreeMap<Seq, String>,
+    citing: usize,
     clients: BTreeMap<ConnectionId, String>,
     count: u64,
     began: Option<Instant>,
@@ -35,10 +37,27 @@ impl Chronicle {
 
     /// The line of an observation, if it is still kept: `#12 +34 ms alice <- {...}`.
     pub fn line(&self, seq: Seq) -> Option<String> {
+        if let Some(line) = self.cited.get(&seq) {
+            return Some(line.clone());
+        }
         let place = self.lines.binary_search_by_key(&seq, |(seq, ..)| *seq).ok()?;
         let (seq, at, text) = &self.lines[place];
         let ms = at.since(self.began.unwrap_or_default()).as_millis();
         Some(format!("{seq} +{ms} ms {text}"))
+    }
+
+    /// Keeps what findings refer to, however long the trace becomes. `evidence` are the references of all findings so
+    /// far, in the order in which they were made; those that were given before are passed over.
+    pub fn keep<'e>(&mut self, evidence: impl ExactSizeIterator<Item = &'e [Seq]>) {
+        let known = std::mem::replace(&mut self.citing, evidence.len());
+        if known == self.citing {
+            return;
+        }
+        for seq in evidence.skip(known).flatten() {
+            if let Some(line) = self.line(*seq) {
+                self.cited.insert(*seq, line);
+            }
+        }
     }
 
     /// The name of a connection: the client, with a number from its second connection on.
@@ -206,13 +225,18 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_lines_are_kept() {
+    fn only_the_last_lines_are_kept_and_those_that_findings_refer_to() {
         let mut chronicle = Chronicle::new();
         for seq in 1..=LINES_KEPT as u64 + 5 {
             let event = Event::ScenarioStarted { id: "x" };
             chronicle.observe(&Observation { seq: Seq(seq), at: Instant::ZERO, event });
+            let evidence: [&[Seq]; 2] = [&[Seq(1), Seq(3)], &[Seq(4)]];
+            chronicle.keep(evidence.into_iter().take(usize::from(seq > 3) + usize::from(seq > 8)));
         }
-        assert_eq!(chronicle.line(Seq(5)), None);
+        for seq in [1, 3, 4] {
+            assert!(chronicle.line(Seq(seq)).is_some(), "{seq}");
+        }
+        assert_eq!((chronicle.line(Seq(2)), chronicle.line(Seq(5))), (None, None));
         assert!(chronicle.line(Seq(6)).is_some());
         assert_eq!(chronicle.count(), LINES_KEPT as u64 + 5);
     }

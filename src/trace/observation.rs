@@ -7,6 +7,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::protocol::http::{Request, Response};
 use crate::protocol::json::{Json, JsonFault};
 use crate::protocol::ws::frame::Frame;
@@ -31,7 +33,8 @@ impl fmt::Display for Seq {
 }
 
 /// Who sent something on an event connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Side {
     /// The Meeting Server.
     Server,
@@ -51,7 +54,8 @@ impl Side {
 }
 
 /// How an event connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EndCause {
     /// The peer closed the TCP connection in order.
     PeerClosed,
@@ -66,7 +70,8 @@ pub enum EndCause {
 }
 
 /// What went wrong with the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NetworkErrorKind {
     /// The name has no address.
     Resolve,

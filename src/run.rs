@@ -1,0 +1,299 @@
+//! One run, top-down: settings, plan, scenarios, judgement, report.
+//!
+//! Scenarios run at the same time where each has an emulated server of its own; against a real server they run one
+//! after the other, since each sees what the others do. Whatever happens, a report comes out of it: of a target that
+//! cannot be used it says so, of an interrupted run it holds what was judged until then.
+
+mod dry;
+mod one;
+mod plan;
+mod recorder;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::cli::progress::Progress;
+use crate::config::RunConfig;
+use crate::emulator::Settings;
+use crate::exit::{ExitCode, Failure};
+use crate::net::clock::Clock;
+use crate::net::interrupt;
+use crate::net::probe::{Capabilities, probe};
+use crate::net::socket_driver::Link;
+use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
+use crate::report::folder;
+use crate::report::model::{Report, Run, Target, TargetKind};
+use crate::scenario::Source;
+use crate::spec::Version;
+use crate::trace::format::{Closed, Header, RunLine, TargetLine, VERSION};
+pub use dry::{Prospect, dry_run};
+use one::{Site, play, skip_line};
+use plan::{Planned, plan};
+pub(crate) use plan::{check_mutants, settings};
+pub use recorder::FILE as TRACE_FILE;
+use recorder::Recording;
+
+/// Carries out a run.
+///
+/// # Errors
+/// If a scenario or a setting is wrong, or the report folder cannot be written, before anything has run.
+pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Failure> {
+    let scenarios = plan::read(&config.scenarios)?;
+    let settings = settings(&config.dialect)?;
+    check_mutants(&config.mutants)?;
+    folder::prepare(&config.report_dir).map_err(Failure::usage)?;
+    runtime()?.block_on(async {
+        let clock = Clock::start();
+        let stop = interrupt::watch();
+        let recording = config.record.then(|| Recording::create(&config.report_dir)).transpose();
+        let recording = recording.map_err(|error| Failure::usage(format!("failed to record: {error}")))?;
+        let (errors, exit_codes) = (Vec::new(), Vec::new());
+        let mut run = Running { config, settings, clock, stop, recording, errors, exit_codes };
+        let site = run.site().await?;
+        run.record_header(site.as_ref().map(|(_, capabilities)| capabilities));
+        let planned = match &site {
+            Some((_, capabilities)) => plan(scenarios, capabilities, &run.config),
+            None => plan::all_skipped(scenarios, "the target cannot be used"),
+        };
+        let results = match site {
+            Some((site, capabilities)) => {
+                let results = run.carry_out(planned, &site, progress).await;
+                return Ok(run.report(&results, Some(&capabilities)));
+            }
+            None => planned.into_iter().map(Planned::skipped).collect::<Vec<_>>(),
+        };
+        Ok(run.report(&results, None))
+    })
+}
+
+/// Where a run's tasks live.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure { code: ExitCode::Bug, message: format!("failed to start: {error}") })
+}
+
+/// A run that is under way.
+struct Running {
+    config: RunConfig,
+    settings: Settings,
+    clock: Clock,
+    stop: watch::Receiver<bool>,
+    recording: Option<Recording>,
+    errors: Vec<String>,
+    exit_codes: Vec<ExitCode>,
+}
+
+impl Running {
+    /// Where scenarios run, and what can be done there; `None` if the target cannot be used.
+    async fn site(&mut self) -> Result<Option<(Arc<Site>, Capabilities)>, Failure> {
+        let Some(target) = self.config.target.clone() else {
+            let site =
+                Site::Embedded { settings: Box::new(self.settings.clone()), mutants: self.config.mutants.clone() };
+            return Ok(Some((Arc::new(site), embedded(&self.settings))));
+        };
+        let link = Link::new(target, self.clock).map_err(Failure::usage)?;
+        match probe(&link).await {
+            Ok(capabilities) => Ok(Some((Arc::new(Site::Server(link)), capabilities))),
+            Err(error) => {
+                self.errors.push(error.to_string());
+                self.exit_codes.push(ExitCode::Unreachable);
+                Ok(None)
+            }
+        }
+    }
+
+    async fn carry_out(
+        &mut self,
+        planned: Vec<Planned>,
+        site: &Arc<Site>,
+        progress: &mut dyn Progress,
+    ) -> Vec<ScenarioRun> {
+        let mut results = Vec::new();
+        let mut waiting = std::collections::VecDeque::new();
+        for scenario in planned {
+            match &scenario.skip {
+                Some(_) => results.push(scenario.skipped()),
+                None => waiting.push_back(scenario),
+            }
+        }
+        progress.planned(waiting.len());
+        let mut under_way: JoinSet<one::Played> = JoinSet::new();
+        let mut halted: Option<String> = None;
+        loop {
+            while under_way.len() < self.config.jobs && halted.is_none() && !*self.stop.borrow() {
+                let Some(scenario) = waiting.pop_front() else { break };
+                progress.started(&scenario.id);
+                under_way.spawn(play(scenario, Arc::clone(site), self.terms(), self.stop.clone()));
+            }
+            let Some(played) = under_way.join_next().await else { break };
+            let played = match played {
+                Ok(played) => played,
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => continue,
+            };
+            progress.finished(&played.run.id, played.run.judgement.findings.len());
+            if let Some(error) = played.network_error {
+                halted = self.still_there(site, &error, &played.run.id, progress).await;
+            }
+            for trouble in played.trouble {
+                progress.note(&format!("{}: {trouble}", played.run.id));
+                self.errors.push(format!("{}: {trouble}", played.run.id));
+            }
+            for path in played.left_behind {
+                self.errors.push(format!("{}: could not remove {path}", played.run.id));
+            }
+            if let (Some(recording), Some(part)) = (&mut self.recording, played.recorded) {
+                recording.append(part);
+            }
+            results.push(played.run);
+        }
+        let why = halted.unwrap_or_else(|| "interrupted".to_owned());
+        results.extend(waiting.into_iter().map(|scenario| Planned { skip: Some(why.clone()), ..scenario }.skipped()));
+        results
+    }
+
+    /// After trouble with the network: says why the run cannot go on, if the target is gone.
+    async fn still_there(&mut self, site: &Site, error: &str, id: &str, progress: &mut dyn Progress) -> Option<String> {
+        progress.note(&format!("{id}: {error}"));
+        self.errors.push(format!("{id}: {error}"));
+        let Site::Server(link) = site else { return None };
+        let gone = probe(link).await.err()?;
+        self.errors.push(gone.to_string());
+        self.exit_codes.push(ExitCode::Unreachable);
+        Some("the target is gone".to_owned())
+    }
+
+    fn terms(&self) -> one::Terms {
+        // Names on a server tell whose they are; on an emulator of its own a run repeats them to the letter.
+        let run_id = match self.config.target {
+            Some(_) => self.config.id.clone(),
+            None => format!("run-{:016x}", self.config.seed),
+        };
+        one::Terms {
+            seed: self.config.seed,
+            run_id,
+            deadlines: self.config.deadlines,
+            quiet: self.config.quiet,
+            addresses: self.config.addresses.clone(),
+            clock: self.clock,
+            record: self.recording.is_some(),
+        }
+    }
+
+    fn report(mut self, results: &[ScenarioRun], capabilities: Option<&Capabilities>) -> Report {
+        let software_version = capabilities.and_then(|known| known.software_version.clone());
+        let version = software_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(Version::LATEST);
+        self.errors.extend(
+            capabilities
+                .and_then(|known| known.certificate_doubt.clone())
+                .map(|doubt| format!("the target's certificate was let pass (--insecure): {doubt}")),
+        );
+        let target = self.target(software_version);
+        let interrupted = *self.stop.borrow();
+        self.close_recording(results, interrupted);
+        let started_at = self.started_at();
+        let run = Run {
+            id: self.config.id,
+            seed: self.config.seed,
+            started_at,
+            duration_ms: self.clock.now().as_millis(),
+            command: self.config.command,
+            options: self.config.options,
+            files: own_files(&self.config.scenarios),
+            interrupted,
+        };
+        let facts = RunFacts {
+            run,
+            target,
+            version,
+            strict: self.config.strict,
+            known: self.config.known,
+            errors: self.errors,
+            exit_codes: self.exit_codes,
+        };
+        assemble(facts, results)
+    }
+}
+
+/// The files of scenarios that do not ship, by id.
+fn own_files(sources: &[Source]) -> BTreeMap<String, String> {
+    let own = sources.iter().filter(|source| source.file != format!("scenarios/{}.yaml", source.id));
+    own.map(|source| (source.id.clone(), source.file.clone())).collect()
+}
+
+/// The recording of a run.
+impl Running {
+    /// What is known before the first scenario.
+    fn record_header(&mut self, capabilities: Option<&Capabilities>) {
+        let target = self.target(capabilities.and_then(|known| known.software_version.clone()));
+        let header = Header {
+            trace: VERSION,
+            tool: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
+            run: RunLine {
+                id: self.config.id.clone(),
+                seed: self.config.seed,
+                started_at: self.started_at(),
+                command: self.config.command.clone(),
+                options: self.config.options.clone(),
+            },
+            target: TargetLine {
+                kind: if target.kind == TargetKind::Server { "server" } else { "emulator" }.to_owned(),
+                url: target.url,
+                software_version: target.software_version,
+                clustered: capabilities.and_then(|known| known.clustered),
+                dialect: target.dialect,
+                mutants: target.mutants,
+            },
+            reaction_ms: u64::try_from(self.config.deadlines.reaction.as_millis()).unwrap_or(u64::MAX),
+        };
+        if let Some(recording) = &mut self.recording {
+            recording.line(&header);
+        }
+    }
+
+    /// What has no trace of its own, and the last line.
+    fn close_recording(&mut self, results: &[ScenarioRun], interrupted: bool) {
+        let Some(recording) = &mut self.recording else { return };
+        for run in results.iter().filter(|run| run.skipped.is_some()) {
+            recording.line(&skip_line(run));
+        }
+        recording.line(&Closed {
+            closed_ms: self.clock.now().as_millis(),
+            interrupted,
+            errors: self.errors.clone(),
+            exit_codes: self.exit_codes.iter().map(|code| code.number()).collect(),
+        });
+        self.errors.extend(recording.failure());
+    }
+
+    fn started_at(&self) -> String {
+        self.clock.started_at().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    fn target(&self, software_version: Option<String>) -> Target {
+        let config = &self.config;
+        Target {
+            kind: if config.target.is_some() { TargetKind::Server } else { TargetKind::Emulator },
+            url: config.target.as_ref().map_or_else(|| "embedded".to_owned(), |target| target.origin.to_string()),
+            software_version,
+            dialect: config.dialect.clone(),
+            mutants: config.mutants.clone(),
+        }
+    }
+}
+
+/// What the embedded emulator can do: everything.
+fn embedded(settings: &Settings) -> Capabilities {
+    Capabilities {
+        software_version: Some(settings.software_version.clone()),
+        clustered: Some(false),
+        test_api: true,
+        unprivileged_account: true,
+        certificate_doubt: None,
+    }
+}

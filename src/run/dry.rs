@@ -1,0 +1,42 @@
+//! A dry run: what a run would carry out on its target, and what not and why.
+//!
+//! A server is asked what it can do, as before every run; nothing is created or changed there.
+
+use super::plan::{check_mutants, plan, read, settings};
+use super::{embedded, runtime};
+use crate::config::RunConfig;
+use crate::exit::{ExitCode, Failure};
+use crate::net::clock::Clock;
+use crate::net::probe::{ProbeError, probe};
+use crate::net::socket_driver::Link;
+
+/// A scenario as a run would take it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prospect {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// Why it would not run.
+    pub skip: Option<String>,
+}
+
+/// Tells what [`super::run`] would do.
+///
+/// # Errors
+/// If a scenario or a setting is wrong, or the target cannot be used.
+pub fn dry_run(config: &RunConfig) -> Result<Vec<Prospect>, Failure> {
+    let scenarios = read(&config.scenarios)?;
+    let settings = settings(&config.dialect)?;
+    check_mutants(&config.mutants)?;
+    let capabilities = match config.target.clone() {
+        None => embedded(&settings),
+        Some(target) => runtime()?.block_on(async {
+            let link = Link::new(target, Clock::start()).map_err(Failure::usage)?;
+            let unusable = |error: ProbeError| Failure { code: ExitCode::Unreachable, message: error.to_string() };
+            probe(&link).await.map_err(unusable)
+        })?,
+    };
+    let planned = plan(scenarios, &capabilities, config).into_iter();
+    Ok(planned.map(|one| Prospect { id: one.id, title: one.scenario.title, skip: one.skip }).collect())
+}

@@ -1,0 +1,148 @@
+//! The plan of a run: scenarios that were read, and which of them the target lets run.
+
+use crate::cli::output;
+use crate::config::{Allow, RunConfig};
+use crate::emulator::dialects::DIALECTS;
+use crate::emulator::settings::{KEYS, SettingError};
+use crate::emulator::{Settings, mutants};
+use crate::exit::Failure;
+use crate::net::probe::Capabilities;
+use crate::report::assemble::ScenarioRun;
+use crate::scenario::syntax::{Judged, Scenario};
+use crate::scenario::{self, Need, Source};
+use crate::spec::{RequirementId, Version};
+
+/// A scenario of this run.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) id: String,
+    pub(super) scenario: Scenario,
+    /// Why it does not run.
+    pub(super) skip: Option<String>,
+    pub(super) version: Version,
+    pub(super) clustered: Option<bool>,
+}
+
+impl Planned {
+    /// The requirements that it is there for.
+    pub(super) fn exercises(&self) -> Vec<RequirementId> {
+        self.scenario.exercises.iter().filter_map(|name| RequirementId::from_name(&name.value)).collect()
+    }
+
+    /// Its result, if it does not run.
+    pub(super) fn skipped(self) -> ScenarioRun {
+        ScenarioRun {
+            exercises: self.exercises(),
+            id: self.id,
+            title: self.scenario.title,
+            skipped: self.skip,
+            ..ScenarioRun::default()
+        }
+    }
+}
+
+/// Reads the scenarios.
+///
+/// # Errors
+/// All errors of all files.
+pub(super) fn read(sources: &[Source]) -> Result<Vec<(String, Scenario)>, Failure> {
+    let (mut scenarios, mut errors) = (Vec::new(), String::new());
+    for source in sources {
+        match scenario::read(&source.file, &source.text) {
+            Ok(scenario) => scenarios.push((source.id.clone(), scenario)),
+            Err(found) => errors.push_str(&scenario::render(&source.text, &found, output::styled())),
+        }
+    }
+    if errors.is_empty() { Ok(scenarios) } else { Err(Failure::usage(errors.trim_end())) }
+}
+
+/// The settings of the embedded emulator.
+///
+/// # Errors
+/// An item that is neither a setting nor a dialect.
+pub(crate) fn settings(items: &[String]) -> Result<Settings, Failure> {
+    let mut settings = Settings::default();
+    for item in items {
+        settings.apply(item).map_err(|error| {
+            let help = match &error {
+                SettingError::UnknownKey(name) => setting_meant(name),
+                SettingError::BadValue { .. } => None,
+            };
+            let help = help.map_or_else(String::new, |help| format!("; {help}"));
+            Failure::usage(format!("--dialect {item}: {error}{help}"))
+        })?;
+    }
+    Ok(settings)
+}
+
+/// What may have been meant by the name of a setting or a dialect.
+fn setting_meant(name: &str) -> Option<String> {
+    let keys = KEYS.iter().map(|key| key.name);
+    let known: Vec<&str> = keys.chain(DIALECTS.iter().map(|dialect| dialect.name)).collect();
+    scenario::suggest::help(name, known)
+}
+
+/// Whether there are mutants of these names.
+///
+/// # Errors
+/// A name that none has, with what may have been meant.
+pub(crate) fn check_mutants(names: &[String]) -> Result<(), Failure> {
+    for name in names {
+        if mutants::find(name).is_none() {
+            let help = scenario::suggest::help(name, mutants::all().map(|mutant| mutant.name).collect::<Vec<_>>());
+            let help = help.map_or_else(String::new, |help| format!("; {help}"));
+            return Err(Failure::usage(format!("no mutant is called `{name}`{help}")));
+        }
+    }
+    Ok(())
+}
+
+/// Decides which scenarios run.
+pub(super) fn plan(
+    scenarios: Vec<(String, Scenario)>,
+    capabilities: &Capabilities,
+    config: &RunConfig,
+) -> Vec<Planned> {
+    let version =
+        capabilities.software_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(Version::LATEST);
+    let scenarios = scenarios.into_iter().map(|(id, scenario)| {
+        let skip =
+            scenario.needs.iter().find_map(|need| missing(need.value.parse().ok()?, version, capabilities, config));
+        let skip = skip.or_else(|| too_many(&scenario, config));
+        Planned { id, scenario, skip, version, clustered: capabilities.clustered }
+    });
+    scenarios.collect()
+}
+
+/// Every scenario skipped for one reason.
+pub(super) fn all_skipped(scenarios: Vec<(String, Scenario)>, why: &str) -> Vec<Planned> {
+    let skipped = |(id, scenario)| Planned {
+        id,
+        scenario,
+        skip: Some(why.to_owned()),
+        version: Version::LATEST,
+        clustered: None,
+    };
+    scenarios.into_iter().map(skipped).collect()
+}
+
+/// Why a need is not met.
+fn missing(need: Need, version: Version, capabilities: &Capabilities, config: &RunConfig) -> Option<String> {
+    let allowed = |allow| config.target.is_none() || config.allow.contains(&allow);
+    match need {
+        Need::Limits if !allowed(Allow::Limits) => Some("uses up the server's limits: --allow limits".to_owned()),
+        Need::Probing if !allowed(Allow::Probing) => Some("sends malformed input: --allow probing".to_owned()),
+        Need::TestApi if !capabilities.test_api => Some("needs the emulator's test-only API".to_owned()),
+        Need::UnprivilegedAccount if !capabilities.unprivileged_account => {
+            Some("needs a second account: --unprivileged-user".to_owned())
+        }
+        Need::Version(since) if version < since => Some(format!("needs release {since}, the target has {version}")),
+        _ => None,
+    }
+}
+
+/// A real server's connections belong to others, too: two are taken without asking.
+fn too_many(scenario: &Scenario, config: &RunConfig) -> Option<String> {
+    let modest = config.target.is_none() || config.allow.contains(&Allow::Limits) || scenario.judge == Judged::Client;
+    (!modest && scenario.clients.len() > 2).then(|| "opens more than two connections: --allow limits".to_owned())
+}

@@ -1,0 +1,105 @@
+//! What puts each requirement to the test: its rule, the scenarios that exercise it, the mutants that break it.
+//!
+//! Joins the catalogue, the registry of rules, the shipped scenarios and the list of mutants, which know nothing of each
+//! other. `bridgeproof rules` shows it, and `docs/REQUIREMENTS.md` is made from it ([`markdown`]).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::emulator::mutants::{self, Registered};
+use crate::report::escape;
+use crate::rules::R;
+use crate::scenario;
+use crate::spec::{RequirementId, requirements};
+
+/// A shipped scenario, as far as requirements are concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exercise {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+}
+
+/// What puts one requirement to the test.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    /// The requirement.
+    pub requirement: RequirementId,
+    /// The file of its rule, from the project's root; none if it has no rule yet.
+    pub rule: Option<String>,
+    /// The shipped scenarios that are there for it, in the order of their ids.
+    pub scenarios: Vec<Exercise>,
+    /// The mutants that break it, in the order of their list.
+    pub mutants: Vec<&'static Registered>,
+}
+
+/// All requirements in the order of the catalogue.
+pub fn all() -> Vec<Trace> {
+    let mut exercises: BTreeMap<RequirementId, Vec<Exercise>> = BTreeMap::new();
+    for source in scenario::library::shipped() {
+        // A test proves that all shipped scenarios read.
+        let Ok(read) = scenario::read(&source.file, &source.text) else { continue };
+        for id in read.exercises.iter().filter_map(|name| RequirementId::from_name(&name.value)) {
+            exercises.entry(id).or_default().push(Exercise { id: source.id.clone(), title: read.title.clone() });
+        }
+    }
+    requirements::all()
+        .map(|requirement| Trace {
+            requirement,
+            rule: R::of(requirement).map(|rule| format!("src/rules/{}", rule.file())),
+            scenarios: exercises.remove(&requirement).unwrap_or_default(),
+            mutants: mutants::all().filter(|mutant| mutant.breaks == requirement.as_str()).collect(),
+        })
+        .collect()
+}
+
+/// `docs/REQUIREMENTS.md`: a table for each area.
+pub fn markdown(traces: &[Trace]) -> String {
+    let mut out = String::from(
+        "# Requirements\n\nMade by `bridgeproof rules --markdown > docs/REQUIREMENTS.md`; a test finds out if it is stale. What a \
+         requirement says, and\nwhat each scenario and mutant does, is shown by `bridgeproof rules ID`.\n",
+    );
+    let mut area = "";
+    for trace in traces {
+        let entry = trace.requirement.get();
+        if entry.area() != area {
+            area = entry.area();
+            let _ = write!(
+                out,
+                "\n## {area}\n\n| requirement | level | subject | source | rule | scenarios | mutants |\n|---|---|---|---|---|---|---|\n"
+            );
+        }
+        let rule = trace.rule.as_deref().unwrap_or("none yet");
+        let scenarios: Vec<_> = trace.scenarios.iter().map(|one| one.id.as_str()).collect();
+        let mutants: Vec<_> = trace.mutants.iter().map(|one| one.name).collect();
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            entry.id,
+            entry.level,
+            entry.subject,
+            escape::markdown(&entry.source),
+            escape::markdown(rule),
+            escape::markdown(&scenarios.join(", ")),
+            escape::markdown(&mutants.join(", "))
+        );
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_requirement_leads_to_its_rule_its_scenarios_and_its_mutants() {
+        let all = all();
+        let acks = all.iter().find(|one| one.requirement.as_str() == "MSG-03").unwrap();
+        assert_eq!(acks.rule.as_deref(), Some("src/rules/msg.rs"));
+        assert!(acks.scenarios.iter().any(|one| one.id == "messages/requests-acknowledged"));
+        assert!(acks.mutants.iter().any(|one| one.name == "ack-of-request-missing"));
+        let table = markdown(&all);
+        assert!(table.contains("| MSG-03 | must | server |"), "{table}");
+    }
+}

@@ -1,0 +1,15 @@
+//! The program as a user meets it: command lines in; output, exit codes and report files out.
+//!
+//! Every test starts the built binary in a folder of its own and bounds it in time. Nothing sleeps: tests wait for lines
+//! of output, for the end of a process, or for a connection. `child` starts programs, `peer` plays servers that behave
+//! badly, `reports` reads what a run left behind.
+
+mod bad_targets;
+mod child;
+mod emulate_command;
+mod lint_and_schema;
+mod peer;
+mod python_client;
+mod reports;
+mod run_command;
+mod targets;
