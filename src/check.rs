@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::exit::{ExitCode, Failure};
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
 use crate::report::known::Known;
-use crate::report::model::{Report, Run, Target, TargetKind};
+use crate::report::model::{Report, Run, Target, TargetKind, Verdict};
 use crate::spec::Version;
 use crate::trace::format::{Closed, Header, Line, LineFault};
 use reading::{Lines, Trouble};
@@ -47,16 +47,18 @@ pub fn check(config: CheckConfig) -> Result<Report, Failure> {
     let version = traces.first().ok_or_else(|| Failure::usage("no trace"))?.version();
     let (mut scenarios, mut errors, mut exit_codes) = (Vec::new(), Vec::new(), Vec::new());
     let (mut duration_ms, mut interrupted) = (0, false);
-    let mut header = None;
+    let (mut header, mut doubtful) = (None, false);
     for trace in traces {
         header.get_or_insert(trace.header);
-        scenarios.extend(trace.scenarios);
+        doubtful |= !trace.trouble.is_empty();
         if !trace.trouble.is_empty() {
             exit_codes.push(ExitCode::Inconclusive);
         }
         errors.extend(trace.trouble);
+        let took = trace.closed.as_ref().map_or_else(|| latest(&trace.scenarios), |closed| closed.closed_ms);
+        duration_ms = u64::saturating_add(duration_ms, took);
+        scenarios.extend(trace.scenarios);
         if let Some(closed) = trace.closed {
-            duration_ms += closed.closed_ms;
             interrupted |= closed.interrupted;
             errors.extend(closed.errors);
             exit_codes.extend(closed.exit_codes.into_iter().map(ExitCode::from_number));
@@ -72,7 +74,17 @@ pub fn check(config: CheckConfig) -> Result<Report, Failure> {
         errors,
         exit_codes,
     };
-    Ok(assemble(facts, &scenarios))
+    let mut report = assemble(facts, &scenarios);
+    if doubtful {
+        // What cannot be read could have been anything.
+        report.verdict = report.verdict.max(Verdict::Inconclusive);
+    }
+    Ok(report)
+}
+
+/// When the last of the scenarios ended, in milliseconds since the run began.
+fn latest(scenarios: &[ScenarioRun]) -> u64 {
+    scenarios.iter().map(|run| (run.began + run.duration).as_millis()).max().unwrap_or(0)
 }
 
 /// What one file held.

@@ -23,7 +23,7 @@ use bridgeproof::net::target::{Account, Accounts};
 use bridgeproof::protocol::api::names::TOKEN_HEADER;
 use bridgeproof::protocol::json::Document;
 use bridgeproof::report::folder;
-use bridgeproof::report::model::Report;
+use bridgeproof::report::model::{Report, Verdict};
 use bridgeproof::rules::{Context, Deadlines, Judge, Judgement};
 use bridgeproof::run::{TRACE_FILE, run};
 use bridgeproof::scenario::syntax::{Judged, Scenario};
@@ -65,7 +65,16 @@ fn compared(report: &Report) -> Value {
 
 #[test]
 fn a_recorded_run_is_judged_as_it_was_live() {
-    let selected = ["authentication/*", "messages/acks-withheld", "subscriptions/kept", "updates/mute", "clients/acks"];
+    let selected = [
+        "authentication/two-tokens",
+        "authentication/token-altered",
+        "authentication/token-in-header",
+        "authentication/no-credentials",
+        "messages/not-json",
+        "subscriptions/kept",
+        "updates/mute",
+        "clients/acks",
+    ];
     for mutant in [None, Some("same-token-again"), Some("any-token-opens"), Some("new-token-ends-the-old")] {
         let root = tempfile::tempdir().unwrap();
         let args = Args {
@@ -124,7 +133,7 @@ fn no_token_and_no_password_is_in_the_file() {
     let shell = runtime.block_on(start(server, options, Clock::start())).unwrap();
     let folder = root.path().join("report");
     let args = Args {
-        scenarios: vec!["authentication/*".to_owned(), "subscriptions/kept".to_owned()],
+        scenarios: vec!["authentication/to*".to_owned(), "subscriptions/kept".to_owned()],
         target: Some(shell.url()),
         user: Some("tester".to_owned()),
         password_file: Some(secret),
@@ -166,7 +175,14 @@ fn a_file_that_is_cut_or_damaged_is_judged_as_far_as_it_can_be_read() {
     assert!(damaged.errors[0].contains(&format!("line {}: ", lines.len() / 2 + 1)), "{:?}", damaged.errors);
     assert!(damaged.findings.is_empty() && damaged.exit_code == 5, "{:?}", damaged.findings);
     let without_end = judged(&lines[..lines.len() - 1].join("\n"));
+    assert_eq!(without_end.verdict, Verdict::Inconclusive, "what is missing could be anything");
     assert!(without_end.errors[0].contains("cut off") && without_end.exit_code == 5, "{:?}", without_end.errors);
+    let bytes = text.as_bytes();
+    for at in (lines[0].len() + 1..bytes.len()).step_by(bytes.len() / 80 + 1) {
+        // Wherever the byte falls, there is a report; numbers may have become large.
+        fs::write(&file, [&bytes[..at], b"99999999999", &bytes[at + 1..]].concat()).unwrap();
+        checked(&file);
+    }
     for (text, why) in [("", "no trace"), ("{}", "no trace"), ("{\"trace\":99}", "version 99"), ("GIF89a", "no trace")]
     {
         fs::write(&file, text).unwrap();
@@ -243,11 +259,11 @@ fn every_mutant_is_judged_the_same_from_its_written_trace() {
     let mut found = 0;
     for mutant in mutants::ALL.iter().copied().flatten() {
         let about = |scenario: &Scenario| scenario.exercises.iter().any(|name| name.value == mutant.breaks);
-        for (id, scenario) in scenarios.iter().filter(|(_, scenario)| about(scenario)).take(3) {
+        for (id, scenario) in scenarios.iter().filter(|(_, scenario)| about(scenario)).take(1) {
             let (live, offline) = both_ways(id, scenario, Some(mutant.name));
             found += live.findings.len();
             assert_eq!(live, offline, "{} {id}", mutant.name);
         }
     }
-    assert!(found > 100, "mutants were found out: {found}");
+    assert!(found > 50, "mutants were found out: {found}");
 }

@@ -179,3 +179,57 @@ fn skipped(skip: Skip) -> ScenarioRun {
 fn requirements(names: &[String]) -> Vec<RequirementId> {
     names.iter().filter_map(|name| RequirementId::from_name(name)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::format::read_line;
+
+    /// The outcome of each line.
+    fn taken(replay: &mut Replay, lines: &[&str]) -> Vec<Result<(), String>> {
+        lines.iter().map(|line| replay.take(read_line(line.as_bytes()).unwrap())).collect()
+    }
+
+    const BEGIN: &str = r#"{"begin":"a/b","title":"t","exercises":["AUTH-01","NO-99"],"judged":"server",
+        "observer":"client","version":"3.7","clustered":null,"reaction_ns":5,"began_ns":7}"#;
+    const END: &str = r#"{"end":"a/b","unfinished":null,"failed_expectations":[],"observations":2,"left_out":0,
+        "duration_ns":9}"#;
+    const SKIP: &str = r#"{"skip":"c/d","title":"t","exercises":[],"skipped":"why","unfinished":null}"#;
+
+    fn observation(seq: u64, scenario: &str) -> String {
+        let event = r#"{"step_started":{"number":1,"text":"x"}}"#;
+        format!(r#"{{"seq":{seq},"at_ns":1,"scenario":"{scenario}","event":{event}}}"#)
+    }
+
+    #[test]
+    fn a_whole_scenario_is_made_again() {
+        let mut replay = Replay::default();
+        let lines = [BEGIN, &observation(1, "a/b"), &observation(2, "a/b"), END, SKIP];
+        assert!(taken(&mut replay, &lines).iter().all(Result::is_ok));
+        let runs = replay.finish();
+        assert_eq!((runs[0].observations, runs[0].steps.len(), runs[0].exercises.len()), (2, 2, 1));
+        assert_eq!((&runs[0].unfinished, runs[0].duration), (&None, Duration::from_nanos(9)));
+        assert_eq!(runs[1].skipped.as_deref(), Some("why"));
+    }
+
+    #[test]
+    fn what_is_missing_is_told_and_nothing_behind_it_is_judged() {
+        let mut replay = Replay::default();
+        let lines = [BEGIN, &observation(1, "a/b"), &observation(3, "a/b"), &observation(4, "a/b"), END];
+        let outcome = taken(&mut replay, &lines);
+        assert_eq!(outcome[2], Err("observation #3 stands where #2 should be".to_owned()));
+        assert!(outcome[3].is_ok() && outcome[4].is_ok(), "a gap is told once: {outcome:?}");
+        let runs = replay.finish();
+        assert_eq!((runs[0].steps.len(), runs[0].unfinished.is_some()), (1, true));
+    }
+
+    #[test]
+    fn lines_that_belong_nowhere_are_told() {
+        let mut replay = Replay::default();
+        let outcome = taken(&mut replay, &[&observation(1, "x/y"), END, BEGIN, &observation(1, "x/y"), BEGIN]);
+        assert!(outcome[2].is_ok());
+        assert!([0, 1, 3, 4].iter().all(|number: &usize| outcome[*number].is_err()), "{outcome:?}");
+        let runs = replay.finish();
+        assert!(runs.len() == 2 && runs.iter().all(|run| run.unfinished.is_some()));
+    }
+}

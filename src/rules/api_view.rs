@@ -104,6 +104,8 @@ pub(super) struct ApiView {
     pub(super) changes_made: u64,
     /// How many conferences that were under way have ended.
     pub(super) ends: u64,
+    /// When the last of them did.
+    pub(super) last_end: Option<Instant>,
     ended: VecDeque<String>,
     asked: BTreeMap<ExchangeId, Asked>,
     /// Conferences that ended in the latest observation.
@@ -188,14 +190,30 @@ impl ApiView {
         matches!(self.calls.get(id), Some(Call { life: Life::Alive { .. }, .. }))
     }
 
-    /// Whether any conference is known, or thought, to be under way.
+    /// Whether any conference is known to be under way.
     pub(super) fn any_alive(&self) -> bool {
-        self.calls.values().any(|call| !matches!(call.life, Life::Ended { .. }))
+        self.calls.values().any(|call| matches!(call.life, Life::Alive { .. }))
     }
 
     /// Whether a change of an object was requested and is not answered yet.
     pub(super) fn pending_change(&self, object: &str) -> bool {
         self.asked.values().any(|asked| asked.request.method != Method::Get && asked.request.path().contains(object))
+    }
+
+    /// How many changes of an object were requested and are not answered yet; a participant's legs count as itself.
+    pub(super) fn pending_changes(&self, object: &str) -> usize {
+        let about = |request: &Request| {
+            object_of(request).is_some_and(|(node, id)| match node {
+                Node::Leg => self.legs.get(&id).is_some_and(|owner| owner == object),
+                _ => id == object,
+            })
+        };
+        self.asked.values().filter(|asked| asked.request.method == Method::Put && about(&asked.request)).count()
+    }
+
+    /// Whether any change was requested and is not answered yet.
+    pub(super) fn any_pending_change(&self) -> bool {
+        self.asked.values().any(|asked| asked.request.method != Method::Get)
     }
 
     fn read(&mut self, asked: &Asked, response: &Response, at: Instant, seq: Seq) {
@@ -389,6 +407,7 @@ impl ApiView {
             && !matches!(call.life, Life::Ended { .. })
         {
             self.ends += u64::from(call.seq != seq);
+            self.last_end = Some(at);
             call.life = Life::Ended { at, seq };
             call.document = None;
             call.roster = None;

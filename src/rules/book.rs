@@ -181,6 +181,14 @@ impl Book {
         self.slots.values().filter(|slot| slot.left.is_none()).count()
     }
 
+    /// What the server takes for subscribed is not known any more.
+    pub(super) fn lose_sight(&mut self) {
+        self.unsure = true;
+        for slot in self.slots.values_mut() {
+            slot.known = false;
+        }
+    }
+
     /// The elements of rosters that a request asks for.
     pub(super) fn elements_of(&self, number: u32) -> Mask {
         let asked = |slot: &&Slot| {

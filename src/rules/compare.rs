@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::api_view::ApiView;
+use super::api_view::{ApiView, Override};
 use super::book::{Slot, Special};
 use super::connection::Connection;
 use super::docket::Docket;
@@ -202,7 +202,7 @@ fn compare_slot(
         compared = true;
         compare_entries(connection, index, slot, standing, scene, found);
     }
-    for (key, told) in &slot.content.told {
+    for (key, told) in slot.content.told.iter().filter(|(_, told)| !told.begun_wrongly) {
         let object = if key.is_empty() { slot.wanted.call.as_deref().unwrap_or_default() } else { key };
         let Some(documents) = Documents::of(slot.wanted.resource, object, scene.api, since) else { continue };
         for (place, element) in elements::of(slot.wanted.resource).iter().enumerate() {
@@ -241,7 +241,7 @@ fn never_told(
     for (element, rule) in [("canMove", R::Upd12), ("canMoveToLobby", R::Upd13)] {
         let asked = element_place(Resource::CallRoster, element).filter(|place| slot.wanted.mask & (1 << place) != 0);
         let Some(place) = asked else { continue };
-        for (key, told) in &slot.content.told {
+        for (key, told) in slot.content.told.iter().filter(|(_, told)| !told.begun_wrongly) {
             let connected = scene.api.participants.get(key).is_some_and(|participant| {
                 participant.connected && participant.document.as_ref().is_some_and(|(read, _)| *read >= since)
             });
@@ -306,7 +306,8 @@ fn compare_entries(
         !open && !slot.content.expected.contains(id)
     };
     let missing = ids.iter().filter(|id| !slot.content.told.contains_key(*id) && shows(id));
-    let left_over = slot.content.told.keys().filter(|id| !ids.contains(id));
+    let begun = slot.content.told.iter().filter(|(_, told)| !told.begun_wrongly).map(|(id, _)| id);
+    let left_over = begun.filter(|id| !ids.contains(id));
     for (id, observed) in
         missing.map(|id| (id, "was not told")).chain(left_over.map(|id| (id, "is gone, but was not removed")))
     {
@@ -353,7 +354,9 @@ fn rule_of_element(
 ) -> R {
     let rule = rule_of(slot, object, Some(element), scene);
     let number = value.is_some_and(|value| value.number().is_some());
+    let not_set = scene.api.calls.get(object).is_some_and(|call| call.ours && call.mute_override == Override::Unset);
     match element {
+        "joinAudioMuteOverride" if not_set && value.is_some() && rule == R::Upd14 => R::Upd11,
         "importance" if expected.is_unset() && number && rule == R::Upd14 => R::Upd10,
         "canMove" | "movedParticipant" if value.is_none() && rule == R::Upd14 => R::Upd12,
         _ => rule,
@@ -501,7 +504,9 @@ fn pair(
 fn told_alike((first, index, a): Placed<'_>, (second, other, b): Placed<'_>, found: &mut BTreeMap<Place, Difference>) {
     let table = elements::of(a.wanted.resource);
     for (key, told_a) in &a.content.told {
-        let Some(told_b) = b.content.told.get(key) else { continue };
+        let Some(told_b) = b.content.told.get(key).filter(|told| !(told.begun_wrongly || told_a.begun_wrongly)) else {
+            continue;
+        };
         for (place, element) in table.iter().enumerate().filter(|(place, _)| a.wanted.mask & (1 << place) != 0) {
             let of = |told: &super::upd::Told| told.values.get(place).cloned().flatten();
             let (x, y) = (of(told_a), of(told_b));

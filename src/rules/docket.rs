@@ -29,6 +29,8 @@ pub(super) struct Docket {
     /// Characteristics with a fixed value that were entered already, for the hot path.
     words: Vec<(R, &'static str, &'static str)>,
     undecided: BTreeMap<R, String>,
+    /// Violations of either of two requirements: of the second, if that is broken elsewhere, else of the first.
+    either: Vec<(R, R, Instant, Charge)>,
     disabled: [bool; R::ALL.len()],
 }
 
@@ -55,6 +57,7 @@ impl Docket {
             characteristics: BTreeSet::new(),
             words: Vec::new(),
             undecided: BTreeMap::new(),
+            either: Vec::new(),
             disabled,
         }
     }
@@ -82,9 +85,12 @@ impl Docket {
         self.findings.push(Finding { requirement: rule.id(), at, connection, expected, observed, evidence });
     }
 
-    /// How many findings of a requirement there are.
-    pub(super) const fn found(&self, rule: R) -> u64 {
-        self.found[rule as usize]
+    /// One of two requirements was not met, and which one only the rest of the trace can tell: the second, if it is
+    /// broken elsewhere, else the first.
+    pub(super) fn fail_either(&mut self, first: R, second: R, at: Instant, charge: Charge) {
+        if self.either.len() < KEPT as usize {
+            self.either.push((first, second, at, charge));
+        }
     }
 
     /// How many findings there are.
@@ -125,7 +131,11 @@ impl Docket {
     }
 
     /// The outcome.
-    pub(super) fn close(self) -> Judgement {
+    pub(super) fn close(mut self) -> Judgement {
+        for (first, second, at, charge) in std::mem::take(&mut self.either) {
+            let rule = if self.found[second as usize] > 0 { second } else { first };
+            self.fail(rule, at, || charge);
+        }
         let counts = |counts: &[u64; R::ALL.len()]| -> BTreeMap<_, _> {
             R::ALL.iter().map(|rule| (rule.id(), counts[*rule as usize])).filter(|(_, count)| *count > 0).collect()
         };

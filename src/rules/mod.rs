@@ -3,7 +3,7 @@
 //! In reading order: [`verdict`] (what judging needs and gives), [`registry`] (which requirement is judged where), [`judge`]
 //! (the sink that takes observations), then what the rules know of the world: `api_view.rs` (what the API told),
 //! `connection.rs`, `request.rs` and `book.rs` (what a client asked for), `upd.rs` (what it was told); then the rules by
-//! area: `auth.rs`, `places.rs`, `ws.rs`, `msg.rs`, `sub.rs`, `upd.rs` with `domain.rs`, `compare.rs` with `expected.rs`, and
+//! area: `auth.rs`, `places.rs`, `ws.rs`, `msg.rs`, `sub.rs` with `overdue.rs`, `upd.rs` with `domain.rs`, `compare.rs` with `expected.rs`, and
 //! `client.rs` for events clients.
 //!
 //! Rules are total: they enter what they find in the docket and go on. Where a violation could be laid to several
@@ -23,6 +23,7 @@ mod docket;
 mod domain;
 mod expected;
 mod msg;
+mod overdue;
 mod places;
 mod request;
 mod scene;

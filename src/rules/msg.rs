@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::book::Special;
 use super::connection::{Connection, IdSet, Mark};
-use super::docket::{Docket, quote};
+use super::docket::{Charge, Docket, quote};
 use super::registry::R;
 use super::request::{SUBSCRIPTION_LIMIT, element_place, take_apart};
 use super::scene::Scene;
@@ -158,11 +158,18 @@ pub(super) fn server_ack(connection: &mut Connection, sent: &mut Sent, ack: Ack<
     }
     // The server has its own numbers for its messages: an ack that bears one of these may answer an ack of the client.
     // That is what it does, if it did so before where nothing else could be meant.
-    let may_answer_an_ack = connection.acked_server_ids.contains(id);
-    let rule = if may_answer_an_ack && scene.docket.found(R::Msg10) > 0 { R::Msg10 } else { R::Msg03 };
-    scene.fail(rule, connection, vec![], "exactly one ack for each client message", || {
-        format!("messageId {id} is acknowledged again")
-    });
+    let expected = "exactly one ack for each client message";
+    let observed = || format!("messageId {id} is acknowledged again");
+    if connection.acked_server_ids.contains(id) {
+        let charge = Charge {
+            connection: Some(connection.id),
+            expected: expected.to_owned(),
+            observed: observed(),
+            evidence: vec![scene.seq],
+        };
+        return scene.docket.fail_either(R::Msg03, R::Msg10, scene.at, charge);
+    }
+    scene.fail(R::Msg03, connection, vec![], expected, observed);
 }
 
 fn unknown_ack(connection: &Connection, sent: &mut Sent, id: u64, status: &str, scene: &mut Scene<'_>) {

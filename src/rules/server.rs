@@ -20,7 +20,7 @@ use super::request::{MANY, SUBSCRIPTION_LIMIT};
 use super::scene::{Controls, Scene, Suspect};
 use super::upd::{self, Correlators};
 use super::verdict::{Context, Finding, Judgement};
-use super::{sub, ws};
+use super::{overdue, sub, ws};
 use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::{Envelope, MessageType};
 use crate::protocol::ws::frame::{Frame, Opcode};
@@ -313,7 +313,7 @@ impl ServerJudge {
             ws::expire(connection, observation.at, deadlines, &mut self.docket);
             let mut scene = scene!(self, observation);
             msg::expire(connection, sent, &mut scene);
-            sub::expire(connection, &mut scene);
+            overdue::expire(connection, &mut scene);
             compare::expire(connection, &mut scene);
         }
     }
@@ -325,7 +325,7 @@ impl ServerJudge {
             let acks = self.sent.get(id).and_then(|sent| msg::due(connection, sent, allowed, self.now));
             [
                 acks,
-                sub::due(connection, allowed, self.now),
+                overdue::due(connection, allowed, self.now),
                 compare::due(connection, allowed, self.now),
                 ws::due(connection, deadlines),
             ]

@@ -35,7 +35,7 @@ pub(super) fn around(kept: Option<Kept>, at: Instant) -> Option<Seq> {
     (at >= kept.sent && at <= end).then_some(kept.seq)
 }
 
-fn resource_of(slot: &Slot) -> String {
+pub(super) fn resource_of(slot: &Slot) -> String {
     slot.wanted
         .call
         .as_ref()
@@ -129,7 +129,8 @@ fn unknown_index(connection: &Connection, index: u64, scene: &mut Scene<'_>) {
 /// Notes whether a request's effect came before its ack.
 fn early(connection: &mut Connection, index: u64, new: State, scene: &Scene<'_>) {
     let Some(slot) = connection.book.slots.get(&index) else { return };
-    if slot.loose > 0 {
+    // Of an index whose past is open, the cause is open as well.
+    if slot.loose > 0 || !slot.known {
         return;
     }
     let number = match &slot.left {
@@ -186,10 +187,15 @@ fn left_state(connection: &mut Connection, index: u64, new: State, scene: &mut S
     let late = left.reported.is_some() || free.is_some_and(|free| free > scene.deadlines.reaction);
     let (known, evidence, overlaps) = (slot.known && slot.loose == 0, vec![slot.asked], left.overlaps);
     if left.reported.is_some() && known {
+        // What quick requests have settled is unsettled again by an earlier one; else a state moves back.
+        let undone = overlaps && scene.controls.settles.holds();
         let expected = "nothing after deactivated";
-        scene.fail(R::Sub05, connection, evidence, expected, || {
+        scene.fail(if undone { R::Sub16 } else { R::Sub05 }, connection, evidence, expected, || {
             format!("index {index}, which was left out and deactivated, becomes {new}")
         });
+        if undone {
+            connection.book.lose_sight();
+        }
     } else if late && known {
         let rule = blame(scene.controls.settles, R::Sub04, overlaps.then_some(R::Sub16));
         let expected = "only indexes of the request in force";
@@ -289,8 +295,10 @@ fn deactivated(connection: &mut Connection, index: u64, old: Option<State>, scen
     }
     let evidence = vec![slot.asked, slot.state_seq];
     let was_active = old == Some(State::Active);
-    let all_ended = scene.api.ends > slot.ends && !scene.api.any_alive();
-    let rule = if was_active && all_ended {
+    let aftermath = std::time::Duration::from_millis(AFTERMATH_MS);
+    let lately = scene.api.last_end.is_some_and(|end| scene.at.since(end) <= aftermath);
+    let all_ended = !scene.api.calls.is_empty() && !scene.api.any_alive();
+    let rule = if was_active && (all_ended || lately) {
         R::Sub15
     } else {
         let rule = without_cause(connection, index, was_active, scene.at, scene.controls, scene.api);
@@ -382,136 +390,6 @@ pub(super) fn call_ended(connection: &mut Connection, call: &str, at: Instant, s
             slot.ended.get_or_insert((mark, seq));
         }
     }
-}
-
-/// Charges what is overdue.
-pub(super) fn expire(connection: &mut Connection, scene: &mut Scene<'_>) {
-    if !connection.in_order() {
-        return;
-    }
-    let allowed = scene.deadlines.reaction;
-    let mut settled = Vec::new();
-    let numbers: Vec<u32> =
-        connection.book.requests.iter().filter(|r| !r.settled && r.acked.is_some()).map(|r| r.number).collect();
-    for number in numbers {
-        let Some(request) = connection.book.requests.iter().find(|request| request.number == number) else { continue };
-        let Some(acked) = request.acked else { continue };
-        if connection.free_since(acked, scene.at) <= allowed {
-            continue;
-        }
-        let (fresh, left) = (request.fresh.clone(), request.left.clone());
-        for index in fresh {
-            overdue_state(connection, number, index, scene);
-        }
-        for index in left {
-            overdue_end(connection, number, index, scene);
-        }
-        settled.push(number);
-    }
-    for number in settled {
-        settle(connection, number, scene);
-    }
-    overdue_conferences(connection, scene);
-}
-
-fn overdue_state(connection: &mut Connection, number: u32, index: u64, scene: &mut Scene<'_>) {
-    let book = &mut connection.book;
-    let Some(request) = book.requests.iter().find(|request| request.number == number) else { return };
-    let (special, overlaps, ghost, acked_seq) = (request.special.rule(), request.overlaps, request.ghost, request.seq);
-    let Some(slot) = book.slots.get_mut(&index) else { return };
-    // A conference that ended meanwhile is a matter of SUB-13.
-    if slot.by != number || slot.left.is_some() || slot.is_settled() || slot.overdue || slot.ended.is_some() {
-        return;
-    }
-    slot.overdue = true;
-    if !slot.known && slot.loose == 0 {
-        return;
-    }
-    let specific = if slot.moved_from.is_some() {
-        Some(R::Sub11)
-    } else if ghost.is_some() {
-        Some(R::Sub14)
-    } else if overlaps {
-        Some(R::Sub16)
-    } else {
-        special
-    };
-    let rule = blame(scene.controls.settles, R::Sub06, specific);
-    if rule == R::Sub06 {
-        scene.controls.settles.missed();
-    }
-    let state = slot.state.map_or("not mentioned", State::as_str);
-    let observed = format!("subscription {index} to {} is {state}", resource_of(slot));
-    let evidence = vec![acked_seq, slot.state_seq];
-    let expected = format!("active or deactivated within {} s", scene.deadlines.reaction.as_secs_f32());
-    scene.fail(rule, connection, evidence, &expected, || observed);
-}
-
-fn overdue_end(connection: &mut Connection, number: u32, index: u64, scene: &mut Scene<'_>) {
-    let Some(slot) = connection.book.slots.get_mut(&index) else { return };
-    let observed =
-        format!("subscription {index} to {} is still {}", resource_of(slot), slot.state.map_or("new", State::as_str));
-    let evidence = vec![slot.state_seq];
-    let Some(left) = slot.left.as_mut().filter(|left| left.request == number && left.reported.is_none()) else {
-        return;
-    };
-    if left.charged {
-        return;
-    }
-    left.charged = true;
-    let (overlaps, known) = (left.overlaps, slot.known && slot.loose == 0);
-    if !known {
-        return;
-    }
-    let special = (overlaps && scene.controls.settles.holds()).then_some(R::Sub16);
-    let rule = blame(scene.controls.ends, R::Sub07, special);
-    if !overlaps {
-        scene.controls.ends.missed();
-    }
-    let expected = format!("deactivated within {} s of being left out", scene.deadlines.reaction.as_secs_f32());
-    scene.fail(rule, connection, evidence, &expected, || observed);
-}
-
-fn overdue_conferences(connection: &mut Connection, scene: &mut Scene<'_>) {
-    let allowed = scene.deadlines.reaction;
-    let overdue: Vec<u64> = connection
-        .book
-        .slots
-        .iter()
-        .filter(|(_, slot)| {
-            slot.known && !slot.end_charged && slot.left.is_none() && slot.state != Some(State::Deactivated)
-        })
-        .filter(|(_, slot)| slot.ended.is_some_and(|(mark, _)| connection.free_since(mark, scene.at) > allowed))
-        .map(|(index, _)| *index)
-        .collect();
-    for index in overdue {
-        let Some(slot) = connection.book.slots.get_mut(&index) else { continue };
-        slot.end_charged = true;
-        let Some((_, end)) = slot.ended else { continue };
-        let evidence = vec![slot.state_seq, end];
-        let observed = format!(
-            "subscription {index} to {} is still {}",
-            resource_of(slot),
-            slot.state.map_or("new", State::as_str)
-        );
-        scene.fail(R::Sub13, connection, evidence, "deactivated when its conference ends", || observed);
-    }
-}
-
-/// When the next thing is overdue.
-pub(super) fn due(connection: &Connection, allowed: std::time::Duration, now: Instant) -> Option<Instant> {
-    if !connection.in_order() {
-        return None;
-    }
-    let requests =
-        connection.book.requests.iter().filter(|request| !request.settled).filter_map(|request| request.acked);
-    let ends = connection
-        .book
-        .slots
-        .values()
-        .filter(|slot| slot.known && !slot.end_charged && slot.left.is_none() && slot.state != Some(State::Deactivated))
-        .filter_map(|slot| slot.ended.map(|(mark, _)| mark));
-    requests.chain(ends).filter_map(|mark| connection.expires(mark, allowed, now)).max()
 }
 
 /// Judges the index of an update. Returns whether its content can be judged.

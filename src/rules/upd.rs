@@ -28,6 +28,8 @@ pub(super) struct Told {
     seqs: Vec<Seq>,
     /// Elements with a value that was charged: it is not held against the server twice.
     pub(super) charged: Mask,
+    /// Whether it began otherwise than by `add`, which was charged: what it must hold is open.
+    pub(super) begun_wrongly: bool,
     pub(super) seq: Seq,
 }
 
@@ -195,7 +197,14 @@ fn entry(
             (identified.0, Some(identified.1))
         }
     };
-    let first = connection.book.slots.get(&index).is_none_or(|slot| !slot.content.told.contains_key(key));
+    let told = connection.book.slots.get(&index).and_then(|slot| slot.content.told.get(key));
+    let first = told.is_none();
+    if kind == Some(UpdateType::Add)
+        && let Some(slot) = connection.book.slots.get_mut(&index)
+        && let Some(told) = slot.content.told.get_mut(key)
+    {
+        told.begun_wrongly = false;
+    }
     if let Some(kind) = kind {
         order(connection, index, key, kind, first, scene);
         if kind == UpdateType::Remove {
@@ -263,6 +272,12 @@ fn order(connection: &mut Connection, index: u64, key: &str, kind: UpdateType, f
     };
     if rule == R::Upd03 {
         scene.controls.adds.missed();
+    }
+    if first
+        && kind == UpdateType::Update
+        && let Some(slot) = connection.book.slots.get_mut(&index)
+    {
+        slot.content.entry(key).begun_wrongly = true;
     }
     scene.fail(rule, connection, evidence, expected, || format!("{kind} of {key}"));
 }
@@ -389,7 +404,8 @@ fn went_and_came_back(slot: &Slot, key: &str, repeated: &[usize], scene: &Scene<
     let changes_of = |name: Option<&str>, since: Seq| {
         let later = scene.api.changes.iter().rev().take_while(|change| change.seq > since);
         let about = later.filter(|change| change.object == object);
-        about.filter(|c| c.elements.is_empty() || name.is_none_or(|name| c.elements.contains(&name))).count()
+        let made = about.filter(|c| c.elements.is_empty() || name.is_none_or(|name| c.elements.contains(&name)));
+        made.count() + scene.api.pending_changes(object)
     };
     if repeated.is_empty() {
         return changes_of(None, told.map_or_else(Seq::default, |told| told.seq)) > 1;
@@ -399,7 +415,7 @@ fn went_and_came_back(slot: &Slot, key: &str, repeated: &[usize], scene: &Scene<
         let since = told.and_then(|told| told.seqs.get(*place)).copied().unwrap_or_default();
         // Participants come by request and go by themselves, and the state of one moves by itself.
         let alone = matches!(name, "participants" | "state");
-        changes_of(Some(name), since) > usize::from(!alone)
+        changes_of(Some(name), since) > usize::from(!alone) || (alone && scene.api.any_pending_change())
     })
 }
 

@@ -136,7 +136,7 @@ fn a_wait_that_comes_to_nothing_says_so_and_everything_is_tidied_up() {
     let (lines, outcome) = run(WAITS, 1, &Limits::default());
     let End::Unfinished { step, why } = &outcome.end else { panic!("{outcome:?}") };
     assert_eq!(*step, 3);
-    assert!(why.contains("waited 3s for a message that alice should receive like"), "{why}");
+    assert!(why.contains("waited 3.0 s for a message that alice should receive like"), "{why}");
     assert!(outcome.failed_expectations.is_empty() && outcome.left_behind.is_empty());
     place(&lines, "method: Delete, target: \"/api/v1/calls/");
     assert!(lines.lines.last().is_some_and(|line| line.contains("ScenarioEnded { unfinished: Some(")));

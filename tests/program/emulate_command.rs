@@ -157,6 +157,20 @@ fn a_good_client_passes() {
 }
 
 #[test]
+fn the_clients_of_a_run_pass_the_judgement_of_an_emulator() {
+    let folder = Folder::new();
+    let emulator = Emulator::start(&folder, &["--judge", "--report-dir", "judged"]);
+    let args = ["run", "subscriptions/re-indexed", "updates/two-clients-alike", "clients/unknown-fields", "--quiet"];
+    let to = ["--report-dir", "out", "--target", &emulator.url, "--user", "admin", "--password-env", PASSWORD.0];
+    let ran = folder.run(&[&args[..], &to].concat());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let finished = stop(emulator);
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let report = read(&folder.path("judged"));
+    assert!(verdicts(&report).len() > 5 && verdicts(&report).values().all(|verdict| verdict == "pass"), "{finished:?}");
+}
+
+#[test]
 fn an_unmasked_frame_and_an_ack_too_many_are_found() {
     let folder = Folder::new();
     let emulator = Emulator::start(&folder, &["--judge", "--report-dir", "out", "--dialect", "on-unmasked=ignore"]);

@@ -73,10 +73,7 @@ fn a_run_leaves_nothing_behind_on_a_server() {
     let folder = Folder::new();
     let emulator = Emulator::start(&folder, &[]);
     run(&folder, "out", &[&["--target", &emulator.url][..], &LOGIN].concat());
-    for list in ["calls", "participants", "coSpaces"] {
-        let answer = super::emulate_command::api(&emulator, "GET", &format!("/api/v1/{list}"), "");
-        assert!(answer.contains("total=\"0\""), "{list}: {answer}");
-    }
+    assert_nothing_left(&emulator);
 }
 
 #[test]
@@ -107,4 +104,44 @@ fn a_profile_holds_what_else_would_be_typed() {
     let wrong = folder.run(&["run", "--profile", "lab.toml"]);
     assert_eq!(wrong.code, 2);
     assert!(wrong.stderr.contains("lab.toml") && wrong.stderr.contains("usr"), "{wrong:?}");
+}
+
+const WITH_A_CALL: &str = "\
+title: A call goes on for a long time.
+exercises: [MSG-03]
+clients: [alice]
+steps:
+  - start-call: {as: call}
+  - dial: {call: '${call}', to: answers}
+  - connect: {client: alice}
+  - subscribe: {client: alice, set: [{index: 1, type: callRoster, call: '${call}', elements: all}]}
+  - pause: {for: 50s}
+";
+
+#[test]
+fn an_interrupted_run_removes_what_it_made_on_a_server() {
+    let folder = Folder::new();
+    folder.write("slow.yaml", WITH_A_CALL);
+    let emulator = Emulator::start(&folder, &[]);
+    let args = ["run", "authentication/token-issued", "slow.yaml", "--report-dir", "out", "--target", &emulator.url];
+    let mut running = folder.start(&[&args[..], &LOGIN].concat());
+    running.stderr_line("1/2 authentication/token-issued");
+    // The call of the second scenario is there.
+    let mut polls = 0;
+    while !super::emulate_command::api(&emulator, "GET", "/api/v1/participants", "").contains("total=\"1\"") {
+        polls += 1;
+        assert!(polls < 10_000, "the scenario never dials");
+    }
+    running.signal("INT");
+    let finished = running.finish();
+    assert_eq!(finished.code, 130, "{finished:?}");
+    assert_eq!(scenarios(&read(&folder.path("out")))["slow"], "inconclusive");
+    assert_nothing_left(&emulator);
+}
+
+fn assert_nothing_left(emulator: &Emulator) {
+    for list in ["calls", "participants", "coSpaces"] {
+        let answer = super::emulate_command::api(emulator, "GET", &format!("/api/v1/{list}"), "");
+        assert!(answer.contains("total=\"0\""), "{list}: {answer}");
+    }
 }

@@ -36,7 +36,15 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "ack-of-second-request-missing",
         "MSG-03",
-        &[],
+        &[
+            ("LIM-01", "the second request of the connection is the one that puts it to the test"),
+            ("LIM-03", "the second request of the connection is the one that puts it to the test"),
+            ("LIM-04", "the second request of the connection is the one that puts it to the test"),
+            ("LIM-06", "the second request of the connection is the one that puts it to the test"),
+            ("LIM-07", "the second request of the connection is the one that puts it to the test"),
+            ("MSG-08", "the second request of the connection is the one that puts it to the test"),
+            ("WS-08", "the second request of the connection is the one that puts it to the test"),
+        ],
         "Only the first request goes through the path that acknowledges.",
         || {
             Fault::<Seen>::new()
@@ -120,8 +128,8 @@ pub(super) const MUTANTS: &[Registered] = &[
     }),
     row(
         "status-of-large-sets",
-        "MSG-04",
-        &[("LIM-04", "one hundred are not accepted")],
+        "LIM-04",
+        &[("LIM-07", "five times one hundred are not accepted either")],
         "The limit is checked with the wrong comparison, after the fact.",
         || {
             Fault::<bool>::new()
@@ -139,6 +147,23 @@ pub(super) const MUTANTS: &[Registered] = &[
                     }
                     pass.now(effect);
                 })
+                .boxed()
+        },
+    ),
+    row(
+        "status-of-empty-sets",
+        "MSG-04",
+        &[("MSG-08", "the ids of the scenario do not follow each other")],
+        "Nothing to do is reported as nothing done.",
+        || {
+            Fault::<bool>::new()
+                .input(|empty, _, input, pass| {
+                    if let Input::Subscribe { wanted, .. } = &input {
+                        *empty = wanted.is_empty();
+                    }
+                    pass.now(input);
+                })
+                .effect(|empty, _, effect, pass| pass.now(if *empty { with_status(effect, "nothing") } else { effect }))
                 .boxed()
         },
     ),

@@ -8,6 +8,7 @@ mod limits;
 mod messages;
 pub mod registry;
 mod subscriptions;
+mod subtle;
 mod updates;
 mod values;
 mod websocket;

@@ -1,7 +1,7 @@
 //! The list of all mutants, and how to make one by name.
 
 use super::super::mutant::Mutant;
-use super::{auth, limits, messages, subscriptions, updates, values, websocket};
+use super::{auth, limits, messages, subscriptions, subtle, updates, values, websocket};
 
 /// One mutant of the list.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +27,7 @@ pub const ALL: &[&[Registered]] = &[
     updates::MUTANTS,
     values::MUTANTS,
     limits::MUTANTS,
+    subtle::MUTANTS,
 ];
 
 /// All mutants one after the other.

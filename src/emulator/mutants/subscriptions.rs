@@ -23,16 +23,25 @@ pub(super) const MUTANTS: &[Registered] = &[
     row("pending-of-rosters-not-reported", "SUB-01", &[], "Rosters are set up by another service.", || {
         states(|_, view, to, s| !(s.state == PENDING && resource(view, to, s.index) == Some(Resource::CallRoster)))
     }),
-    row("active-reported-late", "SUB-02", &[], "States and updates wait in two queues.", || {
-        Fault::<()>::new()
-            .event(|(), _, to, event, pass| match &event {
-                Event::States(list) if list.iter().any(|s| s.state == ACTIVE) => {
-                    pass.later(Duration::from_millis(30), (to, event));
-                }
-                _ => pass.now((to, event)),
-            })
-            .boxed()
-    }),
+    row(
+        "active-reported-late",
+        "SUB-02",
+        &[
+            ("SUB-05", "active comes after the end of what was left out meanwhile"),
+            ("SUB-16", "active comes after the end of what a quick request left out"),
+        ],
+        "States and updates wait in two queues.",
+        || {
+            Fault::<()>::new()
+                .event(|(), _, to, event, pass| match &event {
+                    Event::States(list) if list.iter().any(|s| s.state == ACTIVE) => {
+                        pass.later(Duration::from_millis(30), (to, event));
+                    }
+                    _ => pass.now((to, event)),
+                })
+                .boxed()
+        },
+    ),
     row("active-of-rosters-reported-late", "SUB-02", &[], "The roster's state is read from a replica.", || {
         Fault::<()>::new()
             .event(|(), view, to, event, pass| {
@@ -63,7 +72,12 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "last-update-again-after-the-end",
         "SUB-03",
-        &[("SUB-04", "an index that was left out is no more in force")],
+        &[
+            ("SUB-04", "an index that was left out is no more in force"),
+            ("SUB-02", "the index is subscribed anew meanwhile"),
+            ("SUB-08", "what an empty set ended is told again"),
+            ("SUB-11", "what an old index was told is told again"),
+        ],
         "A retry queue outlives its subscription.",
         || {
             Fault::<BTreeMap<(ConnectionKey, u64), Event>>::new()
@@ -123,7 +137,11 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "pending-again-after-active",
         "SUB-05",
-        &[("SUB-02", "updates go on while pending")],
+        &[
+            ("SUB-02", "updates go on while pending"),
+            ("SUB-10", "the refresh falls into a change of the set"),
+            ("SUB-16", "the refresh comes when a quick request has left the index out"),
+        ],
         "A refresh goes through the same states as the set-up.",
         || {
             Fault::<()>::new()
@@ -159,13 +177,26 @@ pub(super) const MUTANTS: &[Registered] = &[
                 .boxed()
         },
     ),
-    row("rosters-never-settle", "SUB-06", &[], "The roster service does not answer.", || {
-        settings(|s| s.roster_delay = Duration::from_secs(3600))
-    }),
+    row(
+        "rosters-never-settle",
+        "SUB-06",
+        &[
+            ("LIM-04", "rosters are among the many"),
+            ("LIM-07", "rosters are among the many"),
+            ("SUB-13", "what never settles is not ended either"),
+            ("SUB-14", "a roster stands beside an unknown call"),
+        ],
+        "The roster service does not answer.",
+        || settings(|s| s.roster_delay = Duration::from_secs(3600)),
+    ),
     row(
         "unknown-call-stays-pending",
         "SUB-06",
-        &[("SUB-12", "what stays pending does not end deactivated")],
+        &[
+            ("SUB-12", "what stays pending does not end deactivated"),
+            ("SUB-07", "what was ended inside is not ended again"),
+            ("SUB-13", "a call that ends while pending is unknown as well"),
+        ],
         "A look-up without a result has no answer.",
         || {
             Fault::<Indexes>::new()
@@ -335,27 +366,40 @@ pub(super) const MUTANTS: &[Registered] = &[
                 .boxed()
         },
     ),
-    row("unknown-call-becomes-active", "SUB-12", &[], "The call is looked up when it first changes.", || {
-        Fault::<()>::new().decide(|(), q, answer| answer || matches!(q, Question::IsActiveCall { .. })).boxed()
-    }),
+    row(
+        "unknown-call-becomes-active",
+        "SUB-12",
+        &[
+            ("SUB-07", "what was ended inside is not ended again"),
+            ("SUB-13", "a call that ends while pending becomes active"),
+        ],
+        "The call is looked up when it first changes.",
+        || Fault::<()>::new().decide(|(), q, answer| answer || matches!(q, Question::IsActiveCall { .. })).boxed(),
+    ),
     row("end-of-call-not-reported", "SUB-13", &[], "The list of subscribers goes with the conference.", || {
         Fault::<()>::new().decide(|(), q, answer| answer && !matches!(q, Question::EndsWithCall { .. })).boxed()
     }),
-    row("end-of-call-reported-to-one-of-two", "SUB-13", &[], "The loop over subscribers ends with the first.", || {
-        Fault::<BTreeSet<(ConnectionKey, Instant)>>::new()
-            .event(|told, view, to, event, pass| {
-                let Event::States(mut list) = event else { return pass.now((to, event)) };
-                list.retain(|s| {
-                    let subscription = view.connection(to).and_then(|known| known.subscriptions.get(&s.index));
-                    let by_call = subscription.is_some_and(|s| s.resource != Resource::Calls);
-                    s.state != DEACTIVATED || !by_call || told.insert((to, view.now))
-                });
-                if !list.is_empty() {
-                    pass.now((to, Event::States(list)));
-                }
-            })
-            .boxed()
-    }),
+    row(
+        "end-of-call-reported-to-one-of-two",
+        "SUB-13",
+        &[("SUB-14", "of two unknown calls one is reported")],
+        "The loop over subscribers ends with the first.",
+        || {
+            Fault::<BTreeSet<(ConnectionKey, Instant)>>::new()
+                .event(|told, view, to, event, pass| {
+                    let Event::States(mut list) = event else { return pass.now((to, event)) };
+                    list.retain(|s| {
+                        let subscription = view.connection(to).and_then(|known| known.subscriptions.get(&s.index));
+                        let by_call = subscription.is_some_and(|s| s.resource != Resource::Calls);
+                        s.state != DEACTIVATED || !by_call || told.insert((to, view.now))
+                    });
+                    if !list.is_empty() {
+                        pass.now((to, Event::States(list)));
+                    }
+                })
+                .boxed()
+        },
+    ),
     row(
         "unknown-call-spoils-the-rest",
         "SUB-14",
@@ -418,6 +462,11 @@ pub(super) const MUTANTS: &[Registered] = &[
             ("SUB-04", "indexes of the earlier request are reported"),
             ("SUB-07", "the later request is undone"),
             ("SUB-06", "the later request is undone"),
+            ("SUB-15", "the earlier request is the empty set"),
+            ("SUB-01", "an index that stands is set up again"),
+            ("SUB-03", "what was ended is told again"),
+            ("SUB-05", "what was ended is pending again"),
+            ("UPD-01", "an index is told what it stood for before"),
         ],
         "Requests are worked on in parallel.",
         || {
@@ -518,7 +567,11 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "deactivated-hides-the-rest",
         "SUB-14",
-        &[("SUB-02", "updates come although active was not reported"), ("SUB-06", "what is hidden never settles")],
+        &[
+            ("SUB-02", "updates come although active was not reported"),
+            ("SUB-06", "what is hidden never settles"),
+            ("SUB-13", "of two that end with a conference one is hidden"),
+        ],
         "The loop ends at the first failure.",
         || {
             Fault::<()>::new()

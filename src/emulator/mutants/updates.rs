@@ -77,7 +77,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "update-before-add",
         "UPD-03",
-        &[("UPD-19", "what stands is not added")],
+        &[("UPD-19", "what stands is not added"), ("SUB-11", "the new index announces by update")],
         "The first notice of the second conference races with its first change.",
         || {
             entries(|count, _, place, entry| {
@@ -91,22 +91,28 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
         },
     ),
-    row("added-twice", "UPD-03", &[], "A retry after a change of state.", || {
-        Fault::<u64>::new()
-            .event(|count, _, to, event, pass| {
-                if let Event::Update { resource, entries, .. } = &event
-                    && *resource != Resource::CallInfo
-                    && entries.iter().any(|entry| entry.kind == UpdateType::Add)
-                {
-                    *count += 1;
-                    if count.is_multiple_of(3) {
-                        pass.now((to, event.clone()));
+    row(
+        "added-twice",
+        "UPD-03",
+        &[("SUB-10", "the retry falls into a change of the set")],
+        "A retry after a change of state.",
+        || {
+            Fault::<u64>::new()
+                .event(|count, _, to, event, pass| {
+                    if let Event::Update { resource, entries, .. } = &event
+                        && *resource != Resource::CallInfo
+                        && entries.iter().any(|entry| entry.kind == UpdateType::Add)
+                    {
+                        *count += 1;
+                        if count.is_multiple_of(3) {
+                            pass.now((to, event.clone()));
+                        }
                     }
-                }
-                pass.now((to, event));
-            })
-            .boxed()
-    }),
+                    pass.now((to, event));
+                })
+                .boxed()
+        },
+    ),
     row("update-after-remove", "UPD-03", &[], "The change that removes is also reported as a change.", || {
         Fault::<()>::new()
             .event(|(), _, to, event, pass| {
@@ -332,6 +338,7 @@ pub(super) const MUTANTS: &[Registered] = &[
             COUNTS,
             ("UPD-03", "what was never added is changed"),
             ("SUB-11", "the new index announces less than stands"),
+            ("LIM-06", "less than stands is announced after a request beyond the limit"),
         ],
         "The loop ends one too early.",
         || {
@@ -351,7 +358,7 @@ pub(super) const MUTANTS: &[Registered] = &[
 ];
 
 /// The element's present value, null where there is none.
-fn present(view: &View<'_>, place: &Place, entry: &Entry, element: &str) -> Value {
+pub(super) fn present(view: &View<'_>, place: &Place, entry: &Entry, element: &str) -> Value {
     view.element(place.resource, &entry.key, element).unwrap_or_default()
 }
 
@@ -359,7 +366,7 @@ fn subscription<'v>(view: &View<'v>, place: &Place) -> Option<&'v super::super::
     view.connection(place.connection)?.subscriptions.get(&place.index)
 }
 
-fn asked(view: &View<'_>, place: &Place, element: &str) -> bool {
+pub(super) fn asked(view: &View<'_>, place: &Place, element: &str) -> bool {
     subscription(view, place).is_some_and(|known| known.asked.contains(element))
 }
 

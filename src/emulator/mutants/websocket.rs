@@ -13,6 +13,9 @@ pub(super) const MUTANTS: &[Registered] = &[
     row("binary-beside-every-fifth", "WS-01", &[], "Statistics are sent on the same socket.", || {
         Fault::<u64>::new().effect(|count, _, e, pass| beside(count, 5, e, pass, Opcode::BINARY, b"load")).boxed()
     }),
+    row("binary-now-and-then", "WS-01", &[], "A flush of statistics.", || {
+        Fault::<u64>::new().effect(|count, _, e, pass| beside(count, 13, e, pass, Opcode::BINARY, b"")).boxed()
+    }),
     row("long-messages-in-fragments", "WS-02", &[], "The send buffer has a fixed size.", || {
         Fault::<()>::new().effect(|(), view, e, pass| fragment(view, e, pass, 200)).boxed()
     }),
@@ -21,6 +24,9 @@ pub(super) const MUTANTS: &[Registered] = &[
     }),
     row("ping-beside-messages", "WS-03", &[], "The library's keep-alive is on by default.", || {
         Fault::<u64>::new().effect(|count, _, e, pass| beside(count, 3, e, pass, Opcode::PING, b"")).boxed()
+    }),
+    row("ping-now-and-then", "WS-03", &[], "An idle timer that is not reset by acks.", || {
+        Fault::<u64>::new().effect(|count, _, e, pass| beside(count, 11, e, pass, Opcode::PING, b"alive?")).boxed()
     }),
     row("pong-unasked", "WS-03", &[], "A one-way heartbeat as the RFC permits it.", || {
         Fault::<u64>::new().effect(|count, _, e, pass| beside(count, 4, e, pass, Opcode::PONG, b"")).boxed()

@@ -1,6 +1,7 @@
 //! Envelopes and acknowledgement.
 
-use crate::protocol::events::{Resource::Calls, State, write};
+use crate::protocol::events::Resource::{CallRoster, Calls};
+use crate::protocol::events::{State, write};
 use crate::rules::script::Script;
 use crate::trace::{EndCause, Event};
 
@@ -144,4 +145,34 @@ fn equal_ids_on_both_sides_confuse_nothing() {
     collide(&mut script, false);
     script.later();
     script.breaks(&["MSG-08"]);
+}
+
+#[test]
+fn a_second_ack_with_an_id_of_the_server_is_one_of_an_ack_only_where_acks_are_acknowledged() {
+    let twice = |script: &mut Script| {
+        script.says(1, &write::subscription_update(101, &[(1, State::Active)]));
+        script.asks(1, 101, &[(1, Calls, None, &["name"])]).client(1, &write::ack(101, "success"));
+        script.acks(1, 101).acks(1, 101);
+    };
+    let mut script = subscribed();
+    twice(&mut script);
+    script.breaks(&["MSG-03"]);
+    let mut script = subscribed();
+    twice(&mut script);
+    script.acks(1, 1_000_001);
+    script.breaks(&["MSG-10"]);
+}
+
+#[test]
+fn a_request_that_is_refused_for_an_element_of_later_releases_accuses_that_element() {
+    for (elements, broken) in [
+        (&["canMoveToLobby"][..], "UPD-13"),
+        (&["movedParticipant", "name"], "UPD-12"),
+        (&["canMove", "canMoveToLobby"], "MSG-04"),
+        (&["name"], "MSG-04"),
+    ] {
+        let mut script = subscribed();
+        script.asks(1, 101, &[(2, CallRoster, Some(1), elements)]).says(1, &write::ack(101, "failure"));
+        script.breaks(&[broken]);
+    }
 }

@@ -4,8 +4,9 @@ use crate::protocol::events::Resource::{self, CallInfo, CallRoster, Calls};
 use crate::protocol::events::State::{Active, Deactivated, Pending};
 use crate::protocol::events::write;
 use crate::protocol::http::{Method, Request, Response};
+use crate::protocol::ws::frame::{Header, Opcode};
 use crate::rules::script::{Script, guid};
-use crate::trace::EndCause;
+use crate::trace::{EndCause, Side};
 
 type Set<'s> = &'s [(u64, Resource, Option<u32>, &'s [&'s str])];
 
@@ -272,4 +273,100 @@ fn a_request_beyond_the_limit_that_is_granted_in_full_warns() {
         (1..=101).map(|n| (n, CallInfo, Some(n as u32), &[][..])).collect();
     script.open(1).subscribed(1, 101, &set).ends(1, EndCause::Closed);
     script.breaks(&["LIM-05"]);
+}
+
+#[test]
+fn what_comes_after_its_deadline_makes_up_for_nothing() {
+    let pending = || {
+        let mut script = Script::server();
+        script.open(1).asks(1, 100, &[CALLS]).acks(1, 100).states(1, 1, &[(1, Pending)]).wait_ms(6000);
+        script
+    };
+    let mut script = pending();
+    script.states(1, 2, &[(1, Active)]);
+    script.breaks(&["SUB-06"]);
+    let mut script = pending();
+    script.frame(1, Side::Client, Header { mask: Some([1; 4]), ..Header::new(Opcode::CLOSE, 0) }, b"");
+    script.breaks(&["SUB-06"]);
+}
+
+#[test]
+fn after_a_request_that_is_refused_wrongly_nothing_is_known() {
+    let mut script = Script::server();
+    script.open(1).asks(1, 100, &[CALLS]).says(1, &write::ack(100, "ok")).states(1, 1, &[(1, Active)]);
+    script.tells(1, 2, &calls_update(2, 1)).tells(1, 3, &calls_update(3, 5)).later();
+    script.breaks(&["MSG-04"]);
+}
+
+#[test]
+fn what_an_update_out_of_turn_told_is_not_held_against_the_server_again() {
+    let mut script = Script::server();
+    script.open(1).starts_call(1, "").asks(1, 100, &[CALLS]).acks(1, 100).states(1, 1, &[(1, Pending)]);
+    script.tells(1, 2, &calls_update(2, 1)).states(1, 3, &[(1, Active)]).later().compared(&[(1, "<name>n</name>")]);
+    script.breaks(&["SUB-02"]);
+}
+
+#[test]
+fn a_subscription_that_starts_over_breaks_its_keeping_only_around_a_new_request() {
+    let kept = || {
+        let mut script = with_call(&[CALLS]);
+        script.tells(1, 3, &calls_update(3, 1)).asks(1, 101, &[CALLS]).acks(1, 101);
+        script
+    };
+    let mut script = kept();
+    script.states(1, 5, &[(1, Pending)]).states(1, 6, &[(1, Active)]).tells(1, 7, &calls_update(7, 1));
+    script.breaks(&["SUB-10"]);
+    let mut script = kept();
+    script.wait_ms(2000).states(1, 5, &[(1, Pending)]).states(1, 6, &[(1, Active)]);
+    script.breaks(&["SUB-05"]);
+}
+
+#[test]
+fn what_was_left_out_and_ended_does_not_come_back() {
+    const INFO: (u64, Resource, Option<u32>, &[&str]) = (2, CallInfo, Some(1), &["name"]);
+    let mut script = Script::server();
+    script.open(1).subscribed(1, 100, &[CALLS]).asks(1, 101, &[]).acks(1, 101);
+    script.states(1, 1, &[(1, Deactivated)]).states(1, 2, &[(1, Pending)]);
+    script.breaks(&["SUB-05"]);
+    let mut script = Script::server();
+    script.open(1).subscribed(1, 99, &[(8, Calls, None, &[])]).asks(1, 100, &[(8, Calls, None, &[]), INFO]);
+    script.asks(1, 101, &[INFO]);
+    script.acks(1, 100).acks(1, 101).states(1, 1, &[(8, Deactivated), (2, Pending)]).states(1, 2, &[(2, Active)]);
+    script.states(1, 3, &[(8, Pending)]).states(1, 4, &[(2, Pending)]);
+    script.breaks(&["SUB-16"]);
+}
+
+#[test]
+fn words_of_an_older_subscription_of_the_same_index_accuse_nobody() {
+    let mut script = Script::server();
+    script.open(1).asks(1, 100, &[CALLS]).asks(1, 101, &[]).asks(1, 102, &[CALLS]).acks(1, 100).acks(1, 101);
+    script.states(1, 1, &[(1, Pending)]).states(1, 2, &[(1, Deactivated)]).acks(1, 102);
+    script.states(1, 3, &[(1, Pending)]).states(1, 4, &[(1, Active)]);
+    script.breaks(&[]);
+}
+
+#[test]
+fn a_calls_subscription_that_ends_with_the_last_conference_was_not_ended_by_a_new_request() {
+    let mut script = with_call(&[CALLS]);
+    script.tells(1, 3, &calls_update(3, 1)).ends_call(1).asks(1, 101, &[CALLS]).acks(1, 101);
+    script.states(1, 5, &[(1, Deactivated)]);
+    script.breaks(&["SUB-15"]);
+}
+
+#[test]
+fn an_end_that_quick_requests_do_not_report_is_about_the_general_rule_until_others_were_reported() {
+    let quick = |script: &mut Script| {
+        script.asks(1, 103, &[(9, Calls, None, &["name"])]).asks(1, 104, &[]).acks(1, 103).acks(1, 104);
+        script.states(1, 30, &[(9, Pending)]).later();
+    };
+    let mut script = Script::server();
+    script.open(1).subscribed(1, 100, &[CALLS]);
+    quick(&mut script);
+    script.breaks(&["SUB-07"]);
+    let mut script = Script::server();
+    script.open(1).subscribed(1, 100, &[(2, CallInfo, Some(1), &[])]).asks(1, 101, &[]).acks(1, 101);
+    script.states(1, 20, &[(2, Deactivated)]).subscribed(1, 102, &[CALLS]).asks(1, 103, &[]);
+    script.asks(1, 104, &[(9, Calls, None, &["name"])]).asks(1, 105, &[]).acks(1, 103).acks(1, 104).acks(1, 105);
+    script.states(1, 30, &[(1, Deactivated), (9, Pending)]).states(1, 31, &[(9, Active)]).later();
+    script.breaks(&[]);
 }

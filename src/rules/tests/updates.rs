@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::protocol::events::Resource::{CallInfo, Calls};
+use crate::protocol::events::Resource::{CallInfo, CallRoster, Calls};
 use crate::protocol::events::UpdateType::{self, Add, Remove, Update};
 use crate::protocol::events::write;
+use crate::protocol::http::{Headers, Method, Request, Response};
 use crate::rules::script::{Script, guid};
-use crate::trace::Side;
+use crate::trace::{Event, ExchangeId, Side};
 
 fn fields(value: Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
@@ -235,4 +236,93 @@ fn a_judge_of_clients_does_not_judge_servers() {
     let mut script = Script::judging(Side::Client);
     script.open(1).says(1, "nonsense");
     script.breaks(&[]);
+}
+
+#[test]
+fn two_clients_are_told_the_same_of_what_the_api_does_not_show() {
+    for (second, broken) in [("active", &[][..]), ("inactive", &["UPD-16"])] {
+        let mut script = Script::server();
+        script.open(1).subscribed(1, 100, &[(1, Calls, None, &["streaming"])]);
+        script.open(2).subscribed(2, 100, &[(1, Calls, None, &["streaming"])]).starts_call(1, "");
+        calls(&mut script, 1, 1, Add, json!({"streaming": "active"}));
+        calls(&mut script, 2, 1, Add, json!({"streaming": second}));
+        script.compared(&[(1, "")]);
+        script.breaks(broken);
+    }
+}
+
+#[test]
+fn what_one_finding_explains_is_not_charged_again() {
+    let mut script = told(&["distributedInstances"], json!({"distributedInstances": 1}));
+    script.compared(&[(1, "<numDistributedInstances>0</numDistributedInstances>")]);
+    script.breaks(&["UPD-17"]);
+    let mut script = told(&["name"], json!({"name": "n"}));
+    script.ends_call(1);
+    calls(&mut script, 1, 2, Remove, json!({}));
+    calls(&mut script, 1, 3, Update, json!({"name": "m"}));
+    script.compared(&[]);
+    script.breaks(&["UPD-03"]);
+    let mut script = told(&[], json!({}));
+    script.tells(1, 5, &write::list_update(5, Calls, 1, vec![json!({"updateType": "add"})]));
+    script.starts_call(2, "").compared(&[(1, ""), (2, "")]);
+    script.breaks(&["UPD-02"]);
+}
+
+#[test]
+fn a_change_back_that_is_not_answered_yet_counts_as_one() {
+    let mut script = told(&["name"], json!({"name": "n"}));
+    script.changes_call(1, "name=m");
+    let request = Request { body: "name=n".into(), ..Request::new(Method::Put, format!("/api/v1/calls/{}", guid(1))) };
+    script.observe(Event::RequestSent { exchange: ExchangeId(999), request: &request });
+    calls(&mut script, 1, 2, Update, json!({"name": "n"}));
+    script.breaks(&[]);
+}
+
+/// A roster subscription to call 1 with one connected participant, added with `value`.
+fn in_roster(elements: &[&str], value: Value) -> Script {
+    let mut script = Script::server();
+    script.open(1).starts_call(1, "").subscribed(1, 100, &[(1, CallRoster, Some(1), elements)]);
+    let request = Request {
+        body: "remoteParty=x".into(),
+        ..Request::new(Method::Post, format!("/api/v1/calls/{}/participants", guid(1)))
+    };
+    let headers = Headers::new().with("Location", format!("/api/v1/participants/{}", guid(5)));
+    script.exchange(&request, &Response { headers, ..Response::new(200) });
+    let entry = write::entry(CallRoster, &guid(5), Add, fields(value));
+    script.tells(1, 1, &write::list_update(1, CallRoster, 1, vec![entry]));
+    script
+}
+
+/// Reads the participant twice, before and after the deadline.
+fn read_twice(script: &mut Script, fields: &str) {
+    let body = format!(
+        "<participant id=\"{}\"><call>{}</call><status><state>connected</state></status>{fields}</participant>",
+        guid(5),
+        guid(1)
+    );
+    for _ in 0..2 {
+        let request = Request::new(Method::Get, format!("/api/v1/participants/{}", guid(5)));
+        let since = script.observe(Event::StepStarted { number: 1, text: "compare" });
+        script.exchange(&request, &Response { body: body.clone().into(), ..Response::new(200) });
+        script.observe(Event::Snapshot { since });
+        script.wait_ms(6000);
+    }
+}
+
+#[test]
+fn elements_with_a_requirement_of_their_own_are_not_laid_to_the_general_one() {
+    let unset = "<configuration><x/></configuration>";
+    for (element, value, document, broken) in [
+        ("importance", json!({"importance": 0}), unset, &["UPD-10"][..]),
+        ("importance", json!({"importance": null}), unset, &[]),
+        ("canMoveToLobby", json!({}), "", &["UPD-13"]),
+        ("canMoveToLobby", json!({"canMoveToLobby": false}), "", &[]),
+        ("canMove", json!({}), "", &["UPD-12"]),
+        ("movedParticipant", json!({}), "<movedParticipant>GUID</movedParticipant>", &["UPD-12"]),
+        ("name", json!({}), "<name>n</name>", &["UPD-14"]),
+    ] {
+        let mut script = in_roster(&[element], value);
+        read_twice(&mut script, &document.replace("GUID", &guid(4)));
+        script.breaks(broken);
+    }
 }
