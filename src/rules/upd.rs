@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::api_view::Override;
 use super::book::Slot;
 use super::connection::{Connection, Mark};
+use super::docket::Docket;
 use super::domain::{Fault, judge_value};
 use super::guid::folded;
 use super::registry::R;
@@ -18,7 +19,8 @@ use super::sub::{around, blame, spoil, update_index};
 use super::value::Value;
 use crate::protocol::events::names::is_guid;
 use crate::protocol::events::{Entry, Message, MessageType, Resource, UpdateType};
-use crate::spec::elements;
+use crate::protocol::json::{Json, Kind};
+use crate::spec::{Domain, elements};
 use crate::trace::Seq;
 
 /// What one entry (conference or participant) was told to be.
@@ -337,6 +339,7 @@ fn elements_of_entry(
                 scene.fail(rule, connection, vec![], &format!("{name}: {expected}"), || value.to_string());
             }
         }
+        note_form(&table[place].domain, json, scene.docket);
         meaning(connection, index, key, name, &value, scene);
         let wrong = scene.docket.found_in_all() > findings;
         let Some(slot) = connection.book.slots.get_mut(&index) else { return };
@@ -363,6 +366,20 @@ fn elements_of_entry(
         slot.content.expected.remove(key);
         slot.content.entry(key).seq = scene.seq;
     }
+}
+
+/// Notes in which form values are sent, where the guides leave that open.
+fn note_form(domain: &Domain, json: Json<'_>, docket: &mut Docket) {
+    let (name, word) = match (domain, json.kind()) {
+        (_, Kind::Null) => ("unset-element", "null"),
+        (_, Kind::Text) if json.as_str() == Some("") => ("unset-element", "empty"),
+        (Domain::Boolean, Kind::Bool) => ("booleans", "JSON"),
+        (Domain::Boolean, Kind::Text) => ("booleans", "text"),
+        (Domain::Number, Kind::Number) => ("numbers", "JSON"),
+        (Domain::Number, Kind::Text) => ("numbers", "text"),
+        _ => return,
+    };
+    docket.note_word(R::Upd20, name, word);
 }
 
 /// An update that is not the first holds what changed, and comes only because something did.
