@@ -1,14 +1,17 @@
 //! The plan of a run: scenarios that were read, and which of them the target lets run.
 
+use serde_saphyr::Spanned;
+
 use crate::cli::output;
 use crate::config::{Allow, RunConfig};
 use crate::emulator::dialects::DIALECTS;
 use crate::emulator::settings::{KEYS, SettingError};
 use crate::emulator::{Settings, mutants};
+use crate::engine::Addresses;
 use crate::exit::Failure;
 use crate::net::probe::Capabilities;
 use crate::report::assemble::ScenarioRun;
-use crate::scenario::syntax::{Judged, Scenario};
+use crate::scenario::syntax::{Judged, Scenario, Step};
 use crate::scenario::{self, Need, Source};
 use crate::spec::{RequirementId, Version};
 
@@ -109,6 +112,7 @@ pub(super) fn plan(
         let skip =
             scenario.needs.iter().find_map(|need| missing(need.value.parse().ok()?, version, capabilities, config));
         let skip = skip.or_else(|| too_many(&scenario, config));
+        let skip = skip.or_else(|| unknown_party(&scenario, capabilities, config));
         Planned { id, scenario, skip, version, clustered: capabilities.clustered }
     });
     scenarios.collect()
@@ -141,8 +145,53 @@ fn missing(need: Need, version: Version, capabilities: &Capabilities, config: &R
     }
 }
 
+/// Whom a scenario dials is known of an emulator; on any other server the profile has to say.
+fn unknown_party(scenario: &Scenario, capabilities: &Capabilities, config: &RunConfig) -> Option<String> {
+    if config.target.is_none() || capabilities.test_api {
+        return None;
+    }
+    let usual = Addresses::default();
+    let unknown = dialled(&scenario.steps).into_iter().find(|word| {
+        let stands_for_another = usual.of(word) != *word;
+        stands_for_another && config.addresses.of(word) == usual.of(word)
+    })?;
+    Some(format!("dials a party that {unknown}: name one under [addresses] in a profile"))
+}
+
+/// Everybody whom the steps dial.
+fn dialled(steps: &[Spanned<Step>]) -> Vec<&str> {
+    let mut found = Vec::new();
+    for step in steps {
+        match &step.value {
+            Step::Dial(dial) => found.push(dial.to.0.as_str()),
+            Step::Repeat(repeat) => found.extend(dialled(&repeat.steps)),
+            _ => {}
+        }
+    }
+    found
+}
+
 /// A real server's connections belong to others, too: two are taken without asking.
 fn too_many(scenario: &Scenario, config: &RunConfig) -> Option<String> {
     let modest = config.target.is_none() || config.allow.contains(&Allow::Limits) || scenario.judge == Judged::Client;
     (!modest && scenario.clients.len() > 2).then(|| "opens more than two connections: --allow limits".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_who_is_dialled_is_found_in_loops_too() {
+        let text = "
+title: t
+exercises: [UPD-03]
+steps:
+  - start-call: {as: call}
+  - repeat: {each: n, to: 2, steps: [{dial: {call: '${call}', to: busy, until: gone}}]}
+  - dial: {call: '${call}', to: answers}
+";
+        let scenario = scenario::read("t.yaml", text).unwrap();
+        assert_eq!(dialled(&scenario.steps), ["busy", "answers"]);
+    }
 }
