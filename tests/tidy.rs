@@ -126,3 +126,18 @@ fn functions_stay_short() {
     }
     assert_eq!(wrong, LONG_FUNCTIONS);
 }
+
+#[test]
+fn every_dependency_has_its_reason_in_the_architecture() {
+    let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let manifest: toml::Table = toml::from_str(&read("Cargo.toml")).unwrap();
+    let tables = ["dependencies", "dev-dependencies"].iter().filter_map(|name| manifest.get(*name)?.as_table());
+    let used: Vec<&String> = tables.flat_map(toml::Table::keys).collect();
+    let architecture = read("docs/ARCHITECTURE.md");
+    let (_, reasons) = architecture.split_once("## Dependencies").expect("there is a list of dependencies");
+    let rows = reasons.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
+    let named: Vec<&str> = rows.flat_map(|row| row.split(", ")).filter(|name| *name != "crate").collect();
+    let missing: Vec<_> = used.iter().filter(|name| !named.contains(&name.as_str())).collect();
+    let stale: Vec<_> = named.iter().filter(|name| !used.iter().any(|known| known == *name)).collect();
+    assert!(missing.is_empty() && stale.is_empty(), "without a reason: {missing:?}; no longer used: {stale:?}");
+}

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::guid::{fold_document, folded, folded_path};
 use crate::protocol::api::names;
 use crate::protocol::api::xml::Element;
 use crate::protocol::http::{Method, Request, Response};
@@ -115,9 +116,10 @@ pub(super) struct ApiView {
 impl ApiView {
     /// A request was sent.
     pub(super) fn sent(&mut self, exchange: ExchangeId, request: &Request, at: Instant, seq: Seq) {
+        let request = Request { target: folded_path(&request.target), ..request.clone() };
         self.asked.insert(exchange, Asked { request: request.clone(), at, seq });
         if request.method == Method::Delete
-            && let Some((node, id)) = object_of(request)
+            && let Some((node, id)) = object_of(&request)
         {
             // From here on it may be gone before the answer says so.
             match node {
@@ -235,7 +237,8 @@ impl ApiView {
         if !response.is_success() {
             return;
         }
-        let Ok(document) = Element::parse(&response.body) else { return };
+        let Ok(mut document) = Element::parse(&response.body) else { return };
+        fold_document(&mut document);
         match (collection, id, sub) {
             ("calls", None, None) => self.page("calls", &document, &asked.request, asked.seq, at, seq),
             ("calls", Some(id), Some("participants")) => self.page(id, &document, &asked.request, asked.seq, at, seq),
@@ -318,8 +321,8 @@ impl ApiView {
     }
 
     fn created(&mut self, asked: &Asked, response: &Response, at: Instant, seq: Seq) {
-        let created =
-            response.headers.get("Location").and_then(split).and_then(|(collection, id, _)| Some((collection, id?)));
+        let location = response.headers.get("Location").map(folded_path);
+        let created = location.as_deref().and_then(split).and_then(|(collection, id, _)| Some((collection, id?)));
         let form = Form::of(&asked.request);
         let Some((collection, id)) = created else { return };
         match collection {
@@ -565,7 +568,7 @@ impl Form {
     }
 
     fn get(&self, name: &str) -> Option<String> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| folded(value).into_owned())
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {

@@ -22,6 +22,7 @@ mod connection;
 mod docket;
 mod domain;
 mod expected;
+mod guid;
 mod msg;
 mod overdue;
 mod places;

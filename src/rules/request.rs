@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::guid::folded;
 use crate::protocol::events::names::is_guid;
 use crate::protocol::events::{Message, Resource};
 use crate::spec::{Version, elements};
@@ -62,7 +63,7 @@ pub(super) fn take_apart(message: Message<'_>, version: Version) -> Parts {
             parts.flaws.insert("unknown-resource");
             continue;
         };
-        let call = entry.call().map(str::to_owned);
+        let call = entry.call().map(|call| folded(call).into_owned());
         match (&call, resource.needs_call()) {
             (None, true) => _ = parts.flaws.insert("call-missing"),
             (Some(_), false) => _ = parts.flaws.insert("call-not-needed"),

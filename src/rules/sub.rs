@@ -521,7 +521,9 @@ pub(super) fn count_silence(connection: &mut Connection, api: &ApiView, docket: 
 pub(super) fn note_irregular(connection: &Connection, number: u32, ack: &str, docket: &mut Docket) {
     let Some(request) = connection.book.requests.iter().find(|request| request.number == number) else { return };
     for flaw in &request.flaws {
-        docket.note(R::Sub18, flaw, format!("ack: {ack}"));
+        // What is odd about the message is MSG-12's question, what is odd about its subscriptions SUB-18's.
+        let rule = if flaw.starts_with("message-id") { R::Msg12 } else { R::Sub18 };
+        docket.note(rule, flaw, format!("ack: {ack}"));
     }
 }
 

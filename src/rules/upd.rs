@@ -3,12 +3,15 @@
 //! Each subscription remembers the last value of every element it was told ([`Content`]); memory grows with live
 //! conferences and participants, not with messages.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::api_view::Override;
 use super::book::Slot;
 use super::connection::{Connection, Mark};
+use super::docket::Docket;
 use super::domain::{Fault, judge_value};
+use super::guid::folded;
 use super::registry::R;
 use super::request::{Mask, Wanted, element_place};
 use super::scene::Scene;
@@ -16,7 +19,8 @@ use super::sub::{around, blame, spoil, update_index};
 use super::value::Value;
 use crate::protocol::events::names::is_guid;
 use crate::protocol::events::{Entry, Message, MessageType, Resource, UpdateType};
-use crate::spec::elements;
+use crate::protocol::json::{Json, Kind};
+use crate::spec::{Domain, elements};
 use crate::trace::Seq;
 
 /// What one entry (conference or participant) was told to be.
@@ -189,14 +193,15 @@ fn entry(
     scene: &mut Scene<'_>,
 ) {
     let (key, kind) = match resource {
-        Resource::CallInfo => ("", None),
+        Resource::CallInfo => (Cow::Borrowed(""), None),
         Resource::Calls | Resource::CallRoster => {
             let Some(identified) = identity(connection, resource, entry, scene) else {
                 return spoil(connection, index);
             };
-            (identified.0, Some(identified.1))
+            (folded(identified.0), Some(identified.1))
         }
     };
+    let key = key.as_ref();
     let told = connection.book.slots.get(&index).and_then(|slot| slot.content.told.get(key));
     let first = told.is_none();
     if kind == Some(UpdateType::Add)
@@ -334,6 +339,7 @@ fn elements_of_entry(
                 scene.fail(rule, connection, vec![], &format!("{name}: {expected}"), || value.to_string());
             }
         }
+        note_form(&table[place].domain, json, scene.docket);
         meaning(connection, index, key, name, &value, scene);
         let wrong = scene.docket.found_in_all() > findings;
         let Some(slot) = connection.book.slots.get_mut(&index) else { return };
@@ -360,6 +366,20 @@ fn elements_of_entry(
         slot.content.expected.remove(key);
         slot.content.entry(key).seq = scene.seq;
     }
+}
+
+/// Notes in which form values are sent, where the guides leave that open.
+fn note_form(domain: &Domain, json: Json<'_>, docket: &mut Docket) {
+    let (name, word) = match (domain, json.kind()) {
+        (_, Kind::Null) => ("unset-element", "null"),
+        (_, Kind::Text) if json.as_str() == Some("") => ("unset-element", "empty"),
+        (Domain::Boolean, Kind::Bool) => ("booleans", "JSON"),
+        (Domain::Boolean, Kind::Text) => ("booleans", "text"),
+        (Domain::Number, Kind::Number) => ("numbers", "JSON"),
+        (Domain::Number, Kind::Text) => ("numbers", "text"),
+        _ => return,
+    };
+    docket.note_word(R::Upd20, name, word);
 }
 
 /// An update that is not the first holds what changed, and comes only because something did.

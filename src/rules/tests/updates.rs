@@ -326,3 +326,14 @@ fn elements_with_a_requirement_of_their_own_are_not_laid_to_the_general_one() {
         script.breaks(broken);
     }
 }
+
+#[test]
+fn a_guid_is_the_same_object_however_it_is_spelt() {
+    let guid = "abcdef01-0000-4000-8000-000000000000";
+    let mut script = Script::server();
+    script.open(1).subscribed(1, 100, &[(1, Calls, None, &["name"])]).starts_call(0xabcd_ef01, "");
+    let entry = write::entry(Calls, &guid.to_uppercase(), Add, fields(json!({"name": "n"})));
+    script.tells(1, 1, &write::list_update(1, Calls, 1, vec![entry]));
+    script.compared(&[(0xabcd_ef01, "<name>n</name>")]);
+    script.meets("UPD-14");
+}
