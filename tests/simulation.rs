@@ -7,71 +7,19 @@
 //! `BRIDGEPROOF_SCENARIO` each hold a part of a name (no other mutant, dialect, scenario is played), and
 //! `BRIDGEPROOF_EVIDENCE` set to anything prints the evidence of unexpected findings. A narrowed run proves nothing.
 
+mod simulated;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bridgeproof::emulator::mutants::Registered;
 use bridgeproof::emulator::{Settings, dialects, mutants};
-use bridgeproof::engine::{End, Options, Outcome};
-use bridgeproof::rules::{Context, Deadlines, Judge, Judgement, R};
-use bridgeproof::scenario::syntax::{Judged, Scenario};
-use bridgeproof::scenario::{library, parse};
-use bridgeproof::simulation::{Limits, Server, simulate};
-use bridgeproof::spec::{Level, Version};
-use bridgeproof::trace::{Chronicle, Observation, Side, Sink};
+use bridgeproof::rules::R;
+use bridgeproof::scenario::syntax::Scenario;
+use bridgeproof::spec::Level;
+use simulated::play;
 
-/// Judges and keeps the evidence.
-struct Watch {
-    judge: Judge,
-    chronicle: Chronicle,
-}
-
-impl Sink for Watch {
-    fn observe(&mut self, observation: &Observation<'_>) {
-        self.judge.observe(observation);
-        self.chronicle.observe(observation);
-    }
-
-    fn due(&self) -> Option<bridgeproof::time::Instant> {
-        self.judge.due()
-    }
-}
-
-/// One scenario's outcome on virtual time.
-struct Played {
-    id: String,
-    judgement: Judgement,
-    outcome: Outcome,
-    chronicle: Chronicle,
-}
-
-impl Played {
-    /// What is wrong, in words; empty for nothing.
-    fn trouble(&self) -> String {
-        let mut text = String::new();
-        for finding in &self.judgement.findings {
-            text +=
-                &format!("  {} expected {}; observed {}\n", finding.requirement, finding.expected, finding.observed);
-            for seq in &finding.evidence {
-                text += &format!("      {}\n", self.chronicle.line(*seq).unwrap_or_default());
-            }
-        }
-        if let End::Unfinished { step, why } = &self.outcome.end {
-            text += &format!("  unfinished at step {step}: {why}\n");
-        }
-        for failed in &self.outcome.failed_expectations {
-            text += &format!("  expectation: {} ({})\n", failed.because, failed.what);
-        }
-        text
-    }
-}
-
-fn scenarios() -> Vec<(String, Scenario)> {
-    let read = |source: library::Source| {
-        let scenario =
-            parse::read(&source.file, &source.text).unwrap_or_else(|errors| panic!("{}: {errors:?}", source.file));
-        (source.id, scenario)
-    };
-    library::shipped().into_iter().filter(|source| wanted("BRIDGEPROOF_SCENARIO", &source.id)).map(read).collect()
+fn scenarios() -> Vec<&'static (String, Scenario)> {
+    simulated::scenarios().iter().filter(|(id, _)| wanted("BRIDGEPROOF_SCENARIO", id)).collect()
 }
 
 /// Whether the environment variable, where set, holds a part of the name.
@@ -94,28 +42,11 @@ fn each<T: Sync>(items: &[T], work: impl Fn(&T) -> String + Sync) -> String {
     said.into_iter().map(|(_, text)| text).collect()
 }
 
-fn play(id: &str, scenario: &Scenario, settings: &Settings, mutant: Option<&str>, seed: u64) -> Played {
-    let context = Context {
-        judged: if scenario.judge == Judged::Client { Side::Client } else { Side::Server },
-        observer: Side::Client,
-        version: Version::LATEST,
-        clustered: Some(false),
-        deadlines: Deadlines::default(),
-    };
-    let watch = Watch { judge: Judge::new(context), chronicle: Chronicle::new() };
-    let mutants =
-        mutant.map(|name| mutants::make(name).unwrap_or_else(|| panic!("no mutant {name}"))).into_iter().collect();
-    let server = Server { settings: settings.clone(), mutants, seed };
-    let options = Options { seed, ..Options::default() };
-    let (watch, outcome) = simulate(id, scenario, options, server, watch, &Limits::default());
-    Played { id: id.to_owned(), judgement: watch.judge.finish(), outcome, chronicle: watch.chronicle }
-}
-
 #[test]
 fn the_conformant_emulator_passes_and_every_scenario_tests_what_it_says() {
     let mut trouble = String::new();
-    for (id, scenario) in &scenarios() {
-        let played = play(id, scenario, &Settings::default(), None, 1);
+    for (id, scenario) in scenarios() {
+        let played = play(id, scenario, &Settings::default(), &[], 1);
         let found = played.trouble();
         if !found.is_empty() {
             trouble += &format!("{id}\n{found}");
@@ -140,7 +71,7 @@ fn no_dialect_fails_a_requirement() {
         settings.apply(dialect.name).unwrap();
         let mut trouble = String::new();
         for (id, scenario) in &scenarios {
-            let played = play(id, scenario, &settings, None, 2);
+            let played = play(id, scenario, &settings, &[], 2);
             let fails =
                 played.judgement.findings.iter().any(|finding| finding.requirement.get().level != Level::Should);
             if fails {
@@ -161,16 +92,16 @@ fn every_mutant_is_found_out_by_its_own_requirement_and_no_other() {
 }
 
 /// What is wrong with the proof by one mutant; empty for nothing.
-fn proof(mutant: &Registered, scenarios: &[(String, Scenario)]) -> String {
+fn proof(mutant: &Registered, scenarios: &[&(String, Scenario)]) -> String {
     let mut trouble = String::new();
     let mut broken: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let declared = |id: &str| id == mutant.breaks || mutant.collateral.iter().any(|(other, _)| *other == id);
     for (id, scenario) in scenarios {
-        let played = play(id, scenario, &Settings::default(), Some(mutant.name), 3);
+        let played = play(id, scenario, &Settings::default(), &[mutant.name], 3);
         let mut unexpected = false;
         for finding in &played.judgement.findings {
             unexpected |= !declared(finding.requirement.as_str());
-            broken.entry(finding.requirement.as_str()).or_default().insert(played.id.clone());
+            broken.entry(finding.requirement.as_str()).or_default().insert(id.clone());
         }
         if unexpected && std::env::var_os("BRIDGEPROOF_EVIDENCE").is_some() {
             trouble += &format!("{} {id}\n{}", mutant.name, played.trouble());

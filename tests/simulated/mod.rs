@@ -52,6 +52,9 @@ impl Played {
         if let End::Unfinished { step, why } = &self.outcome.end {
             text += &format!("  unfinished at step {step}: {why}\n");
         }
+        for failed in &self.outcome.failed_expectations {
+            text += &format!("  expectation: {} ({})\n", failed.because, failed.what);
+        }
         text
     }
 }
