@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::connection::Mark;
+use super::places::PLACES;
 use super::registry::R;
-use super::request::{Mask, Parts, Wanted};
+use super::request::{MANY, Mask, Parts, SUBSCRIPTION_LIMIT, Wanted};
 use super::upd::Content;
 use crate::protocol::events::{Resource, State};
 use crate::time::Instant;
@@ -59,6 +60,43 @@ impl Special {
             Self::AfterSixth => Some(R::Lim03),
             Self::FiveOpen => Some(R::Lim01),
             Self::OtherAbused => Some(R::Ws08),
+        }
+    }
+}
+
+/// What lies around a request when it is sent.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Surroundings {
+    /// A request beyond the limit was sent before.
+    pub(super) over_limit: bool,
+    /// Connections that are open.
+    pub(super) open: usize,
+    /// Subscriptions on the other connections.
+    pub(super) elsewhere: usize,
+    /// A sixth connection was attempted since this one was opened.
+    pub(super) after_sixth: bool,
+    /// Another connection did what the guides rule out.
+    pub(super) other_abused: bool,
+}
+
+impl Surroundings {
+    /// What a request with so many subscriptions puts to the test besides the general requirements.
+    pub(super) const fn special(self, entries: usize) -> Special {
+        let both = self.open == PLACES && self.elsewhere + entries > (PLACES - 1) * SUBSCRIPTION_LIMIT;
+        if self.over_limit {
+            Special::AfterOverLimit
+        } else if entries > MANY && both {
+            Special::BothLimits
+        } else if entries > MANY {
+            Special::Many
+        } else if self.after_sixth {
+            Special::AfterSixth
+        } else if self.open == PLACES {
+            Special::FiveOpen
+        } else if self.other_abused {
+            Special::OtherAbused
+        } else {
+            Special::None
         }
     }
 }
@@ -220,7 +258,7 @@ impl Book {
     pub(super) fn enter(&mut self, parts: Parts, special: Special, at: Instant, seq: Seq, changes: u64) -> u32 {
         self.sent += 1;
         let number = self.sent;
-        let over_limit = parts.entries > super::request::SUBSCRIPTION_LIMIT;
+        let over_limit = parts.entries > SUBSCRIPTION_LIMIT;
         let regular = parts.flaws.is_empty() && !over_limit;
         let overlaps = self.requests.back().is_some_and(|last| !last.settled);
         let mut request = Request {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::book::Special;
+use super::book::{Special, Surroundings};
 use super::connection::{Connection, IdSet, Mark};
 use super::docket::{Charge, Docket, quote};
 use super::registry::R;
@@ -284,7 +284,7 @@ pub(super) fn client_text(
     connection: &mut Connection,
     sent: &mut Sent,
     text: &Text<'_>,
-    special: impl Fn(usize) -> Special,
+    around: Surroundings,
     scene: &mut Scene<'_>,
 ) {
     let Text::Json { json, .. } = text else {
@@ -293,7 +293,7 @@ pub(super) fn client_text(
     };
     match Envelope::of(*json) {
         Envelope::Ack(ack) => client_ack(connection, sent, ack, scene),
-        Envelope::Message(message) => client_message(connection, sent, message, special, scene),
+        Envelope::Message(message) => client_message(connection, sent, message, around, scene),
         Envelope::Other(_) => {
             sent.unreadable = Some(scene.seq);
             connection.abused.get_or_insert(scene.seq);
@@ -343,7 +343,7 @@ fn client_message(
     connection: &mut Connection,
     sent: &mut Sent,
     message: Message<'_>,
-    special: impl Fn(usize) -> Special,
+    around: Surroundings,
     scene: &mut Scene<'_>,
 ) {
     let request = message.message_type() == Some(MessageType::SubscribeRequest);
@@ -402,7 +402,7 @@ fn client_message(
     let special = match id {
         Some(id) if connection.owed.iter().any(|owed| owed.id == id) => Special::IdsCollide,
         Some(id) if sent.highest > 0 && id != sent.highest + 1 => Special::IdsCollide,
-        _ => special(parts.entries),
+        _ => around.special(parts.entries),
     };
     let number = connection.book.enter(parts, special, scene.at, scene.seq, scene.api.changes_made);
     let Some(id) = id else { return };

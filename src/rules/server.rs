@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use super::api_view::ApiView;
 use super::auth::Tokens;
-use super::book::Special;
+use super::book::Surroundings;
 use super::compare::{self, Comparison};
 use super::connection::{Connection, Phase, by_peer};
 use super::docket::Docket;
 use super::msg::{self, Sent};
 use super::places::{PLACES, Places};
 use super::registry::R;
-use super::request::{MANY, SUBSCRIPTION_LIMIT};
 use super::scene::{Controls, Scene, Suspect};
 use super::upd::{self, Correlators};
 use super::verdict::{Context, Finding, Judgement};
@@ -224,13 +223,15 @@ impl ServerJudge {
         text: Option<&Text<'_>>,
         observation: &Observation<'_>,
     ) {
-        let special = self.special(id);
+        let request =
+            matches!(text, Some(Text::Json { json, .. }) if matches!(Envelope::of(*json), Envelope::Message(_)));
+        let around = if request { self.surroundings(id) } else { Surroundings::default() };
         let (Some(connection), Some(sent)) = (self.connections.get_mut(&id), self.sent.get_mut(&id)) else { return };
         ws::client_frame(connection, frame, text, observation.at, observation.seq);
         if let Some(text) = text {
             let requests = connection.book.sent;
             let mut scene = scene!(self, observation);
-            msg::client_text(connection, sent, text, special, &mut scene);
+            msg::client_text(connection, sent, text, around, &mut scene);
             let last =
                 connection.book.requests.back().filter(|last| connection.book.sent > requests && last.over_limit);
             if last.is_some() {
@@ -246,36 +247,16 @@ impl ServerJudge {
         self.connections.values().filter(|connection| connection.is_open() && connection.close_sent.is_none()).count()
     }
 
-    /// What a request of this connection would put to the test now, besides the general requirements.
-    fn special(&self, id: ConnectionId) -> impl Fn(usize) -> Special + use<> {
-        let connection = self.connections.get(&id);
-        let opened = connection.map(|connection| connection.opening_seq);
-        let open = self.open_connections();
-        let elsewhere: usize = self
-            .connections
-            .values()
-            .filter(|other| other.id != id && other.is_open())
-            .map(|other| other.book.size())
-            .sum();
-        let over_limit = self.places.over_limit.is_some();
-        let sixth = self.places.sixth_attempt.is_some_and(|sixth| opened.is_some_and(|opened| opened < sixth));
-        let abused = self.places.abuse.is_some_and(|(other, _)| other != id);
-        move |entries| {
-            if over_limit {
-                Special::AfterOverLimit
-            } else if entries > MANY && open == PLACES && elsewhere + entries > (PLACES - 1) * SUBSCRIPTION_LIMIT {
-                Special::BothLimits
-            } else if entries > MANY {
-                Special::Many
-            } else if sixth {
-                Special::AfterSixth
-            } else if open == PLACES {
-                Special::FiveOpen
-            } else if abused {
-                Special::OtherAbused
-            } else {
-                Special::None
-            }
+    /// What lies around a request of this connection. Looks at every connection, so only requests are worth it.
+    fn surroundings(&self, id: ConnectionId) -> Surroundings {
+        let opened = self.connections.get(&id).map(|connection| connection.opening_seq);
+        let others = self.connections.values().filter(|other| other.id != id && other.is_open());
+        Surroundings {
+            over_limit: self.places.over_limit.is_some(),
+            open: self.open_connections(),
+            elsewhere: others.map(|other| other.book.size()).sum(),
+            after_sixth: self.places.sixth_attempt.is_some_and(|sixth| opened.is_some_and(|opened| opened < sixth)),
+            other_abused: self.places.abuse.is_some_and(|(other, _)| other != id),
         }
     }
 
