@@ -47,8 +47,9 @@ fn set_for(call: &str, base: u64) -> Value {
         {"index": base + 1, "type": "callInfo", "call": call,
             "elements": ["participants", "lockState", "joinAudioMuteOverride", "distributedInstances", "callCorrelator"]},
         {"index": base + 2, "type": "callRoster", "call": call,
-            "elements": ["name", "state", "importance", "layout", "activeSpeaker", "canMoveToLobby", "movedParticipant"]},
-        {"index": base + 3, "type": "callRoster", "call": call}
+            "elements": ["name", "state", "importance", "layout", "activeSpeaker", "canMoveToLobby", "movedParticipant", "audioMuted"]},
+        {"index": base + 3, "type": "callRoster", "call": call},
+        {"index": base + 4, "type": "callRoster", "call": call, "elements": ["audioMuted", "videoMuted"]}
     ])
 }
 
@@ -71,6 +72,8 @@ fn confer(bench: &mut Bench) {
     for (target, form) in [
         (format!("/api/v1/calls/{call}"), "locked=true&name=two"),
         (format!("/api/v1/calls/{call}"), "locked=false"),
+        (format!("/api/v1/calls/{call}"), "joinAudioMuteOverride=true"),
+        (format!("/api/v1/calls/{call}"), "joinAudioMuteOverride="),
         (format!("/api/v1/callLegs/{leg}"), "rxAudioMute=true&chosenLayout=stacked"),
         (format!("/api/v1/participants/{who}"), "importance=5"),
         (format!("/api/v1/participants/{who}"), "importance="),
