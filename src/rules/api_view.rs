@@ -137,7 +137,19 @@ impl ApiView {
 
     /// A request failed: what it would have done is not known.
     pub(super) fn failed(&mut self, exchange: ExchangeId) {
-        self.asked.remove(&exchange);
+        if let Some(asked) = self.asked.remove(&exchange) {
+            self.outcome_open(&asked);
+        }
+    }
+
+    /// A change that was not granted in so many words may have been made all the same.
+    fn outcome_open(&mut self, asked: &Asked) {
+        if asked.request.method == Method::Put
+            && let Some((Node::Call, id)) = object_of(&asked.request)
+            && let Some(call) = self.calls.get_mut(&id)
+        {
+            call.mute_override = Override::Unknown;
+        }
     }
 
     /// A request was answered.
@@ -152,6 +164,7 @@ impl ApiView {
         match asked.request.method {
             Method::Get => self.read(&asked, response, at, seq),
             _ if !response.is_success() => {
+                self.outcome_open(&asked);
                 if asked.request.method == Method::Delete
                     && let Some((Node::Call, id)) = object_of(&asked.request)
                     && let Some(call) = self.calls.get_mut(&id)
@@ -177,6 +190,11 @@ impl ApiView {
     /// Events told that a conference was removed.
     pub(super) fn call_removed(&mut self, id: &str, at: Instant, seq: Seq) {
         self.end_call(id, at, seq);
+    }
+
+    /// Events told that a participant left.
+    pub(super) fn participant_removed(&mut self, id: &str) {
+        self.participant_leaving(id);
     }
 
     /// Whether the API has denied, or an end has shown, that this is an active conference.
@@ -220,7 +238,7 @@ impl ApiView {
 
     fn read(&mut self, asked: &Asked, response: &Response, at: Instant, seq: Seq) {
         let Some((collection, id, sub)) = split(asked.request.path()) else { return };
-        let refused = (400..500).contains(&response.status) && response.status != 401 && response.status != 403;
+        let refused = matches!(response.status, 400 | 404 | 410);
         if refused && collection == "calls" && sub.is_none() {
             if let Some(id) = id {
                 self.calls.entry(id.to_owned()).or_insert_with(|| unknown_call(at, seq));
@@ -280,6 +298,10 @@ impl ApiView {
         }
         let Some((begun, ids)) = self.paging.remove(key) else { return };
         if key == "calls" {
+            let missing: Vec<String> = self.calls.keys().filter(|id| !ids.contains(id)).cloned().collect();
+            for id in &missing {
+                self.unsure_call(id);
+            }
             for id in &ids {
                 self.call_seen(id, at, seq);
             }

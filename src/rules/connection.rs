@@ -11,6 +11,9 @@ use super::sub::Book;
 use crate::time::Instant;
 use crate::trace::{ConnectionId, EndCause, Seq};
 
+/// From when on an ack counts as withheld rather than under way.
+pub(super) const WITHHELD: Duration = Duration::from_millis(200);
+
 /// Where a connection is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -78,6 +81,8 @@ pub(super) struct Connection {
     pub(super) abused: Option<Seq>,
     /// First request of the client whose outcome the guides leave open.
     pub(super) irregular: Option<Seq>,
+    /// Whether the client sent an ack with another status than success: what the server makes of it is open (MSG-12).
+    pub(super) unsure_acks: bool,
     /// The client's close frame.
     pub(super) close_sent: Option<(Seq, Mark)>,
     /// The server's close frame.
@@ -106,6 +111,7 @@ impl Connection {
             extension: false,
             abused: None,
             irregular: None,
+            unsure_acks: false,
             close_sent: None,
             close_received: None,
             pings_sent: 0,
@@ -127,7 +133,16 @@ impl Connection {
     /// Whether the server has to serve this connection as the guides say: the client did nothing that may cost it the
     /// connection, and no closing handshake is under way.
     pub(super) fn in_order(&self) -> bool {
-        self.is_open() && self.abused.is_none() && self.close_sent.is_none() && self.close_received.is_none()
+        self.is_open()
+            && !self.unsure_acks
+            && self.abused.is_none()
+            && self.close_sent.is_none()
+            && self.close_received.is_none()
+    }
+
+    /// Whether the client has withheld an ack for so long that the server may have lost patience (wire-facts U4).
+    pub(super) fn withholds(&self, at: Instant) -> bool {
+        self.owed.front().is_some_and(|owed| at.since(owed.at) >= WITHHELD)
     }
 
     /// The present point of the free time.

@@ -54,7 +54,7 @@ pub(super) fn judge_value(element: &Element, resource: Resource, json: Json<'_>,
             if listed {
                 return Ok(judged_by);
             }
-            if unset && first && element.name == "layout" {
+            if unset && first {
                 return Ok(R::Upd08);
             }
             let foreign_word = lock && text.is_some_and(|text| LOCK_WORDS.contains(&text));

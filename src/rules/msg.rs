@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::book::{Special, Surroundings};
-use super::connection::{Connection, IdSet, Mark};
+use super::connection::{Connection, IdSet, Mark, WITHHELD};
 use super::docket::{Charge, Docket, quote};
 use super::registry::R;
 use super::request::{SUBSCRIPTION_LIMIT, element_place, take_apart};
@@ -32,9 +32,6 @@ const LATER_ELEMENTS: [(&str, R); 4] = [
     ("movedParticipantCallBridge", R::Upd12),
     ("canMoveToLobby", R::Upd13),
 ];
-
-/// From when on an ack counts as withheld rather than under way.
-const WITHHELD: Duration = Duration::from_millis(200);
 
 /// What the guides say of the answer to a client message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,9 +308,14 @@ fn client_ack(connection: &mut Connection, sent: &mut Sent, ack: Ack<'_>, scene:
                 scene.docket.note_word(R::Msg12, "late-ack", "accepted");
             }
         }
-        None => scene.docket.note(R::Msg12, "ack-that-nothing-is-owed-for", "sent"),
+        None => {
+            connection.irregular.get_or_insert(scene.seq);
+            scene.docket.note(R::Msg12, "ack-that-nothing-is-owed-for", "sent");
+        }
     }
     if ack.status() != Some(SUCCESS) {
+        connection.irregular.get_or_insert(scene.seq);
+        connection.unsure_acks = true;
         scene.docket.note(R::Msg12, "client-ack-with-another-status", "sent");
     }
 }
@@ -322,8 +324,7 @@ fn client_ack(connection: &mut Connection, sent: &mut Sent, ack: Ack<'_>, scene:
 pub(super) fn window(connection: &Connection, sent: &mut Sent, scene: &mut Scene<'_>) {
     let Some(before) = sent.changes_at_debt.take() else { return };
     let held = connection.owed.len();
-    let withheld = connection.owed.front().is_some_and(|owed| scene.at.since(owed.at) >= WITHHELD);
-    if !withheld || scene.api.changes_made.saturating_sub(before) < ENOUGH_CHANGES {
+    if !connection.withholds(scene.at) || scene.api.changes_made.saturating_sub(before) < ENOUGH_CHANGES {
         // The debt goes on, if there is one: keep counting from where it began.
         sent.changes_at_debt = (held > 1).then_some(before);
         return;
@@ -469,7 +470,7 @@ pub(super) fn ended(connection: &Connection, sent: &mut Sent, by_peer: bool, bla
             if by_peer { "connection ended" } else { "connection goes on" },
         );
     }
-    let excused = !by_peer || blamed || connection.irregular.is_some();
+    let excused = !by_peer || blamed || connection.irregular.is_some() || connection.withholds(scene.at);
     for awaited in std::mem::take(&mut sent.awaited) {
         match awaited.class {
             Class::Regular(_) if excused => {}

@@ -50,6 +50,8 @@ struct Attempt {
     open: usize,
     /// When the last connection ended, if that was lately.
     freed: Option<Instant>,
+    /// Connections that were being opened or closed at that moment.
+    going: usize,
     /// Places that may still be taken: by open connections and by those that ended lately.
     taken: usize,
 }
@@ -60,6 +62,8 @@ pub(super) struct Places {
     attempts: BTreeMap<ConnectionId, Attempt>,
     /// Upgrades with a valid token that were answered 101.
     opened: u32,
+    /// Whether all places were taken at some time.
+    full_once: bool,
     /// When connections ended.
     ended: Vec<Instant>,
     /// A sixth connection that was accepted.
@@ -83,7 +87,10 @@ impl Places {
         (at, seq): (Instant, Seq),
     ) {
         let open = connections.values().filter(|other| other.is_open() && other.close_sent.is_none()).count();
-        let going = connections.values().filter(|other| other.is_open() && other.close_sent.is_some()).count();
+        let going = connections
+            .values()
+            .filter(|other| other.phase == Phase::Opening || (other.is_open() && other.close_sent.is_some()));
+        let going = going.count();
         self.ended.retain(|ended| at.since(*ended) <= deadlines.reaction * 4);
         let header = |name: &str| request.headers.all(name).collect::<Vec<_>>().join(", ");
         let attempt = Attempt {
@@ -94,6 +101,7 @@ impl Places {
             protocols: header("Sec-WebSocket-Protocol"),
             open,
             freed: self.ended.last().copied(),
+            going,
             taken: open + going + self.ended.len(),
         };
         if open >= PLACES && matches!(attempt.kind, Kind::Valid { .. }) {
@@ -113,6 +121,7 @@ impl Places {
         tokens: &Tokens,
     ) {
         let Some(attempt) = self.attempts.remove(&connection.id) else { return };
+        self.full_once |= attempt.open + 1 >= PLACES;
         let charge = |expected: &str, observed: String| Charge {
             connection: Some(connection.id),
             expected: expected.to_owned(),
@@ -135,7 +144,7 @@ impl Places {
                 }
                 if attempt.open >= PLACES {
                     self.sixth = Some((connection.id, attempt.seq, at));
-                } else if let Some(freed) = attempt.freed.filter(|_| attempt.taken >= PLACES) {
+                } else if let Some(freed) = attempt.freed.filter(|_| attempt.taken >= PLACES && self.full_once) {
                     docket.tested(R::Lim03);
                     let took = match at.since(freed).as_millis() {
                         0..100 => "within 100 ms",
@@ -210,7 +219,10 @@ impl Places {
             return docket.note(R::Lim10, "sixth-connection", how);
         }
         let elsewhere = status.is_some_and(|status| matches!(status, 300..=399 | 404 | 405 | 410 | 421 | 501));
-        let (rule, expected) = if attempt.freed.is_some() && attempt.taken >= PLACES {
+        let (rule, expected) = if attempt.taken >= PLACES {
+            if attempt.going > 0 {
+                return;
+            }
             if attempt.freed.is_none_or(|freed| at.since(freed) <= deadlines.reaction) {
                 return;
             }
@@ -256,6 +268,7 @@ impl Places {
         let unprovoked = by_peer(cause)
             && connection.abused.is_none()
             && connection.irregular.is_none()
+            && !connection.withholds(at)
             && connection.close_sent.is_none();
         if !unprovoked || connection.phase != Phase::Open {
             return false;

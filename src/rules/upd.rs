@@ -305,6 +305,8 @@ fn removed(
     scene.docket.note(R::Upd20, name, if names.is_empty() { "none".to_owned() } else { names.join(", ") });
     if resource == Resource::Calls {
         scene.api.call_removed(key, scene.at, scene.seq);
+    } else {
+        scene.api.participant_removed(key);
     }
 }
 
