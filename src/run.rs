@@ -45,6 +45,7 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
     let settings = settings(&config.dialect)?;
     check_mutants(&config.mutants)?;
     folder::prepare(&config.report_dir).map_err(Failure::usage)?;
+    folder::forget(&config.report_dir, TRACE_FILE).map_err(Failure::usage)?;
     runtime()?.block_on(async {
         let clock = Clock::start();
         let stop = interrupt::watch();

@@ -53,7 +53,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME|KEY=VALUE", value_delimiter = ',')]
     pub dialect: Vec<String>,
     /// Break it on purpose; `bridgeproof rules ID` names the faults for each requirement.
-    #[arg(long, value_name = "NAME", num_args = 1..)]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub mutant: Vec<String>,
     /// Decides every random choice; drawn and shown without.
     #[arg(long, value_name = "N")]

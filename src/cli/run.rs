@@ -73,7 +73,13 @@ pub struct Args {
     #[arg(long, value_name = "WHAT", value_delimiter = ',', help_heading = "Target")]
     pub allow: Vec<Allow>,
     /// Break the embedded emulator on purpose; `bridgeproof rules ID` names the faults for each requirement.
-    #[arg(long, value_name = "NAME", num_args = 1.., conflicts_with = "target", help_heading = "Embedded emulator")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        conflicts_with = "target",
+        help_heading = "Embedded emulator"
+    )]
     pub mutant: Vec<String>,
     /// Another conformant behaviour of the embedded emulator: a dialect's name, or key=value; may be given as a list.
     #[arg(

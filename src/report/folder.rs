@@ -36,6 +36,18 @@ pub fn prepare(folder: &Path) -> Result<(), FolderError> {
     fs::remove_file(&probe).map_err(fault(&probe))
 }
 
+/// Removes a file of an earlier run, which would stand beside a report that it does not belong to.
+///
+/// # Errors
+/// If it is there and cannot be removed.
+pub fn forget(folder: &Path, file: &str) -> Result<(), FolderError> {
+    let path = folder.join(file);
+    match fs::remove_file(&path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(FolderError { path, cause }),
+        _ => Ok(()),
+    }
+}
+
 /// Writes `report.json`, `junit.xml`, `summary.md` and `report.html`, the data first.
 ///
 /// # Errors

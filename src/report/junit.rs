@@ -1,7 +1,8 @@
 //! `junit.xml`: a suite for each area, a case for each requirement.
 //!
 //! A failure is a requirement that was not met (and a stale known deviation); an error is one that could not be decided.
-//! Scenarios that could not be carried out and expectations of their own are cases of the suite `scenarios`.
+//! Scenarios that could not be carried out and expectations of their own are cases of the suite `scenarios`, trouble with
+//! the target or the network those of the suite `environment`.
 
 use std::time::Duration;
 
@@ -48,7 +49,21 @@ pub fn render(report: &Report) -> String {
     }
     junit.add_test_suites(suites);
     junit.add_test_suite(scenarios);
+    if !report.errors.is_empty() {
+        junit.add_test_suite(environment(report));
+    }
     junit.to_string().expect("names and texts are free of what XML cannot hold")
+}
+
+/// Trouble with the environment: what kept the run from judging must not look like a pass.
+fn environment(report: &Report) -> TestSuite {
+    let mut suite = TestSuite::new("environment");
+    for error in &report.errors {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_message(clean(error).as_ref());
+        suite.add_test_case(TestCase::new(clean(&report.target.url).as_ref(), status));
+    }
+    suite
 }
 
 fn requirement_case(report: &Report, requirement: &RequirementResult) -> TestCase {

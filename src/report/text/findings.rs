@@ -41,7 +41,8 @@ fn group(out: &mut String, report: &Report, group: &Group<'_>, all_in: &str) {
     if group.total > group.shown.len() {
         let more = group.total - group.shown.len();
         let scenarios = counted(group.others.len().max(1), "scenario");
-        let kept = if group.total > group.kept { format!("{} in all", group.kept) } else { "all".to_owned() };
+        let kept =
+            if group.total > group.kept { format!("the {} that were kept", group.kept) } else { "all".to_owned() };
         line(out, &format!("\n  and {more} more in {scenarios} ({all_in} {kept})"));
     }
 }
