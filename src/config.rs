@@ -161,7 +161,7 @@ impl RunConfig {
         let known = known(args.known.as_deref(), now)?;
         let deadlines = match args.deadline.or_else(|| profile.deadline.map(|time| time.0)) {
             Some(time) if time.is_zero() => return Err(Failure::usage("the deadline has to be longer than nothing")),
-            Some(reaction) => Deadlines { reaction },
+            Some(reaction) => Deadlines { reaction, ..Deadlines::default() },
             None => Deadlines::default(),
         };
         let (quiet, addresses) = (profile.quiet.map(|time| time.0), std::mem::take(&mut profile.addresses).resolve());

@@ -10,13 +10,13 @@ use std::time::Duration;
 use chacha20::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::emulator::{ConnectionKey, ExchangeKey, MeetingServer, Mutant, Output, Settings};
+use crate::emulator::{Address, ConnectionKey, ExchangeKey, LinkKey, MeetingServer, Mutant, Output, Settings};
 use crate::engine::driver::{Command, Input};
 use crate::engine::{Engine, Options, Outcome};
 use crate::protocol::http::{Request, Response};
 use crate::scenario::syntax::Scenario;
 use crate::time::Instant;
-use crate::trace::{ConnectionId, EndCause, ExchangeId, NetworkError, NetworkErrorKind, Sink};
+use crate::trace::{ConnectionId, EndCause, ExchangeId, LinkId, NetworkError, NetworkErrorKind, ReceiverId, Sink};
 
 /// The address that network errors of a simulation name.
 const ADDRESS: &str = "simulation";
@@ -110,6 +110,34 @@ enum Parcel {
         connection: ConnectionKey,
         cause: EndCause,
     },
+    // between the Call Bridge and CDR receivers
+    LinkUp {
+        link: LinkKey,
+        address: Address,
+    },
+    LinkToReceiver {
+        link: LinkKey,
+        bytes: Vec<u8>,
+    },
+    LinkEndAtReceiver {
+        link: LinkKey,
+    },
+    LinkAnswer {
+        link: LinkKey,
+        opened: bool,
+    },
+    LinkToSender {
+        link: LinkKey,
+        bytes: Vec<u8>,
+    },
+    LinkEndAtSender {
+        link: LinkKey,
+    },
+    /// A receiver listens.
+    Listening {
+        receiver: ReceiverId,
+        authority: String,
+    },
     /// An exchange takes too long.
     Overdue {
         exchange: ExchangeKey,
@@ -130,7 +158,19 @@ enum Pending {
 enum Way {
     ToServer(u64),
     ToEngine(u64),
+    ToReceiver(LinkKey),
+    ToSender(LinkKey),
 }
+
+/// A CDR receiver of the engine's, as the network sees it.
+#[derive(Debug, Clone, Copy)]
+struct Listener {
+    tls: bool,
+    open: bool,
+}
+
+/// The port of the first receiver; the others follow.
+const FIRST_PORT: u16 = 40_000;
 
 /// The network in memory.
 #[derive(Debug)]
@@ -147,6 +187,13 @@ struct Network {
     ids: BTreeMap<ConnectionKey, ConnectionId>,
     /// Connections that the engine has ended: nothing more reaches it.
     ended: BTreeSet<ConnectionId>,
+    receivers: BTreeMap<ReceiverId, Listener>,
+    /// Links that are open at both ends, by either name.
+    link_ids: BTreeMap<LinkKey, LinkId>,
+    link_keys: BTreeMap<LinkId, LinkKey>,
+    last_link: u32,
+    /// What waits for a link that the receiver does not read from.
+    held: BTreeMap<LinkId, Vec<Parcel>>,
 }
 
 impl Default for Network {
@@ -162,6 +209,11 @@ impl Default for Network {
             keys: BTreeMap::new(),
             ids: BTreeMap::new(),
             ended: BTreeSet::new(),
+            receivers: BTreeMap::new(),
+            link_ids: BTreeMap::new(),
+            link_keys: BTreeMap::new(),
+            last_link: 0,
+            held: BTreeMap::new(),
         }
     }
 }
@@ -190,6 +242,21 @@ impl Network {
         // Each exchange has a connection of its own, whose number stays clear of those of event connections.
         let way = Way::ToServer(u64::MAX - self.last_exchange);
         self.post(now, way, Parcel::Request { exchange, request });
+    }
+
+    /// The receiver that listens at an address. Names are not resolved: only loopback leads to the engine.
+    fn listener(&self, address: &Address) -> Option<ReceiverId> {
+        let receiver = ReceiverId(u32::from(address.port.checked_sub(FIRST_PORT)?));
+        let listener = self.receivers.get(&receiver)?;
+        (listener.open && listener.tls == address.tls && address.host == "127.0.0.1").then_some(receiver)
+    }
+
+    /// Forgets a link at both ends. Whether it was open.
+    fn forget_link(&mut self, link: LinkId) -> Option<LinkKey> {
+        let key = self.link_keys.remove(&link)?;
+        self.link_ids.remove(&key);
+        self.held.remove(&link);
+        Some(key)
     }
 
     fn next(&self) -> Option<Instant> {
@@ -285,6 +352,43 @@ impl<'s, S: Sink + Send + 's> Simulation<'s, S> {
                 let way = Way::ToServer(connection.0.into());
                 self.network.post(now, way, Parcel::EndAtServer { connection });
             }
+            Command::Listen { receiver, tls } => {
+                self.network.receivers.insert(receiver, Listener { tls, open: true });
+                let port = u32::from(FIRST_PORT) + receiver.0;
+                self.network.put(now, Parcel::Listening { receiver, authority: format!("127.0.0.1:{port}") });
+            }
+            Command::StopListening { receiver } => {
+                if let Some(listener) = self.network.receivers.get_mut(&receiver) {
+                    listener.open = false;
+                }
+            }
+            Command::SendLink { link, bytes } => {
+                if let Some(key) = self.network.link_keys.get(&link).copied() {
+                    self.network.post(now, Way::ToSender(key), Parcel::LinkToSender { link: key, bytes });
+                }
+            }
+            Command::HoldLink { link, hold } => self.hold(link, hold),
+            Command::CloseLink { link } | Command::ResetLink { link } => {
+                if let Some(key) = self.network.forget_link(link) {
+                    self.network.post(now, Way::ToSender(key), Parcel::LinkEndAtSender { link: key });
+                }
+            }
+            // The emulator is restarted over its own API.
+            Command::Restart { .. } => {
+                let failure = Some("a simulation runs no commands".to_owned());
+                self.engine.handle_input(now, Input::Restarted { failure });
+            }
+        }
+    }
+
+    /// Lets a receiver stop reading from a link, or go on with what has come meanwhile.
+    fn hold(&mut self, link: LinkId, hold: bool) {
+        if hold {
+            self.network.held.entry(link).or_default();
+            return;
+        }
+        for parcel in self.network.held.remove(&link).unwrap_or_default() {
+            self.deliver_on_link(parcel);
         }
     }
 
@@ -304,6 +408,15 @@ impl<'s, S: Sink + Send + 's> Simulation<'s, S> {
             }
             Output::Close { connection } => self.end_at_engine(connection, EndCause::PeerClosed),
             Output::Drop { connection } => self.end_at_engine(connection, EndCause::PeerReset),
+            Output::OpenLink { link, address } => {
+                self.network.post(now, Way::ToReceiver(link), Parcel::LinkUp { link, address });
+            }
+            Output::SendLink { link, bytes } => {
+                self.network.post(now, Way::ToReceiver(link), Parcel::LinkToReceiver { link, bytes });
+            }
+            Output::CloseLink { link } => {
+                self.network.post(now, Way::ToReceiver(link), Parcel::LinkEndAtReceiver { link });
+            }
         }
     }
 
@@ -354,8 +467,55 @@ impl<'s, S: Sink + Send + 's> Simulation<'s, S> {
                     self.engine.handle_input(now, Input::Ended { connection, cause });
                 }
             }
+            Parcel::Listening { receiver, authority } => {
+                self.engine.handle_input(now, Input::Listening { receiver, authority });
+            }
+            Parcel::LinkUp { .. }
+            | Parcel::LinkToReceiver { .. }
+            | Parcel::LinkEndAtReceiver { .. }
+            | Parcel::LinkAnswer { .. }
+            | Parcel::LinkToSender { .. }
+            | Parcel::LinkEndAtSender { .. } => self.deliver_on_link(parcel),
             Parcel::Overdue { exchange } => self.fail(exchange),
             Parcel::Interrupt => self.engine.handle_input(now, Input::Interrupt),
+        }
+    }
+
+    /// Delivers what travels between the Call Bridge and a CDR receiver.
+    fn deliver_on_link(&mut self, parcel: Parcel) {
+        let now = self.now;
+        match parcel {
+            Parcel::LinkUp { link: key, address } => {
+                let receiver = self.network.listener(&address);
+                if let Some(receiver) = receiver {
+                    self.network.last_link += 1;
+                    let link = LinkId(self.network.last_link);
+                    self.network.link_ids.insert(key, link);
+                    self.network.link_keys.insert(link, key);
+                    self.engine.handle_input(now, Input::LinkOpened { receiver, link });
+                }
+                let answer = Parcel::LinkAnswer { link: key, opened: receiver.is_some() };
+                self.network.post(now, Way::ToSender(key), answer);
+            }
+            Parcel::LinkAnswer { link, opened: true } => self.server.handle_link_opened(now, link),
+            Parcel::LinkAnswer { link, opened: false } => self.server.handle_link_failed(now, link),
+            Parcel::LinkToSender { link, bytes } => self.server.handle_link_bytes(now, link, &bytes),
+            Parcel::LinkEndAtSender { link } => self.server.handle_link_ended(now, link),
+            Parcel::LinkToReceiver { link: key, .. } | Parcel::LinkEndAtReceiver { link: key } => {
+                // A link that the receiver has ended takes nothing any more.
+                let Some(link) = self.network.link_ids.get(&key).copied() else { return };
+                match (self.network.held.get_mut(&link), parcel) {
+                    (Some(held), parcel) => held.push(parcel),
+                    (None, Parcel::LinkToReceiver { bytes, .. }) => {
+                        self.engine.handle_input(now, Input::LinkReceived { link, bytes: &bytes });
+                    }
+                    (None, _) => {
+                        self.network.forget_link(link);
+                        self.engine.handle_input(now, Input::LinkEnded { link, cause: EndCause::PeerClosed });
+                    }
+                }
+            }
+            _ => {}
         }
     }
 

@@ -21,7 +21,6 @@ use bridgeproof::net::clock::Clock;
 use bridgeproof::net::emulator_shell::{ShellOptions, start};
 use bridgeproof::net::target::{Account, Accounts};
 use bridgeproof::protocol::api::names::TOKEN_HEADER;
-use bridgeproof::protocol::json::Document;
 use bridgeproof::report::folder;
 use bridgeproof::report::model::{Report, Verdict};
 use bridgeproof::rules::{Context, Deadlines, Judge, Judgement};
@@ -30,6 +29,7 @@ use bridgeproof::scenario::syntax::{Judged, Scenario};
 use bridgeproof::scenario::{library, parse};
 use bridgeproof::simulation::{Limits, Server, simulate};
 use bridgeproof::spec::Version;
+use bridgeproof::trace::Scratch;
 use bridgeproof::trace::format::{Line, read_line, write_observation};
 use bridgeproof::trace::{Event, Observation, Secrets, Side, Sink};
 use serde_json::Value;
@@ -234,12 +234,12 @@ fn both_ways(id: &str, scenario: &Scenario, mutant: Option<&str>) -> (Judgement,
     let (taken, _) =
         simulate(id, scenario, Options { seed: 4, ..Options::default() }, server, sink, &Limits::default());
     let mut again = Judge::new(context);
-    let mut document = Document::new();
+    let mut scratch = Scratch::default();
     for line in &taken.lines {
         let text = String::from_utf8_lossy(line);
         assert!(!taken.tokens.iter().any(|token| text.contains(token)), "{id} {mutant:?}: a token is in {text}");
         let Ok(Line::Observation(_, recorded)) = read_line(line) else { panic!("{id} {mutant:?}: {text}") };
-        again.observe(&recorded.lend(&mut document));
+        again.observe(&recorded.lend(&mut scratch));
     }
     (taken.judge.finish(), again.finish())
 }

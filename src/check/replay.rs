@@ -3,20 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::protocol::json::Document;
 use crate::report::assemble::{ExpectationFailure, ScenarioRun, StepMark};
 use crate::rules::{Context, Deadlines, Judge};
 use crate::spec::RequirementId;
 use crate::time::Instant;
 use crate::trace::format::{Begin, End, Line, Skip};
-use crate::trace::{Chronicle, Event, Recorded, Seq, Sink};
+use crate::trace::{Chronicle, Event, Recorded, Scratch, Seq, Sink};
 
 /// Takes the lines of a trace, and gives its scenarios.
 #[derive(Default)]
 pub(super) struct Replay {
     done: Vec<ScenarioRun>,
     under_way: Option<UnderWay>,
-    document: Document,
+    scratch: Scratch,
 }
 
 /// A scenario that has begun and not ended.
@@ -43,7 +42,7 @@ impl Replay {
             }
             Line::Observation(scenario, recorded) => match self.under_way.as_mut().filter(|own| own.run.id == scenario)
             {
-                Some(own) => own.observe(&recorded, &mut self.document),
+                Some(own) => own.observe(&recorded, &mut self.scratch),
                 None => Err(format!("an observation of `{scenario}`, which has not begun")),
             },
             Line::End(end) => match self.under_way.take_if(|own| own.run.id == end.end) {
@@ -92,7 +91,10 @@ impl UnderWay {
             observer: begin.observer,
             version: begin.version.parse()?,
             clustered: begin.clustered,
-            deadlines: Deadlines { reaction: Duration::from_nanos(begin.reaction_ns) },
+            deadlines: Deadlines {
+                reaction: Duration::from_nanos(begin.reaction_ns),
+                redelivery: Duration::from_nanos(begin.redelivery_ns),
+            },
         };
         let run = ScenarioRun {
             id: begin.begin,
@@ -105,7 +107,7 @@ impl UnderWay {
     }
 
     /// Takes the next observation. After a gap none is judged any more: what is missing would be laid to the server.
-    fn observe(&mut self, recorded: &Recorded, document: &mut Document) -> Result<(), String> {
+    fn observe(&mut self, recorded: &Recorded, scratch: &mut Scratch) -> Result<(), String> {
         if self.gap.is_some() {
             return Ok(());
         }
@@ -115,7 +117,7 @@ impl UnderWay {
             self.gap = Some(why.clone());
             return Err(why);
         }
-        let observation = recorded.lend(document);
+        let observation = recorded.lend(scratch);
         if let Event::StepStarted { number, text } = &observation.event {
             let mark = StepMark { since: seq, number: *number as usize, text: (*text).to_owned() };
             self.run.steps.push(mark);

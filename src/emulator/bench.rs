@@ -205,6 +205,7 @@ impl Bench {
             Output::Send { connection, bytes } => self.receive(connection.0, bytes),
             Output::Close { connection } => self.seen.entry(connection.0).or_default().ended = Some("closed"),
             Output::Drop { connection } => self.seen.entry(connection.0).or_default().ended = Some("dropped"),
+            Output::OpenLink { .. } | Output::SendLink { .. } | Output::CloseLink { .. } => {}
         }
     }
 

@@ -35,7 +35,7 @@ pub mod world;
 
 pub use connection::Connection;
 pub use mutant::Mutant;
-pub use server::{MeetingServer, Output};
+pub use server::{Address, MeetingServer, Output};
 pub use settings::Settings;
 pub use subscription::Subscription;
-pub use typed::{ConnectionKey, ExchangeKey};
+pub use typed::{ConnectionKey, ExchangeKey, LinkKey};

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::core::Core;
 use super::mutant::{Mutant, View};
 use super::settings::Settings;
-use super::typed::{ConnectionKey, Effect, ExchangeKey, Input};
+use super::typed::{ConnectionKey, Effect, ExchangeKey, Input, LinkKey};
 use super::wire;
 use crate::protocol::http::{Request, Response};
 use crate::protocol::json::Document;
@@ -54,6 +54,36 @@ pub enum Output {
         /// Which one.
         connection: ConnectionKey,
     },
+    /// Connect to a CDR receiver; answer with `handle_link_opened` or `handle_link_failed`.
+    OpenLink {
+        /// The connection to be.
+        link: LinkKey,
+        /// Where to.
+        address: Address,
+    },
+    /// Send bytes to a CDR receiver.
+    SendLink {
+        /// Where to.
+        link: LinkKey,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// End the connection to a CDR receiver in order, or give up opening it. No `handle_link_ended` has to follow.
+    CloseLink {
+        /// Which one.
+        link: LinkKey,
+    },
+}
+
+/// Where a CDR receiver listens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    /// Whether it speaks TLS; its certificate is not checked.
+    pub tls: bool,
+    /// Its name or IP address; an IPv6 address without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
 }
 
 /// One emulated Meeting Server.
@@ -111,6 +141,30 @@ impl MeetingServer {
         self.open.remove(&connection);
         self.core.offer(now, Input::Ended { connection });
         self.carry_out();
+    }
+
+    /// Takes note that the connection to a CDR receiver is open.
+    pub fn handle_link_opened(&mut self, now: Instant, link: LinkKey) {
+        self.advance(now);
+        let _ = link;
+    }
+
+    /// Takes note that a CDR receiver could not be connected to.
+    pub fn handle_link_failed(&mut self, now: Instant, link: LinkKey) {
+        self.advance(now);
+        let _ = link;
+    }
+
+    /// Takes bytes that a CDR receiver sent.
+    pub fn handle_link_bytes(&mut self, now: Instant, link: LinkKey, bytes: &[u8]) {
+        self.advance(now);
+        let _ = (link, bytes);
+    }
+
+    /// Takes note that a CDR receiver has ended the connection, in order or not.
+    pub fn handle_link_ended(&mut self, now: Instant, link: LinkKey) {
+        self.advance(now);
+        let _ = link;
     }
 
     /// Does what is due.

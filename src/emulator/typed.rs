@@ -17,6 +17,10 @@ pub struct ExchangeKey(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionKey(pub u64);
 
+/// A connection to a CDR receiver, numbered by the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkKey(pub u64);
+
 /// Something that arrived.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {

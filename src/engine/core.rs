@@ -168,6 +168,7 @@ impl<S: Sink> Core<S> {
                     self.stop = Some(Stop::Interrupted);
                 }
             }
+            _ => {}
         }
         self.look_at_the_time();
     }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::protocol::http::{Request, Response};
-use crate::trace::{ConnectionId, EndCause, ExchangeId, NetworkError};
+use crate::trace::{ConnectionId, EndCause, ExchangeId, LinkId, NetworkError, ReceiverId};
 
 /// What the engine wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,49 @@ pub enum Command {
     Drop {
         /// The connection.
         connection: ConnectionId,
+    },
+    /// Take connections for a CDR receiver; answer with [`Input::Listening`] or [`Input::ListenFailed`]. After
+    /// [`Command::StopListening`], the same receiver listens at the same address again.
+    Listen {
+        /// The receiver.
+        receiver: ReceiverId,
+        /// Whether it speaks TLS.
+        tls: bool,
+    },
+    /// Take no more connections: attempts are refused. Links that are open stay open.
+    StopListening {
+        /// The receiver.
+        receiver: ReceiverId,
+    },
+    /// Send these bytes to a Call Bridge.
+    SendLink {
+        /// Its connection.
+        link: LinkId,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// Read no more from a Call Bridge, or go on reading.
+    HoldLink {
+        /// Its connection.
+        link: LinkId,
+        /// Whether to hold.
+        hold: bool,
+    },
+    /// End the connection of a Call Bridge in order. No [`Input::LinkEnded`] follows.
+    CloseLink {
+        /// Its connection.
+        link: LinkId,
+    },
+    /// End the connection of a Call Bridge abruptly. No [`Input::LinkEnded`] follows.
+    ResetLink {
+        /// Its connection.
+        link: LinkId,
+    },
+    /// Run the command that restarts the Call Bridge of the target; answer with [`Input::Restarted`]. Only where the
+    /// options say that there is one.
+    Restart {
+        /// After this long the command is ended and has failed.
+        timeout: Duration,
     },
 }
 
@@ -101,6 +144,46 @@ pub enum Input<'a> {
         connection: ConnectionId,
         /// [`EndCause::PeerClosed`] or [`EndCause::PeerReset`].
         cause: EndCause,
+    },
+    /// A CDR receiver takes connections.
+    Listening {
+        /// The receiver.
+        receiver: ReceiverId,
+        /// Under which host and port a Call Bridge reaches it, such as `127.0.0.1:40001`.
+        authority: String,
+    },
+    /// A CDR receiver cannot take connections.
+    ListenFailed {
+        /// The receiver.
+        receiver: ReceiverId,
+        /// Why.
+        error: NetworkError,
+    },
+    /// A Call Bridge has connected to a receiver, the TLS handshake included. The driver numbers links from 1.
+    LinkOpened {
+        /// The receiver.
+        receiver: ReceiverId,
+        /// The connection.
+        link: LinkId,
+    },
+    /// Bytes arrived from a Call Bridge.
+    LinkReceived {
+        /// Its connection.
+        link: LinkId,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// A Call Bridge ended its connection.
+    LinkEnded {
+        /// Its connection.
+        link: LinkId,
+        /// [`EndCause::PeerClosed`] or [`EndCause::PeerReset`].
+        cause: EndCause,
+    },
+    /// The command that restarts the Call Bridge has ended; why it failed, if it did.
+    Restarted {
+        /// What went wrong, in words.
+        failure: Option<String>,
     },
     /// The engine's timer is due, or the driver wants the engine to look at the time.
     Tick,

@@ -226,6 +226,7 @@ impl<S: Served> Task<S> {
                     self.upgrade(exchange, connection, response);
                 }
                 Output::Send { connection, bytes } => self.send(now, connection, bytes),
+                Output::OpenLink { .. } | Output::SendLink { .. } | Output::CloseLink { .. } => {}
                 Output::Close { connection } => {
                     if let Some(outbox) = self.forget(connection, EndCause::Closed) {
                         outbox.close();

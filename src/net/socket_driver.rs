@@ -193,6 +193,7 @@ impl Driver<'_> {
             }
             Command::Close { connection } => self.end_one(connection, Outbox::close),
             Command::Drop { connection } => self.end_one(connection, Outbox::reset),
+            _ => {}
         }
     }
 
@@ -371,6 +372,7 @@ mod tests {
                 Input::RequestFailed { error, .. } => self.see(format!("failed {:?}", error.kind)),
                 Input::Interrupt => self.see("interrupt".to_owned()),
                 Input::Tick => {}
+                other => self.see(format!("{other:?}")),
             }
         }
 

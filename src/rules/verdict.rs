@@ -12,12 +12,14 @@ use crate::trace::{ConnectionId, Seq, Side};
 pub struct Deadlines {
     /// For an ack, a state, an update, a closing handshake, a freed place.
     pub reaction: Duration,
+    /// For a set of records that was not answered 200 to be sent again, and for records that waited for it.
+    pub redelivery: Duration,
 }
 
 impl Default for Deadlines {
-    /// 5 s: far beyond what a server in order needs, so that only its absence is judged and not its speed.
+    /// 5 s and 30 s: far beyond what a server in order needs, so that only absence is judged and not speed.
     fn default() -> Self {
-        Self { reaction: Duration::from_secs(5) }
+        Self { reaction: Duration::from_secs(5), redelivery: Duration::from_secs(30) }
     }
 }
 

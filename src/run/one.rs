@@ -285,6 +285,7 @@ fn begin_line(planned: &Planned, context: &Context, began: Instant) -> Begin {
         version: context.version.to_string(),
         clustered: context.clustered,
         reaction_ns: nanos(context.deadlines.reaction),
+        redelivery_ns: nanos(context.deadlines.redelivery),
         began_ns: began.as_nanos(),
     }
 }

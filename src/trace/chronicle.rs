@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 
-use super::observation::{ConnectionId, EndCause, Event, Observation, Seq, Side, Sink, Text};
+use super::observation::{
+    ConnectionId, EndCause, Event, LinkId, Observation, ReceiverId, Seq, SetId, Side, Sink, Text,
+};
 use crate::protocol::http::{Request, Response};
 use crate::protocol::ws::frame::{Frame, Opcode, close_code};
 use crate::protocol::ws::handshake::TOKEN_PARAMETER;
@@ -25,6 +27,10 @@ pub struct Chronicle {
     cited: BTreeMap<Seq, String>,
     citing: usize,
     clients: BTreeMap<ConnectionId, String>,
+    receivers: BTreeMap<ReceiverId, String>,
+    links: BTreeMap<LinkId, ReceiverId>,
+    /// Sets that have no answer yet.
+    sets: BTreeMap<SetId, ReceiverId>,
     count: u64,
     began: Option<Instant>,
 }
@@ -109,17 +115,69 @@ impl Chronicle {
             Event::RawBytesSent { connection, bytes } => {
                 format!("{} -> {} raw bytes", self.name(*connection), bytes.len())
             }
-            Event::Ended { connection, cause } => {
-                let how = match cause {
-                    EndCause::PeerClosed => "closed by the peer",
-                    EndCause::PeerReset => "reset by the peer",
-                    EndCause::Closed => "closed",
-                    EndCause::Dropped => "dropped",
-                    EndCause::TooLong => "dropped, since a frame is too long",
-                };
-                format!("{} {how}", self.name(*connection))
-            }
+            Event::Ended { connection, cause } => format!("{} {}", self.name(*connection), end_in_words(*cause)),
+            of_receivers => self.describe_receivers(of_receivers),
         })
+    }
+
+    fn describe_receivers(&self, event: &Event<'_>) -> String {
+        let receiver = |id: &ReceiverId| self.receivers.get(id).map_or("?", String::as_str);
+        let of_link = |id: &LinkId| self.links.get(id).map_or("?", receiver);
+        let of_set = |id: &SetId| self.sets.get(id).map_or("?", receiver);
+        match event {
+            Event::WallClock { unix_ms } => format!("{unix_ms} ms since 1970"),
+            Event::ReceiverOpened { name, uri, .. } => format!("{name} listens at {uri}"),
+            Event::ReceiverClosed { receiver: id } => format!("{} refuses connections", receiver(id)),
+            Event::LinkOpened { link, receiver: id } => format!("{} <- connection {}", receiver(id), link.0),
+            Event::LinkFault { link, what } => format!("{} <- no HTTP request: {}", of_link(link), short(what)),
+            Event::LinkEnded { link, cause } => {
+                format!("{} connection {} {}", of_link(link), link.0, end_in_words(*cause))
+            }
+            Event::SetReceived { set, receiver: id, head, records, .. } => {
+                let body = records.body();
+                let text = String::from_utf8_lossy(&body[..body.len().min(4 * MESSAGE_CHARS)]);
+                format!("{} <- set {}: {} {} {}", receiver(id), set.0, head.method, head.target, short(&text))
+            }
+            Event::SetCut { set, receiver: id, arrived_bytes, .. } => {
+                format!("{} <- set {}, cut off after {arrived_bytes} bytes", receiver(id), set.0)
+            }
+            Event::SetAnswered { set, status, whole } => {
+                let part = if *whole { "" } else { ", a part of it" };
+                format!("{} -> {status} for set {}{part}", of_set(set), set.0)
+            }
+            Event::SetUnanswered { set } => format!("{} -> no answer for set {}", of_set(set), set.0),
+            Event::RestartBegun => "the Call Bridge is restarted".to_owned(),
+            Event::RestartDone => "the Call Bridge is there again".to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    /// Remembers and forgets names of receivers, links and sets.
+    fn note_receivers(&mut self, event: &Event<'_>) {
+        match event {
+            Event::ReceiverOpened { receiver, name, .. } => {
+                self.receivers.insert(*receiver, (*name).to_owned());
+            }
+            Event::LinkOpened { link, receiver } => {
+                self.links.insert(*link, *receiver);
+            }
+            Event::SetReceived { set, receiver, .. } | Event::SetCut { set, receiver, .. } => {
+                self.sets.insert(*set, *receiver);
+            }
+            _ => {}
+        }
+    }
+
+    fn forget_receivers(&mut self, event: &Event<'_>) {
+        match event {
+            Event::LinkEnded { link, .. } => {
+                self.links.remove(link);
+            }
+            Event::SetAnswered { set, .. } | Event::SetUnanswered { set } | Event::SetCut { set, .. } => {
+                self.sets.remove(set);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -130,12 +188,25 @@ impl Sink for Chronicle {
         if let Event::Opening { connection, client, .. } = observation.event {
             self.enter(connection, client);
         }
+        self.note_receivers(&observation.event);
         if let Some(line) = self.describe(&observation.event) {
             if self.lines.len() == LINES_KEPT {
                 self.lines.pop_front();
             }
             self.lines.push_back((observation.seq, observation.at, line));
         }
+        self.forget_receivers(&observation.event);
+    }
+}
+
+/// How a connection ended.
+fn end_in_words(cause: EndCause) -> &'static str {
+    match cause {
+        EndCause::PeerClosed => "closed by the peer",
+        EndCause::PeerReset => "reset by the peer",
+        EndCause::Closed => "closed",
+        EndCause::Dropped => "dropped",
+        EndCause::TooLong => "dropped, since a frame or a body is too long",
     }
 }
 

@@ -32,6 +32,30 @@ pub(super) enum EventLine<'a> {
     Frame(FrameLine<'a>),
     RawBytesSent { connection: u32, bytes: Bytes<'a> },
     Ended { connection: u32, cause: EndCause },
+    WallClock { unix_ms: i64 },
+    ReceiverOpened { receiver: u32, name: Cow<'a, str>, uri: Cow<'a, str> },
+    ReceiverClosed { receiver: u32 },
+    LinkOpened { link: u32, receiver: u32 },
+    LinkFault { link: u32, what: Cow<'a, str> },
+    LinkEnded { link: u32, cause: EndCause },
+    SetReceived(SetLine<'a>),
+    SetCut { set: u64, link: u32, receiver: u32, arrived_bytes: u64, by_receiver: bool },
+    SetAnswered { set: u64, status: u16, whole: bool },
+    SetUnanswered { set: u64 },
+    RestartBegun,
+    RestartDone,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SetLine<'a> {
+    pub(super) set: u64,
+    pub(super) link: u32,
+    pub(super) receiver: u32,
+    pub(super) method: Cow<'a, str>,
+    pub(super) target: Cow<'a, str>,
+    pub(super) minor_version: u8,
+    pub(super) fields: Cow<'a, str>,
+    pub(super) body: Bytes<'a>,
 }
 
 /// Bytes: as text where they are UTF-8.
@@ -211,6 +235,44 @@ impl<'a> EventLine<'a> {
                 Self::RawBytesSent { connection: connection.0, bytes: Bytes::of(bytes, secrets) }
             }
             Event::Ended { connection, cause } => Self::Ended { connection: connection.0, cause: *cause },
+            of_receivers => Self::of_receivers(of_receivers, secrets),
+        }
+    }
+
+    fn of_receivers(event: &Event<'a>, secrets: &Secrets) -> Self {
+        match event {
+            Event::WallClock { unix_ms } => Self::WallClock { unix_ms: *unix_ms },
+            Event::ReceiverOpened { receiver, name, uri } => {
+                Self::ReceiverOpened { receiver: receiver.0, name: Cow::Borrowed(name), uri: secrets.text(uri) }
+            }
+            Event::ReceiverClosed { receiver } => Self::ReceiverClosed { receiver: receiver.0 },
+            Event::LinkOpened { link, receiver } => Self::LinkOpened { link: link.0, receiver: receiver.0 },
+            Event::LinkFault { link, what } => Self::LinkFault { link: link.0, what: Cow::Borrowed(what) },
+            Event::LinkEnded { link, cause } => Self::LinkEnded { link: link.0, cause: *cause },
+            Event::SetReceived { set, link, receiver, head, records } => Self::SetReceived(SetLine {
+                set: set.0,
+                link: link.0,
+                receiver: receiver.0,
+                method: Cow::Borrowed(head.method),
+                target: secrets.text(head.target),
+                minor_version: head.minor_version,
+                fields: secrets.text(head.fields),
+                body: Bytes::of(records.body(), secrets),
+            }),
+            Event::SetCut { set, link, receiver, arrived_bytes, by_receiver } => Self::SetCut {
+                set: set.0,
+                link: link.0,
+                receiver: receiver.0,
+                arrived_bytes: *arrived_bytes,
+                by_receiver: *by_receiver,
+            },
+            Event::SetAnswered { set, status, whole } => {
+                Self::SetAnswered { set: set.0, status: *status, whole: *whole }
+            }
+            Event::SetUnanswered { set } => Self::SetUnanswered { set: set.0 },
+            Event::RestartBegun => Self::RestartBegun,
+            Event::RestartDone => Self::RestartDone,
+            other => unreachable!("{other:?} has its line above"),
         }
     }
 }

@@ -85,8 +85,16 @@ pub struct Begin {
     pub clustered: Option<bool>,
     /// How long reactions may take, in nanoseconds.
     pub reaction_ns: u64,
+    /// How long records may wait to be sent again, in nanoseconds; older recordings have none.
+    #[serde(default = "redelivery_ns")]
+    pub redelivery_ns: u64,
     /// When it began, in nanoseconds since the run did.
     pub began_ns: u64,
+}
+
+/// The default of recordings that were made before records were judged: 30 s.
+const fn redelivery_ns() -> u64 {
+    30_000_000_000
 }
 
 /// A scenario is over: what became of it, apart from its observations.
@@ -251,7 +259,7 @@ mod tests {
     use crate::protocol::http::{Credentials, Headers, Method, Request, Response};
     use crate::protocol::json::Document;
     use crate::protocol::ws::frame::{Frame, Header as FrameHeader, LengthForm, Opcode};
-    use crate::trace::{ConnectionId, EndCause, Event, ExchangeId, NetworkError, NetworkErrorKind, Text};
+    use crate::trace::{ConnectionId, EndCause, Event, ExchangeId, NetworkError, NetworkErrorKind, Scratch, Text};
 
     /// Everything that an event can be made of.
     #[derive(Debug, Clone)]
@@ -392,7 +400,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_event_comes_back_as_it_was_written(parts in parts(), at in any::<u64>()) {
-            let (mut one, mut other) = (Document::new(), Document::new());
+            let (mut one, mut other) = (Document::new(), Scratch::default());
             for (number, event) in events(&parts, &mut one).into_iter().enumerate() {
                 let observation = Observation { seq: Seq(number as u64), at: Instant::from_nanos(at), event };
                 let mut line = Vec::new();
@@ -418,7 +426,7 @@ mod tests {
                 prop_assert!(read_line(&line[..at]).is_err(), "a line that was cut is told");
                 line[at] = bytes.first().copied().unwrap_or(b'x');
                 if let Ok(Line::Observation(_, read)) = read_line(&line) {
-                    let mut lent = Document::new();
+                    let mut lent = Scratch::default();
                     let _ = read.lend(&mut lent);
                 }
             }

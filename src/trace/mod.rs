@@ -13,7 +13,8 @@ pub mod secrets;
 
 pub use chronicle::Chronicle;
 pub use observation::{
-    ConnectionId, EndCause, Event, ExchangeId, NetworkError, NetworkErrorKind, Observation, Seq, Side, Sink, Text,
+    ConnectionId, EndCause, Event, ExchangeId, LinkId, NetworkError, NetworkErrorKind, Observation, ReceiverId, Seq,
+    SetId, Side, Sink, Text,
 };
-pub use recorded::Recorded;
+pub use recorded::{Recorded, Scratch};
 pub use secrets::Secrets;

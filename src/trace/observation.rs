@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::cdr;
 use crate::protocol::http::{Request, Response};
+use crate::protocol::http1::Head;
 use crate::protocol::json::{Json, JsonFault};
 use crate::protocol::ws::frame::Frame;
 use crate::time::Instant;
@@ -25,6 +27,18 @@ pub struct ExchangeId(pub u32);
 /// One event connection of a trace, from the attempt to open it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u32);
+
+/// One CDR receiver of a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReceiverId(pub u32);
+
+/// One connection of a Call Bridge to a CDR receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u32);
+
+/// One set of records that a Call Bridge posted, or began to post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SetId(pub u64);
 
 impl fmt::Display for Seq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,7 +79,7 @@ pub enum EndCause {
     Closed,
     /// The observer dropped it abruptly, on purpose.
     Dropped,
-    /// The peer stated a frame longer than the observer is willing to read; the observer dropped it.
+    /// The peer stated a frame or a body longer than the observer is willing to read; the observer dropped it.
     TooLong,
 }
 
@@ -229,6 +243,90 @@ pub enum Event<'a> {
         /// The bytes.
         bytes: &'a [u8],
     },
+    /// What the clock on the wall shows at this instant.
+    WallClock {
+        /// Milliseconds since 1970, UTC.
+        unix_ms: i64,
+    },
+    /// A CDR receiver takes connections from now on, for the first time or again.
+    ReceiverOpened {
+        /// The receiver.
+        receiver: ReceiverId,
+        /// Its name in the scenario.
+        name: &'a str,
+        /// The URI under which a Call Bridge can reach it.
+        uri: &'a str,
+    },
+    /// A CDR receiver takes no connections from now on; attempts are refused.
+    ReceiverClosed {
+        /// The receiver.
+        receiver: ReceiverId,
+    },
+    /// A Call Bridge has connected to a CDR receiver.
+    LinkOpened {
+        /// The connection.
+        link: LinkId,
+        /// The receiver.
+        receiver: ReceiverId,
+    },
+    /// What arrived on a connection of a Call Bridge is no HTTP request that could be read; nothing more is read from it.
+    LinkFault {
+        /// The connection.
+        link: LinkId,
+        /// What is wrong, in words.
+        what: &'a str,
+    },
+    /// A connection of a Call Bridge to a CDR receiver is gone.
+    LinkEnded {
+        /// The connection.
+        link: LinkId,
+        /// How.
+        cause: EndCause,
+    },
+    /// A set of records arrived whole.
+    SetReceived {
+        /// The set; a set that is sent again is another one.
+        set: SetId,
+        /// Where it arrived.
+        link: LinkId,
+        /// Which receiver got it.
+        receiver: ReceiverId,
+        /// The head of the request.
+        head: Head<'a>,
+        /// The records.
+        records: cdr::Set<'a>,
+    },
+    /// Of a set of records only a part arrived, because the connection is about to end.
+    SetCut {
+        /// The set.
+        set: SetId,
+        /// Where it arrived.
+        link: LinkId,
+        /// Which receiver got it.
+        receiver: ReceiverId,
+        /// How many bytes of the body arrived.
+        arrived_bytes: u64,
+        /// Whether the receiver meant to end it, or is about to; otherwise the Call Bridge ended it.
+        by_receiver: bool,
+    },
+    /// The receiver answered a set.
+    SetAnswered {
+        /// The set.
+        set: SetId,
+        /// The status.
+        status: u16,
+        /// Whether the whole answer was sent; otherwise it was cut off on purpose.
+        whole: bool,
+    },
+    /// A set that arrived gets no answer any more: the connection is gone, or about to go.
+    SetUnanswered {
+        /// The set.
+        set: SetId,
+    },
+    /// The harness has the Call Bridge restarted.
+    RestartBegun,
+    /// The restarted Call Bridge is there again.
+    RestartDone,
     /// The event connection is gone.
     Ended {
         /// The connection.

@@ -5,9 +5,14 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::event_line::SetLine;
 use super::event_line::{ErrorLine, EventLine, FrameLine, MessageLine, RequestLine, ResponseLine};
-use super::observation::{ConnectionId, EndCause, Event, ExchangeId, NetworkError, Observation, Seq, Side, Text};
+use super::observation::{
+    ConnectionId, EndCause, Event, ExchangeId, LinkId, NetworkError, Observation, ReceiverId, Seq, SetId, Side, Text,
+};
+use crate::protocol::cdr::Tape;
 use crate::protocol::http::{Credentials, Headers, Method, Request, Response};
+use crate::protocol::http1::Head;
 use crate::protocol::json::Document;
 use crate::protocol::ws::frame::{Frame, Header, Opcode};
 use crate::time::Instant;
@@ -38,6 +43,37 @@ pub(super) enum Kept {
     Frame(KeptFrame),
     RawBytesSent(ConnectionId, Vec<u8>),
     Ended(ConnectionId, EndCause),
+    WallClock(i64),
+    ReceiverOpened(ReceiverId, String, String),
+    ReceiverClosed(ReceiverId),
+    LinkOpened(LinkId, ReceiverId),
+    LinkFault(LinkId, String),
+    LinkEnded(LinkId, EndCause),
+    SetReceived(Box<KeptSet>),
+    SetCut { set: SetId, link: LinkId, receiver: ReceiverId, arrived_bytes: u64, by_receiver: bool },
+    SetAnswered { set: SetId, status: u16, whole: bool },
+    SetUnanswered(SetId),
+    RestartBegun,
+    RestartDone,
+}
+
+/// Where the texts of a lent observation are parsed; used again for the next one.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    document: Document,
+    tape: Tape,
+}
+
+#[derive(Debug)]
+pub(super) struct KeptSet {
+    set: SetId,
+    link: LinkId,
+    receiver: ReceiverId,
+    method: String,
+    target: String,
+    minor_version: u8,
+    fields: String,
+    body: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -66,8 +102,8 @@ impl Recorded {
         self.at
     }
 
-    /// The observation, as it was live but for secrets; `document` holds the parse of its text.
-    pub fn lend<'r>(&'r self, document: &'r mut Document) -> Observation<'r> {
+    /// The observation, as it was live but for secrets; `scratch` holds the parse of its text.
+    pub fn lend<'r>(&'r self, scratch: &'r mut Scratch) -> Observation<'r> {
         let event = match &self.event {
             Kept::ScenarioStarted(id) => Event::ScenarioStarted { id },
             Kept::StepStarted(number, text) => Event::StepStarted { number: *number, text },
@@ -81,11 +117,65 @@ impl Recorded {
             Kept::Opened(connection, response) => Event::Opened { connection: *connection, response },
             Kept::Refused(connection, response) => Event::Refused { connection: *connection, response },
             Kept::OpenFailed(connection, error) => Event::OpenFailed { connection: *connection, error },
-            Kept::Frame(frame) => frame.lend(document),
+            Kept::Frame(frame) => frame.lend(&mut scratch.document),
             Kept::RawBytesSent(connection, bytes) => Event::RawBytesSent { connection: *connection, bytes },
             Kept::Ended(connection, cause) => Event::Ended { connection: *connection, cause: *cause },
+            Kept::WallClock(unix_ms) => Event::WallClock { unix_ms: *unix_ms },
+            Kept::ReceiverOpened(receiver, name, uri) => Event::ReceiverOpened { receiver: *receiver, name, uri },
+            Kept::ReceiverClosed(receiver) => Event::ReceiverClosed { receiver: *receiver },
+            Kept::LinkOpened(link, receiver) => Event::LinkOpened { link: *link, receiver: *receiver },
+            Kept::LinkFault(link, what) => Event::LinkFault { link: *link, what },
+            Kept::LinkEnded(link, cause) => Event::LinkEnded { link: *link, cause: *cause },
+            Kept::SetReceived(set) => set.lend(&mut scratch.tape),
+            Kept::SetCut { set, link, receiver, arrived_bytes, by_receiver } => Event::SetCut {
+                set: *set,
+                link: *link,
+                receiver: *receiver,
+                arrived_bytes: *arrived_bytes,
+                by_receiver: *by_receiver,
+            },
+            Kept::SetAnswered { set, status, whole } => {
+                Event::SetAnswered { set: *set, status: *status, whole: *whole }
+            }
+            Kept::SetUnanswered(set) => Event::SetUnanswered { set: *set },
+            Kept::RestartBegun => Event::RestartBegun,
+            Kept::RestartDone => Event::RestartDone,
         };
         Observation { seq: self.seq, at: self.at, event }
+    }
+}
+
+impl KeptSet {
+    fn lend<'r>(&'r self, tape: &'r mut Tape) -> Event<'r> {
+        Event::SetReceived {
+            set: self.set,
+            link: self.link,
+            receiver: self.receiver,
+            head: Head {
+                method: &self.method,
+                target: &self.target,
+                minor_version: self.minor_version,
+                fields: &self.fields,
+            },
+            records: tape.read(&self.body),
+        }
+    }
+}
+
+impl TryFrom<SetLine<'_>> for KeptSet {
+    type Error = String;
+
+    fn try_from(line: SetLine<'_>) -> Result<Self, String> {
+        Ok(Self {
+            set: SetId(line.set),
+            link: LinkId(line.link),
+            receiver: ReceiverId(line.receiver),
+            method: line.method.into_owned(),
+            target: line.target.into_owned(),
+            minor_version: line.minor_version,
+            fields: line.fields.into_owned(),
+            body: bytes_of(Some(line.body))?,
+        })
     }
 }
 
@@ -207,6 +297,26 @@ impl TryFrom<EventLine<'_>> for Kept {
                 Self::RawBytesSent(ConnectionId(connection), bytes_of(Some(bytes))?)
             }
             EventLine::Ended { connection, cause } => Self::Ended(ConnectionId(connection), cause),
+            EventLine::WallClock { unix_ms } => Self::WallClock(unix_ms),
+            EventLine::ReceiverOpened { receiver, name, uri } => {
+                Self::ReceiverOpened(ReceiverId(receiver), name.into_owned(), uri.into_owned())
+            }
+            EventLine::ReceiverClosed { receiver } => Self::ReceiverClosed(ReceiverId(receiver)),
+            EventLine::LinkOpened { link, receiver } => Self::LinkOpened(LinkId(link), ReceiverId(receiver)),
+            EventLine::LinkFault { link, what } => Self::LinkFault(LinkId(link), what.into_owned()),
+            EventLine::LinkEnded { link, cause } => Self::LinkEnded(LinkId(link), cause),
+            EventLine::SetReceived(set) => Self::SetReceived(Box::new(set.try_into()?)),
+            EventLine::SetCut { set, link, receiver, arrived_bytes, by_receiver } => Self::SetCut {
+                set: SetId(set),
+                link: LinkId(link),
+                receiver: ReceiverId(receiver),
+                arrived_bytes,
+                by_receiver,
+            },
+            EventLine::SetAnswered { set, status, whole } => Self::SetAnswered { set: SetId(set), status, whole },
+            EventLine::SetUnanswered { set } => Self::SetUnanswered(SetId(set)),
+            EventLine::RestartBegun => Self::RestartBegun,
+            EventLine::RestartDone => Self::RestartDone,
         })
     }
 }

@@ -1,0 +1,57 @@
+//! HTTP/1.1 messages in bytes, without a socket: what a CDR receiver reads and answers, what a Call Bridge sends and
+//! reads.
+//!
+//! A library would do for conformant peers. Receivers here answer halves, close in the middle and read slowly, and judge
+//! what arrived as it was on the wire, so that both sides work on bytes; httparse reads the heads.
+
+use std::fmt;
+
+/// The head of a request as it was on the wire.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// Path and query, unchanged.
+    pub target: &'a str,
+    /// 1 for HTTP/1.1, 0 for HTTP/1.0.
+    pub minor_version: u8,
+    /// The header fields, each line with its line end, unchanged.
+    pub fields: &'a str,
+}
+
+impl<'a> Head<'a> {
+    /// The header fields in order; a line without a colon counts as a name without value.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        self.fields.lines().map(|line| {
+            let (name, value) = line.split_once(':').unwrap_or((line, ""));
+            (name.trim(), value.trim())
+        })
+    }
+
+    /// The first value of the field `name`, compared without case.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+impl fmt::Debug for Head<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} HTTP/1.{}", self.method, self.target, self.minor_version)
+    }
+}
+
+/// How much one message may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest head, in bytes.
+    pub head_bytes: usize,
+    /// The longest body, in bytes, after chunks are put together.
+    pub body_bytes: usize,
+}
+
+impl Default for Limits {
+    /// 64 KiB and 64 MiB.
+    fn default() -> Self {
+        Self { head_bytes: 64 << 10, body_bytes: 64 << 20 }
+    }
+}
