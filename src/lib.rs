@@ -14,6 +14,7 @@ pub mod engine;
 pub mod exit;
 pub mod net;
 pub mod protocol;
+pub mod prove;
 pub mod report;
 pub mod rules;
 pub mod run;

@@ -8,6 +8,7 @@ mod dry;
 mod one;
 mod plan;
 mod recorder;
+mod sample;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use plan::{Planned, plan};
 pub(crate) use plan::{check_mutants, settings};
 pub use recorder::FILE as TRACE_FILE;
 use recorder::Recording;
+pub(crate) use sample::failed_over_sockets;
 
 /// Carries out a run.
 ///
@@ -71,7 +73,7 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
 }
 
 /// Where a run's tasks live.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

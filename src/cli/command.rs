@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{check, emulate, lint, rules, run, scenarios, schema};
+use super::{check, emulate, lint, prove, rules, run, scenarios, schema};
 use crate::exit::{ExitCode, Failure};
 use crate::net::clock::Clock;
 
@@ -22,6 +22,8 @@ enum Command {
     Check(check::Args),
     /// Serve an emulated Meeting Server.
     Emulate(Box<emulate::Args>),
+    /// Prove that every rule bites: play all mutants and dialects, and show the kill matrix.
+    Prove(prove::Args),
     /// List requirements, or explain one.
     Rules(rules::Args),
     /// Check scenario files.
@@ -42,6 +44,7 @@ impl Cli {
             Command::Run(args) => run::execute(*args, &Clock::today(), crate::run::run),
             Command::Check(args) => check::execute(args, &Clock::today()),
             Command::Emulate(args) => emulate::execute(*args),
+            Command::Prove(args) => prove::execute(&args),
             Command::Rules(args) => rules::execute(&args),
             Command::Lint(args) => lint::execute(&args),
             Command::Schema(args) => schema::execute(&args),

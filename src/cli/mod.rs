@@ -8,6 +8,7 @@ pub mod lint;
 pub mod output;
 pub mod progress;
 pub mod prompt;
+pub mod prove;
 pub mod rules;
 pub mod run;
 pub mod scenarios;

@@ -19,6 +19,7 @@ mod dialing;
 mod elements;
 #[cfg(test)]
 mod events_tests;
+pub mod freedoms;
 pub mod mutant;
 pub mod mutants;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::model::{FindingResult, Report};
 use super::quantity::span;
 use super::table;
 
-const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
+pub(super) const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse}td,th{padding:.2rem .6rem;border-bottom:1px solid #ccc;text-align:left;vertical-align:top}\
 pre{background:#f4f4f4;padding:.6rem;white-space:pre-wrap;overflow-wrap:anywhere}\
 .fail,.xpass{color:#b00020;font-weight:600}.warn,.inconclusive{color:#8a5a00}.pass{color:#17692c}";

@@ -1,7 +1,7 @@
 //! Reports: the model of a finished run, and its renderings. Model in, bytes out.
 //!
 //! [`assemble`] makes the [`model`] from what scenarios gave; [`known`] reads the list of known deviations. The
-//! renderings are [`text`] (terminal), [`json`], [`junit`], [`markdown`] and [`html`]; [`escape`] makes what a target
+//! renderings are [`text`] (terminal), [`json`], [`junit`], [`markdown`] and [`html`]; [`matrix`] is the kill matrix of a proof; [`escape`] makes what a target
 //! sent harmless in each, [`groups`] chooses the findings that a reader needs, [`quantity`] writes numbers for people. [`folder`] creates the report folder and is the only part that touches the disk.
 
 pub mod assemble;
@@ -13,6 +13,7 @@ pub mod json;
 pub mod junit;
 pub mod known;
 pub mod markdown;
+pub mod matrix;
 pub mod model;
 pub mod quantity;
 pub mod table;

@@ -128,7 +128,7 @@ fn meant(word: &str) -> Option<String> {
 }
 
 /// Whether an id fits a pattern in which `*` stands for any text.
-fn fits(pattern: &str, id: &str) -> bool {
+pub fn fits(pattern: &str, id: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == id };
     let Some(mut tail) = id.strip_prefix(first) else { return false };
     let mut parts: Vec<&str> = rest.split('*').collect();

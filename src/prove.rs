@@ -1,0 +1,402 @@
+//! The proof: every mutant has to be found out by its own requirement, and no dialect may be failed.
+//!
+//! Mutants and dialects are played on virtual time, on all cores, since thousands of scenarios are needed. Against each
+//! mutant those scenarios are played that exercise its requirement or its declared collateral; against a sample of them,
+//! drawn by the seed, the whole suite, which finds collateral that nobody thought of. Another sample runs over real sockets
+//! as well, to show that both drivers are of one mind. What comes out is the kill matrix ([`crate::report::matrix`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use chacha20::ChaCha8Rng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use tokio::sync::watch;
+
+use crate::cli::progress::Progress;
+use crate::emulator::mutants::{self, Registered};
+use crate::emulator::{Settings, dialects, freedoms};
+use crate::exit::{ExitCode, Failure};
+use crate::net::clock::Clock;
+use crate::net::interrupt;
+use crate::report::matrix::{Broken, DialectRow, FalseAlarm, Fate, KillMatrix, MutantRow};
+use crate::run::{failed_over_sockets, runtime};
+use crate::scenario::library::{self, fits};
+use crate::scenario::syntax::Scenario;
+use crate::scenario::{self, Source, suggest};
+use crate::spec::{Level, RequirementId, requirements};
+
+pub mod play;
+
+use play::play;
+
+/// Against every how many mutants the whole suite is played.
+const WHOLE_EVERY: usize = 8;
+
+/// How many scenarios are played against a dialect that was drawn at random.
+const SCENARIOS_PER_DRAW: usize = 16;
+
+/// What is to be proven.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Mutants, dialects, requirements or areas, `*` standing for anything; everything without.
+    pub words: Vec<String>,
+    /// Decides every random choice.
+    pub seed: u64,
+    /// Play the whole suite against every mutant.
+    pub whole: bool,
+    /// How many dialects are drawn at random.
+    pub drawn: usize,
+    /// How many mutants run over sockets as well.
+    pub sockets: usize,
+    /// How many threads play.
+    pub jobs: usize,
+    /// The command that repeats it.
+    pub command: String,
+}
+
+/// One piece of work.
+enum Item<'p> {
+    Mutant { mutant: &'static Registered, whole: bool },
+    Dialect { name: String, settings: Box<Settings>, scenarios: Vec<&'p Loaded> },
+}
+
+/// What came of it.
+enum Row {
+    Mutant(MutantRow),
+    Dialect(DialectRow),
+}
+
+/// A shipped scenario that was read.
+struct Loaded {
+    source: Source,
+    scenario: Scenario,
+    exercises: BTreeSet<RequirementId>,
+}
+
+/// Proves what was asked for.
+///
+/// # Errors
+/// A word that names nothing; a shipped scenario that cannot be read.
+pub fn prove(config: &Config, progress: &mut dyn Progress) -> Result<KillMatrix, Failure> {
+    let scenarios = load()?;
+    let (mutants, dialects) = choose(&config.words)?;
+    let runtime = runtime()?;
+    let _context = runtime.enter();
+    let clock = Clock::start();
+    let stop = interrupt::watch();
+    let items = items(config, &scenarios, &mutants, &dialects);
+    progress.planned(items.len());
+    let (mut rows, played) = carry_out(config, &items, &scenarios, &stop, progress);
+    let sample = runtime.block_on(over_sockets(config, &rows, &scenarios, clock, &stop));
+    for row in &mut rows {
+        row.agrees_over_sockets = sample.get(&row.mutant).copied();
+    }
+    let (dialect_rows, mutant_rows) = (played.dialects, rows);
+    Ok(KillMatrix {
+        schema: 1,
+        seed: config.seed,
+        duration_ms: clock.now().as_millis(),
+        scenarios_played: played.scenarios,
+        interrupted: *stop.borrow(),
+        command: config.command.clone(),
+        mutants: mutant_rows,
+        dialects: dialect_rows,
+    })
+}
+
+/// All shipped scenarios.
+fn load() -> Result<Vec<Loaded>, Failure> {
+    let read = |source: Source| {
+        let wrong = |_| Failure { code: ExitCode::Bug, message: format!("{} cannot be read", source.file) };
+        let scenario = scenario::read(&source.file, &source.text).map_err(wrong)?;
+        let exercises = scenario.exercises.iter().filter_map(|name| RequirementId::from_name(&name.value)).collect();
+        Ok(Loaded { source, scenario, exercises })
+    };
+    library::shipped().into_iter().map(read).collect()
+}
+
+/// The mutants and dialects that the words name.
+fn choose(words: &[String]) -> Result<(Vec<&'static Registered>, Vec<&'static dialects::Dialect>), Failure> {
+    if words.is_empty() {
+        return Ok((mutants::all().collect(), dialects::DIALECTS.iter().collect()));
+    }
+    let mut chosen: Vec<&'static Registered> = Vec::new();
+    let mut spoken: Vec<&'static dialects::Dialect> = Vec::new();
+    for word in words {
+        let upper = word.to_ascii_uppercase();
+        let area = |id: &str| id.split('-').next() == Some(upper.as_str());
+        let named = |one: &&'static Registered| fits(word, one.name) || one.breaks == upper || area(one.breaks);
+        let before = chosen.len() + spoken.len();
+        chosen.extend(mutants::all().filter(named));
+        spoken.extend(dialects::DIALECTS.iter().filter(|dialect| fits(word, dialect.name)));
+        let requirement = requirements::all().any(|id| id.as_str() == upper || id.get().area() == upper);
+        if chosen.len() + spoken.len() == before && !requirement {
+            return Err(unknown(word));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    chosen.retain(|one| seen.insert(one.name));
+    spoken.retain(|one| seen.insert(one.name));
+    if chosen.is_empty() && spoken.is_empty() {
+        return Err(Failure::usage("no mutant breaks what was asked for"));
+    }
+    Ok((chosen, spoken))
+}
+
+fn unknown(word: &str) -> Failure {
+    let names = mutants::all().map(|mutant| mutant.name).chain(dialects::DIALECTS.iter().map(|dialect| dialect.name));
+    let help = suggest::help(word, names.collect::<Vec<_>>()).map_or_else(String::new, |help| format!("; {help}"));
+    Failure::usage(format!("`{word}` is no mutant, no dialect and no requirement{help}"))
+}
+
+/// The work, longest pieces first.
+fn items<'p>(
+    config: &Config,
+    scenarios: &'p [Loaded],
+    mutants: &[&'static Registered],
+    dialects: &[&'static dialects::Dialect],
+) -> Vec<Item<'p>> {
+    let mut random = ChaCha8Rng::seed_from_u64(config.seed);
+    let mut items = Vec::new();
+    for dialect in dialects {
+        let mut settings = Settings::default();
+        // A test proves that every dialect can be set.
+        let _ = settings.apply(dialect.name);
+        let (name, scenarios) = (dialect.name.to_owned(), scenarios.iter().collect());
+        items.push(Item::Dialect { name, settings: Box::new(settings), scenarios });
+    }
+    let offset = random.random_range(0..WHOLE_EVERY);
+    for (place, mutant) in mutants.iter().enumerate() {
+        let whole = config.whole || place % WHOLE_EVERY == offset;
+        items.push(Item::Mutant { mutant, whole });
+    }
+    let drawn = if dialects.is_empty() { 0 } else { config.drawn };
+    for _ in 0..drawn {
+        let drawn = freedoms::draw(&mut random);
+        let mut settings = Settings::default();
+        for (key, value) in &drawn {
+            let _ = settings.set(key, value);
+        }
+        let name = drawn.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
+        let all: Vec<&Loaded> = scenarios.iter().collect();
+        let scenarios = all.sample(&mut random, SCENARIOS_PER_DRAW).copied().collect();
+        items.push(Item::Dialect { name, settings: Box::new(settings), scenarios });
+    }
+    items.sort_by_key(|item| match item {
+        Item::Mutant { whole: true, .. } => 0,
+        Item::Dialect { .. } => 1,
+        Item::Mutant { whole: false, .. } => 2,
+    });
+    items
+}
+
+/// What was played besides mutants.
+#[derive(Default)]
+struct Tally {
+    dialects: Vec<DialectRow>,
+    scenarios: u64,
+}
+
+/// Does the work on several threads; the rows come back in the order of the lists.
+fn carry_out(
+    config: &Config,
+    items: &[Item<'_>],
+    scenarios: &[Loaded],
+    stop: &watch::Receiver<bool>,
+    progress: &mut dyn Progress,
+) -> (Vec<MutantRow>, Tally) {
+    let next = AtomicUsize::new(0);
+    let (sender, done) = mpsc::channel();
+    let mut tally = Tally::default();
+    let mut rows = Vec::new();
+    std::thread::scope(|scope| {
+        for _ in 0..config.jobs.max(1) {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if *stop.borrow() || sender.send(row(item, scenarios, config.seed, stop)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for row in done {
+            match row {
+                Some(Row::Mutant(row)) => {
+                    progress.finished(&row.mutant, row.broken.len());
+                    tally.scenarios += row.scenarios_played as u64;
+                    rows.push(row);
+                }
+                Some(Row::Dialect(row)) => {
+                    progress.finished(&row.dialect, row.false_alarms.len());
+                    tally.scenarios += row.scenarios_played as u64;
+                    tally.dialects.push(row);
+                }
+                None => {}
+            }
+        }
+    });
+    let places: BTreeMap<&str, usize> = mutants::all().enumerate().map(|(place, one)| (one.name, place)).collect();
+    rows.sort_by_key(|row| places.get(row.mutant.as_str()).copied());
+    let known = |row: &DialectRow| dialects::DIALECTS.iter().position(|dialect| dialect.name == row.dialect);
+    tally.dialects.sort_by_key(|row| (known(row).is_none(), known(row), row.dialect.clone()));
+    (rows, tally)
+}
+
+/// One piece of work; `None` if the user ended it in the middle.
+fn row(item: &Item<'_>, all: &[Loaded], seed: u64, stop: &watch::Receiver<bool>) -> Option<Row> {
+    match item {
+        Item::Mutant { mutant, whole } => mutant_row(mutant, *whole, all, seed, stop).map(Row::Mutant),
+        Item::Dialect { name, settings, scenarios } => {
+            let mut false_alarms = Vec::new();
+            for loaded in scenarios {
+                if *stop.borrow() {
+                    return None;
+                }
+                let played = play(&loaded.source.id, &loaded.scenario, settings, &[], seed);
+                let wrong = played.judgement.findings.iter();
+                // A dialect may miss what it only should do.
+                false_alarms.extend(wrong.filter(|finding| finding.requirement.get().level != Level::Should).map(
+                    |finding| FalseAlarm {
+                        requirement: finding.requirement.to_string(),
+                        scenario: loaded.source.id.clone(),
+                        finding: format!("expected {}; observed {}", finding.expected, finding.observed),
+                    },
+                ));
+            }
+            Some(Row::Dialect(DialectRow { dialect: name.clone(), false_alarms, scenarios_played: scenarios.len() }))
+        }
+    }
+}
+
+fn mutant_row(
+    mutant: &'static Registered,
+    whole: bool,
+    all: &[Loaded],
+    seed: u64,
+    stop: &watch::Receiver<bool>,
+) -> Option<MutantRow> {
+    let named = |id: &str| id == mutant.breaks || mutant.collateral.iter().any(|(other, _)| *other == id);
+    let mut broken: BTreeMap<RequirementId, Vec<String>> = BTreeMap::new();
+    let mut scenarios_played = 0;
+    let matters = |loaded: &&Loaded| whole || loaded.exercises.iter().any(|id| named(id.as_str()));
+    for loaded in all.iter().filter(matters) {
+        if *stop.borrow() {
+            return None;
+        }
+        scenarios_played += 1;
+        let played = play(&loaded.source.id, &loaded.scenario, &Settings::default(), &[mutant.name], seed);
+        let failed: BTreeSet<RequirementId> = played.judgement.findings.iter().map(|one| one.requirement).collect();
+        for id in failed {
+            broken.entry(id).or_default().push(loaded.source.id.clone());
+        }
+    }
+    let own = broken.keys().any(|id| id.as_str() == mutant.breaks);
+    let stray = broken.keys().any(|id| !named(id.as_str()));
+    let fate = match (own, stray, broken.is_empty()) {
+        (_, true, _) => Fate::Undeclared,
+        (true, false, _) => Fate::Killed,
+        (false, false, false) => Fate::Collateral,
+        (false, false, true) => Fate::Survived,
+    };
+    let idle = mutant.collateral.iter().filter(|(id, _)| whole && !broken.keys().any(|known| known.as_str() == *id));
+    Some(MutantRow {
+        mutant: mutant.name.to_owned(),
+        breaks: mutant.breaks.to_owned(),
+        fate,
+        idle_collateral: idle.map(|(id, _)| (*id).to_owned()).collect(),
+        broken: broken
+            .into_iter()
+            .map(|(id, scenarios)| Broken { requirement: id.to_string(), declared: named(id.as_str()), scenarios })
+            .collect(),
+        scenarios_played,
+        whole_suite: whole,
+        agrees_over_sockets: None,
+    })
+}
+
+/// Runs a sample of the mutants that were killed over sockets as well, each in one scenario that killed it. Whether the
+/// same requirement failed there, and none that may not.
+async fn over_sockets(
+    config: &Config,
+    rows: &[MutantRow],
+    all: &[Loaded],
+    clock: Clock,
+    stop: &watch::Receiver<bool>,
+) -> BTreeMap<String, bool> {
+    let mut random = ChaCha8Rng::seed_from_u64(config.seed ^ 1);
+    let killed: Vec<&MutantRow> = rows.iter().filter(|row| row.fate == Fate::Killed).collect();
+    let sample: Vec<&MutantRow> = killed.sample(&mut random, config.sockets).copied().collect();
+    let runs = sample.into_iter().filter_map(|row| {
+        let own = row.broken.iter().find(|broken| broken.requirement == row.breaks)?;
+        let loaded = all.iter().find(|loaded| own.scenarios.contains(&loaded.source.id))?;
+        Some(async move {
+            let failed = failed_over_sockets(&loaded.source, &row.mutant, config.seed, clock, stop.clone()).await?;
+            let may = |id: &RequirementId| {
+                id.as_str() == row.breaks || row.broken.iter().any(|broken| broken.requirement == id.as_str())
+            };
+            let agrees = failed.iter().any(|id| id.as_str() == row.breaks) && failed.iter().all(may);
+            Some((row.mutant.clone(), agrees))
+        })
+    });
+    let mut agreement = BTreeMap::new();
+    for run in runs {
+        if *stop.borrow() {
+            break;
+        }
+        agreement.extend(run.await);
+    }
+    agreement
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Silent;
+
+    impl Progress for Silent {
+        fn planned(&mut self, _: usize) {}
+        fn started(&mut self, _: &str) {}
+        fn finished(&mut self, _: &str, _: usize) {}
+        fn note(&mut self, _: &str) {}
+    }
+
+    fn config(words: &[&str]) -> Config {
+        Config {
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
+            seed: 4,
+            whole: false,
+            drawn: 0,
+            sockets: 1,
+            jobs: 2,
+            command: "bridgeproof prove".to_owned(),
+        }
+    }
+
+    #[test]
+    fn one_mutant_is_killed_on_virtual_time_and_over_sockets() {
+        let matrix = prove(&config(&["ack-of-request-missing"]), &mut Silent).unwrap();
+        assert_eq!(matrix.mutants.len(), 1);
+        assert!(matrix.is_proven(), "{}", matrix.text(true));
+        assert_eq!(matrix.mutants[0].agrees_over_sockets, Some(true));
+        assert!(matrix.dialects.is_empty());
+    }
+
+    #[test]
+    fn words_choose_mutants_by_name_requirement_and_area_and_dialects_by_name() {
+        let chosen = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            choose(&words).map(|(mutants, dialects)| (mutants.len(), dialects.len()))
+        };
+        let all = mutants::all().filter(|mutant| mutant.breaks.starts_with("MSG-")).count();
+        assert_eq!(chosen(&["msg"]).unwrap(), (all, 0));
+        assert_eq!(chosen(&["MSG-03", "MSG"]).unwrap(), (all, 0));
+        assert_eq!(chosen(&["late"]).unwrap(), (0, 1));
+        let failure = chosen(&["ack-of-request-mising"]).unwrap_err();
+        assert!(failure.message.contains("did you mean `ack-of-request-missing`?"), "{failure}");
+    }
+}

@@ -1,0 +1,42 @@
+//! One scenario over real sockets against a broken emulator, for a proof that mostly plays on virtual time.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::one::{Site, Terms, play};
+use super::plan::Planned;
+use crate::emulator::Settings;
+use crate::engine::Addresses;
+use crate::net::clock::Clock;
+use crate::rules::Deadlines;
+use crate::scenario::{self, Source};
+use crate::spec::{RequirementId, Version};
+
+/// Which requirements fail when the scenario runs over sockets against an embedded emulator with this mutant; `None` if
+/// the scenario cannot be read or could not begin.
+pub(crate) async fn failed_over_sockets(
+    source: &Source,
+    mutant: &str,
+    seed: u64,
+    clock: Clock,
+    stop: watch::Receiver<bool>,
+) -> Option<BTreeSet<RequirementId>> {
+    let scenario = scenario::read(&source.file, &source.text).ok()?;
+    let planned =
+        Planned { id: source.id.clone(), scenario, skip: None, version: Version::LATEST, clustered: Some(false) };
+    let site = Site::Embedded { settings: Box::new(Settings::default()), mutants: vec![mutant.to_owned()] };
+    let terms = Terms {
+        seed,
+        run_id: format!("run-{seed:016x}"),
+        deadlines: Deadlines::default(),
+        quiet: None,
+        addresses: Addresses::default(),
+        clock,
+        record: false,
+    };
+    let played = play(planned, Arc::new(site), terms, stop).await;
+    let begun = played.network_error.is_none();
+    begun.then(|| played.run.judgement.findings.iter().map(|finding| finding.requirement).collect())
+}
