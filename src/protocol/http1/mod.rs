@@ -3,8 +3,29 @@
 //!
 //! A library would do for conformant peers. Receivers here answer halves, close in the middle and read slowly, and judge
 //! what arrived as it was on the wire, so that both sides work on bytes; httparse reads the heads.
+//!
+//! - `inbox`: bytes that have arrived and are not yet used up, and where a head ends in them
+//! - `chunks`: the chunked transfer coding, in whatever pieces it comes
+//! - `framing`: what the header fields say about the body and the connection
+//! - `request`: [`RequestReader`]; `answer`: [`AnswerReader`]; `write`: [`write_request`], [`write_answer`]
+//!
+//! The readers take bytes in any pieces. The work is proportional to the bytes, however they are cut, and what a peer can
+//! make them keep is bounded by [`Limits`].
+
+mod answer;
+mod chunks;
+mod framing;
+mod inbox;
+mod request;
+#[cfg(test)]
+mod tests;
+mod write;
 
 use std::fmt;
+
+pub use answer::{AnswerReader, NextAnswer, Unframed};
+pub use request::{Next, RequestReader};
+pub use write::{write_answer, write_chunks, write_request};
 
 /// The head of a request as it was on the wire.
 #[derive(Clone, Copy, PartialEq, Eq)]
