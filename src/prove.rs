@@ -15,7 +15,6 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::watch;
 
 use crate::cli::progress::Progress;
-use crate::emulator::mutants::{self, Registered};
 use crate::emulator::{Settings, dialects, freedoms};
 use crate::exit::{ExitCode, Failure};
 use crate::net::clock::Clock;
@@ -26,6 +25,7 @@ use crate::scenario::library::{self, fits};
 use crate::scenario::syntax::Scenario;
 use crate::scenario::{self, Source, suggest};
 use crate::spec::{Level, RequirementId, requirements};
+use crate::traceability::{Fault, faults};
 
 pub mod play;
 
@@ -58,7 +58,7 @@ pub struct Config {
 
 /// One piece of work.
 enum Item<'p> {
-    Mutant { mutant: &'static Registered, whole: bool },
+    Mutant { mutant: Fault, whole: bool },
     Dialect { name: String, settings: Box<Settings>, scenarios: Vec<&'p Loaded> },
 }
 
@@ -118,18 +118,18 @@ fn load() -> Result<Vec<Loaded>, Failure> {
 }
 
 /// The mutants and dialects that the words name.
-fn choose(words: &[String]) -> Result<(Vec<&'static Registered>, Vec<&'static dialects::Dialect>), Failure> {
+fn choose(words: &[String]) -> Result<(Vec<Fault>, Vec<&'static dialects::Dialect>), Failure> {
     if words.is_empty() {
-        return Ok((mutants::all().collect(), dialects::DIALECTS.iter().collect()));
+        return Ok((faults().collect(), dialects::DIALECTS.iter().collect()));
     }
-    let mut chosen: Vec<&'static Registered> = Vec::new();
+    let mut chosen: Vec<Fault> = Vec::new();
     let mut spoken: Vec<&'static dialects::Dialect> = Vec::new();
     for word in words {
         let upper = word.to_ascii_uppercase();
         let area = |id: &str| id.split('-').next() == Some(upper.as_str());
-        let named = |one: &&'static Registered| fits(word, one.name) || one.breaks == upper || area(one.breaks);
+        let named = |one: &Fault| fits(word, one.name) || one.breaks == upper || area(one.breaks);
         let before = chosen.len() + spoken.len();
-        chosen.extend(mutants::all().filter(named));
+        chosen.extend(faults().filter(named));
         spoken.extend(dialects::DIALECTS.iter().filter(|dialect| fits(word, dialect.name)));
         let requirement = requirements::all().any(|id| id.as_str() == upper || id.get().area() == upper);
         if chosen.len() + spoken.len() == before && !requirement {
@@ -146,7 +146,7 @@ fn choose(words: &[String]) -> Result<(Vec<&'static Registered>, Vec<&'static di
 }
 
 fn unknown(word: &str) -> Failure {
-    let names = mutants::all().map(|mutant| mutant.name).chain(dialects::DIALECTS.iter().map(|dialect| dialect.name));
+    let names = faults().map(|mutant| mutant.name).chain(dialects::DIALECTS.iter().map(|dialect| dialect.name));
     let help = suggest::help(word, names.collect::<Vec<_>>()).map_or_else(String::new, |help| format!("; {help}"));
     Failure::usage(format!("`{word}` is no mutant, no dialect and no requirement{help}"))
 }
@@ -155,7 +155,7 @@ fn unknown(word: &str) -> Failure {
 fn items<'p>(
     config: &Config,
     scenarios: &'p [Loaded],
-    mutants: &[&'static Registered],
+    mutants: &[Fault],
     dialects: &[&'static dialects::Dialect],
 ) -> Vec<Item<'p>> {
     let mut random = ChaCha8Rng::seed_from_u64(config.seed);
@@ -170,7 +170,7 @@ fn items<'p>(
     let offset = random.random_range(0..WHOLE_EVERY);
     for (place, mutant) in mutants.iter().enumerate() {
         let whole = config.whole || place % WHOLE_EVERY == offset;
-        items.push(Item::Mutant { mutant, whole });
+        items.push(Item::Mutant { mutant: *mutant, whole });
     }
     let drawn = if dialects.is_empty() { 0 } else { config.drawn };
     for _ in 0..drawn {
@@ -239,7 +239,7 @@ fn carry_out(
             }
         }
     });
-    let places: BTreeMap<&str, usize> = mutants::all().enumerate().map(|(place, one)| (one.name, place)).collect();
+    let places: BTreeMap<&str, usize> = faults().enumerate().map(|(place, one)| (one.name, place)).collect();
     rows.sort_by_key(|row| places.get(row.mutant.as_str()).copied());
     let known = |row: &DialectRow| dialects::DIALECTS.iter().position(|dialect| dialect.name == row.dialect);
     tally.dialects.sort_by_key(|row| (known(row).is_none(), known(row), row.dialect.clone()));
@@ -249,7 +249,7 @@ fn carry_out(
 /// One piece of work; `None` if the user ended it in the middle.
 fn row(item: &Item<'_>, all: &[Loaded], seed: u64, stop: &watch::Receiver<bool>) -> Option<Row> {
     match item {
-        Item::Mutant { mutant, whole } => mutant_row(mutant, *whole, all, seed, stop).map(Row::Mutant),
+        Item::Mutant { mutant, whole } => mutant_row(*mutant, *whole, all, seed, stop).map(Row::Mutant),
         Item::Dialect { name, settings, scenarios } => {
             let mut false_alarms = Vec::new();
             for loaded in scenarios {
@@ -273,13 +273,13 @@ fn row(item: &Item<'_>, all: &[Loaded], seed: u64, stop: &watch::Receiver<bool>)
 }
 
 fn mutant_row(
-    mutant: &'static Registered,
+    mutant: Fault,
     whole: bool,
     all: &[Loaded],
     seed: u64,
     stop: &watch::Receiver<bool>,
 ) -> Option<MutantRow> {
-    let named = |id: &str| id == mutant.breaks || mutant.collateral.iter().any(|(other, _)| *other == id);
+    let named = |id: &str| mutant.names(id);
     let mut broken: BTreeMap<RequirementId, Vec<String>> = BTreeMap::new();
     let mut scenarios_played = 0;
     let matters = |loaded: &&Loaded| whole || loaded.exercises.iter().any(|id| named(id.as_str()));
@@ -392,7 +392,7 @@ mod tests {
             let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
             choose(&words).map(|(mutants, dialects)| (mutants.len(), dialects.len()))
         };
-        let all = mutants::all().filter(|mutant| mutant.breaks.starts_with("MSG-")).count();
+        let all = faults().filter(|mutant| mutant.breaks.starts_with("MSG-")).count();
         assert_eq!(chosen(&["msg"]).unwrap(), (all, 0));
         assert_eq!(chosen(&["MSG-03", "MSG"]).unwrap(), (all, 0));
         assert_eq!(chosen(&["late"]).unwrap(), (0, 1));

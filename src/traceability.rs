@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::emulator::mutants::{self, Registered};
+use crate::emulator::mutants;
+use crate::engine::bends;
 use crate::report::escape;
 use crate::rules::R;
 use crate::scenario;
@@ -30,8 +31,45 @@ pub struct Trace {
     pub rule: Option<String>,
     /// The shipped scenarios that are there for it, in the order of their ids.
     pub scenarios: Vec<Exercise>,
-    /// The mutants that break it, in the order of their list.
-    pub mutants: Vec<&'static Registered>,
+    /// The faults on purpose that break it, in the order of their lists.
+    pub mutants: Vec<Fault>,
+}
+
+/// A fault on purpose: a mutant of the emulator, or a bent client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// The name, in kebab-case.
+    pub name: &'static str,
+    /// The requirement that it breaks.
+    pub breaks: &'static str,
+    /// Requirements that may fail with it, each with the reason.
+    pub collateral: &'static [(&'static str, &'static str)],
+    /// How a real product comes to have it.
+    pub story: &'static str,
+}
+
+impl Fault {
+    /// Whether its entry names that requirement: as the one that it breaks, or as collateral.
+    pub fn names(&self, id: &str) -> bool {
+        id == self.breaks || self.collateral.iter().any(|(other, _)| *other == id)
+    }
+}
+
+/// All faults on purpose: the emulator's mutants, then the bent clients.
+pub fn faults() -> impl Iterator<Item = Fault> {
+    let of_server = mutants::all().map(|one| Fault {
+        name: one.name,
+        breaks: one.breaks,
+        collateral: one.collateral,
+        story: one.story,
+    });
+    let of_clients = bends::ALL.iter().map(|one| Fault {
+        name: one.name,
+        breaks: one.breaks,
+        collateral: one.collateral,
+        story: one.story,
+    });
+    of_server.chain(of_clients)
 }
 
 /// All requirements in the order of the catalogue.
@@ -49,7 +87,7 @@ pub fn all() -> Vec<Trace> {
             requirement,
             rule: R::of(requirement).map(|rule| format!("src/rules/{}", rule.file())),
             scenarios: exercises.remove(&requirement).unwrap_or_default(),
-            mutants: mutants::all().filter(|mutant| mutant.breaks == requirement.as_str()).collect(),
+            mutants: faults().filter(|fault| fault.breaks == requirement.as_str()).collect(),
         })
         .collect()
 }

@@ -11,11 +11,11 @@ mod simulated;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bridgeproof::emulator::mutants::Registered;
-use bridgeproof::emulator::{Settings, dialects, mutants};
+use bridgeproof::emulator::{Settings, dialects};
 use bridgeproof::rules::R;
 use bridgeproof::scenario::syntax::Scenario;
 use bridgeproof::spec::Level;
+use bridgeproof::traceability::{Fault, faults};
 use simulated::play;
 
 fn scenarios() -> Vec<&'static (String, Scenario)> {
@@ -86,16 +86,16 @@ fn no_dialect_fails_a_requirement() {
 #[test]
 fn every_mutant_is_found_out_by_its_own_requirement_and_no_other() {
     let scenarios = scenarios();
-    let all: Vec<_> = mutants::all().filter(|mutant| wanted("BRIDGEPROOF_MUTANT", mutant.name)).collect();
+    let all: Vec<_> = faults().filter(|mutant| wanted("BRIDGEPROOF_MUTANT", mutant.name)).collect();
     let trouble = each(&all, |mutant| proof(mutant, &scenarios));
     assert!(trouble.is_empty(), "seed 3\n{trouble}");
 }
 
 /// What is wrong with the proof by one mutant; empty for nothing.
-fn proof(mutant: &Registered, scenarios: &[&(String, Scenario)]) -> String {
+fn proof(mutant: &Fault, scenarios: &[&(String, Scenario)]) -> String {
     let mut trouble = String::new();
     let mut broken: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    let declared = |id: &str| id == mutant.breaks || mutant.collateral.iter().any(|(other, _)| *other == id);
+    let declared = |id: &str| mutant.names(id);
     for (id, scenario) in scenarios {
         let played = play(id, scenario, &Settings::default(), &[mutant.name], 3);
         let mut unexpected = false;
@@ -118,13 +118,12 @@ fn proof(mutant: &Registered, scenarios: &[&(String, Scenario)]) -> String {
 }
 
 #[test]
-fn every_requirement_of_a_server_has_a_mutant() {
+fn every_requirement_that_can_fail_has_a_mutant() {
     let without: Vec<&str> = R::ALL
         .iter()
         .filter(|rule| rule.id().get().level != Level::Observe)
-        .filter(|rule| rule.id().get().subject == bridgeproof::spec::Subject::Server)
         .map(|rule| rule.name())
-        .filter(|name| !mutants::all().any(|mutant| mutant.breaks == *name))
+        .filter(|name| !faults().any(|mutant| mutant.breaks == *name))
         .collect();
     assert!(without.is_empty(), "{without:?}");
 }

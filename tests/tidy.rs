@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("report", &["rules", "spec", "trace", "time", "exit"]),
     ("net", &["engine", "emulator", "trace", "protocol", "time"]),
     ("simulation", &["engine", "emulator", "scenario", "trace", "protocol", "time"]),
-    ("traceability", &["emulator", "report", "rules", "scenario", "spec"]),
+    ("traceability", &["emulator", "engine", "report", "rules", "scenario", "spec"]),
     ("config", &["cli", "engine", "exit", "net", "report", "rules", "scenario"]),
     (
         "run",
@@ -40,6 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "spec",
             "time",
             "trace",
+            "traceability",
         ],
     ),
     ("check", &["exit", "protocol", "report", "rules", "scenario", "spec", "time", "trace"]),

@@ -13,6 +13,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 
 use super::api_client::Api;
+use super::bend::Bends;
 use super::client::Client;
 use super::driver::{Command, Input};
 use super::events_client::{EventsClient, Stage, Tracer};
@@ -203,8 +204,9 @@ impl<S: Sink> Core<S> {
     fn begin(&mut self, connection: ConnectionId, name: &str) {
         let random = ChaCha8Rng::from_seed(self.random.random());
         let limit = self.options.frame_limit;
+        let bends = Bends::named(&self.options.bends);
         if let Some(client) = self.clients.get_mut(name) {
-            client.line = Some(EventsClient::new(connection, client.policy.clone(), random, limit));
+            client.line = Some(EventsClient::new(connection, client.policy.clone(), random, limit).bent(bends));
             client.ear.begin();
             client.close_deadline = None;
         }

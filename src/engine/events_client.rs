@@ -10,6 +10,7 @@ use std::time::Duration;
 use chacha20::ChaCha8Rng;
 use rand::RngExt as _;
 
+use super::bend::{Arrived, Bends, NewFrame};
 use crate::protocol::events::message::{Ack, Envelope, Message};
 use crate::protocol::events::{names, write};
 use crate::protocol::json::Document;
@@ -125,6 +126,8 @@ pub struct EventsClient {
     late: VecDeque<(Instant, u64)>,
     last: Option<u64>,
     limit: u64,
+    /// How many messages arrived.
+    arrived: u64,
 }
 
 /// What is needed to send: the masks and buffers that are used again.
@@ -134,12 +137,13 @@ struct Outgoing {
     random: ChaCha8Rng,
     document: Document,
     text: Vec<u8>,
+    bends: Bends,
 }
 
 impl EventsClient {
     /// An open connection. `random` decides the masks, `limit` is the longest payload that is read, in bytes.
     pub fn new(connection: ConnectionId, policy: AckPolicy, random: ChaCha8Rng, limit: u64) -> Self {
-        let own = Outgoing { connection, random, document: Document::new(), text: Vec::new() };
+        let own = Outgoing { connection, random, document: Document::new(), text: Vec::new(), bends: Bends::default() };
         Self {
             connection,
             stage: Stage::Open,
@@ -153,7 +157,15 @@ impl EventsClient {
             late: VecDeque::new(),
             last: None,
             limit,
+            arrived: 0,
         }
+    }
+
+    /// The same, bent.
+    #[must_use]
+    pub fn bent(mut self, bends: Bends) -> Self {
+        self.own.bends = bends;
+        self
     }
 
     /// The connection.
@@ -275,11 +287,19 @@ impl EventsClient {
             Envelope::Message(message) => {
                 if let Some(id) = message.message_id() {
                     self.last = Some(id);
+                    self.arrived += 1;
                     match self.policy.when {
                         _ if self.stage != Stage::Open => {}
-                        AckWhen::AtOnce => {
+                        AckWhen::AtOnce if self.own.bends.is_empty() => {
                             for _ in 0..self.policy.times {
                                 self.own.ack(now, id, &self.policy.status, out, trace);
+                            }
+                        }
+                        AckWhen::AtOnce => {
+                            let arrived = Arrived { nth: self.arrived, message };
+                            let acks = self.own.bends.acks(&arrived, id, self.policy.times, &self.policy.status);
+                            for (id, status) in acks {
+                                self.own.ack(now, id, &status, out, trace);
                             }
                         }
                         when => {
@@ -367,6 +387,11 @@ impl EventsClient {
 
     /// Sends a text frame.
     pub fn send_text<S: Sink>(&mut self, now: Instant, text: &str, out: &mut Vec<u8>, trace: &mut Tracer<S>) {
+        if !self.own.bends.is_empty() {
+            let text = self.own.bends.text(text);
+            let header = Header::new(Opcode::TEXT, text.len() as u64);
+            return self.own.frame(now, header, true, text.as_bytes(), out, trace);
+        }
         let header = Header::new(Opcode::TEXT, text.len() as u64);
         self.own.frame(now, header, true, text.as_bytes(), out, trace);
     }
@@ -413,6 +438,23 @@ impl Outgoing {
     }
 
     fn frame<S: Sink>(
+        &mut self,
+        now: Instant,
+        header: Header,
+        masked: bool,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+        trace: &mut Tracer<S>,
+    ) {
+        if self.bends.is_empty() {
+            return self.write(now, header, masked, payload, out, trace);
+        }
+        for frame in self.bends.frames(NewFrame { header, masked, payload: payload.to_vec() }) {
+            self.write(now, frame.header, frame.masked, &frame.payload, out, trace);
+        }
+    }
+
+    fn write<S: Sink>(
         &mut self,
         now: Instant,
         mut header: Header,

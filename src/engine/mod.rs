@@ -10,6 +10,8 @@
 
 mod api_client;
 mod api_steps;
+pub mod bend;
+pub mod bends;
 mod client;
 mod client_steps;
 mod compare;

@@ -64,6 +64,8 @@ pub struct Options {
     pub addresses: Addresses,
     /// The longest frame payload that is read, in bytes.
     pub frame_limit: u64,
+    /// Names of [`super::bends`] that bend every events client.
+    pub bends: Vec<String>,
 }
 
 impl Default for Options {
@@ -76,6 +78,7 @@ impl Default for Options {
             version: Version::LATEST,
             addresses: Addresses::default(),
             frame_limit: 16 << 20,
+            bends: Vec::new(),
         }
     }
 }

@@ -71,7 +71,8 @@ pub fn play(id: &str, scenario: &Scenario, settings: &Settings, faults: &[&str],
     let watch = Watch { judge: Judge::new(context), chronicle: Chronicle::new() };
     let mutants = faults.iter().filter_map(|name| mutants::make(name)).collect();
     let server = Server { settings: settings.clone(), mutants, seed };
-    let options = Options { seed, ..Options::default() };
+    let bends = faults.iter().map(|name| (*name).to_owned()).collect();
+    let options = Options { seed, bends, ..Options::default() };
     let (watch, outcome) = simulate(id, scenario, options, server, watch, &Limits::default());
     Played { judgement: watch.judge.finish(), outcome, chronicle: watch.chronicle }
 }

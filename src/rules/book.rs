@@ -160,6 +160,8 @@ pub(super) struct Slot {
     pub(super) known: bool,
     /// How many older subscriptions of the same index may still be reported to have ended.
     pub(super) loose: u32,
+    /// Whether it took the index of one that may still stand, since it was asked for in an irregular request.
+    pub(super) displaces: bool,
     /// Whether a violation that was charged leaves open what it was told.
     pub(super) spoilt: bool,
     pub(super) overdue: bool,
@@ -278,7 +280,7 @@ impl Book {
         };
         self.over_limit = over_limit.then_some(seq);
         let refused = std::mem::take(&mut self.refused);
-        self.slots.retain(|_, slot| slot.state.is_some() || !refused.contains(&slot.by));
+        self.slots.retain(|_, slot| slot.state.is_some() || slot.displaces || !refused.contains(&slot.by));
         let empty_set = parts.wanted.is_empty();
         if regular {
             self.leave_out(&parts.wanted, &mut request, empty_set, overlaps, changes);
@@ -329,7 +331,7 @@ impl Book {
                     && slot.left.as_ref().is_some_and(|left| left.request == request.number && left.reported.is_none())
             })
             .map(|(other, _)| *other);
-        let mut loose = 0;
+        let (mut loose, mut unclear, mut displaces) = (0, false, false);
         if let Some(slot) = self.slots.get_mut(&index) {
             let live = slot.left.is_none() && slot.state != Some(State::Deactivated);
             if live && slot.wanted == wanted {
@@ -338,6 +340,8 @@ impl Book {
                 slot.kept = Some(kept);
                 return;
             }
+            unclear = slot.displaces;
+            displaces = !regular && live && (slot.state.is_some() || !slot.known);
             loose = slot.loose + u32::from(slot.left.as_ref().is_some_and(|left| left.reported.is_none()));
         }
         request.fresh.push(index);
@@ -348,8 +352,9 @@ impl Book {
             asked_at: at,
             state: None,
             state_seq: request.seq,
-            known: regular && !self.unsure,
+            known: regular && !self.unsure && !unclear,
             loose,
+            displaces: displaces || (unclear && !regular),
             spoilt: false,
             overdue: false,
             kept: None,

@@ -289,6 +289,7 @@ fn acknowledge(client: &mut Client, ack: Ack<'_>, at: Instant, seq: Seq, docket:
         });
     };
     if ack.status() != Some(SUCCESS) {
+        client.unknown.remove(&id);
         docket.fail(R::Msg06, at, || {
             let status = ack.raw_status().map_or_else(|| "absent".to_owned(), |status| status.to_string());
             charge(connection, vec![owed.seq, seq], expected, format!("status {status}"))
@@ -308,9 +309,13 @@ fn ended(client: &Client, cause: EndCause, context: Context, at: Instant, seq: S
         Side::Client => matches!(cause, EndCause::Closed | EndCause::Dropped | EndCause::TooLong),
         Side::Server => matches!(cause, EndCause::PeerClosed | EndCause::PeerReset),
     };
-    let first_by_server = client.connection.close_received.is_some() && client.connection.close_sent.is_none();
+    let sent = client.connection.close_sent.as_ref().map(|(seq, _)| *seq);
+    let (first_by_client, first_by_server) = match (sent, client.connection.close_received) {
+        (Some(sent), Some(received)) => (sent < received, received < sent),
+        (sent, received) => (sent.is_some(), received.is_some()),
+    };
     if let Some(unknown) = client.unknown.values().next().copied()
-        && by_client
+        && (by_client || first_by_client)
         && !first_by_server
     {
         docket.fail(R::Msg13, at, || {

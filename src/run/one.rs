@@ -134,6 +134,10 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         quiet: terms.quiet.unwrap_or_else(|| if shell.is_some() { QUIET.0 } else { QUIET.1 }),
         addresses: terms.addresses,
         version: planned.version,
+        bends: match site.as_ref() {
+            Site::Embedded { mutants, .. } => mutants.clone(),
+            Site::Server(_) => Vec::new(),
+        },
         ..Options::default()
     };
     let recorder = record.then(|| ScenarioRecorder::new(&begin_line(&planned, &context, began)));
