@@ -145,6 +145,18 @@ impl Reception {
         self
     }
 
+    /// Looks whether the first receiver could listen. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// The address, and why not.
+    pub fn check(&self) -> Result<(), NetworkError> {
+        let Some(address) = self.listen.of(0) else { return Ok(()) };
+        let failed = |error: io::Error| {
+            network_error(NetworkErrorKind::Connect, address.to_string(), format!("cannot listen: {error}"))
+        };
+        open(address).map(drop).map_err(failed)
+    }
+
     /// The host and port under which a Call Bridge reaches the receiver of that number, which listens on `address`.
     fn authority(&self, number: u16, address: SocketAddr) -> String {
         match &self.advertise {
