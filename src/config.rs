@@ -6,6 +6,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Zoned;
@@ -15,11 +16,18 @@ use crate::cli::{emulate, prompt, run};
 use crate::engine::Addresses;
 use crate::exit::Failure;
 use crate::net::entropy;
+use crate::net::listeners::{Advertised, ListenAddress};
 use crate::net::target::{Account, Accounts, Target, Tls};
 use crate::report::known::{self, Known};
 use crate::rules::Deadlines;
 use crate::scenario::syntax::Time;
 use crate::scenario::{self, Source};
+
+/// How long the command that restarts a target may take: a Meeting Server takes minutes.
+const RESTART_DEADLINE: Duration = Duration::from_secs(300);
+
+/// How long the embedded emulator may take to send records again: its longest wait, with a margin.
+const EMULATOR_REDELIVERY: Duration = Duration::from_secs(10);
 
 /// What a run may do to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -59,6 +67,12 @@ pub struct RunConfig {
     pub jobs: usize,
     /// How long reactions may take.
     pub deadlines: Deadlines,
+    /// Where CDR receivers listen; on free ports of the loopback interface where nothing is said.
+    pub cdr_listen: Option<ListenAddress>,
+    /// What the target is told of it, where that differs.
+    pub cdr_advertise: Option<Advertised>,
+    /// How the target's Call Bridge is restarted, if it can be.
+    pub restart: Option<RestartCommand>,
     /// How long nothing may have arrived until the target counts as being at rest, where that is not left to the run.
     pub quiet: Option<Duration>,
     /// What to dial for a party that answers, is busy, and so on.
@@ -69,6 +83,15 @@ pub struct RunConfig {
     pub options: String,
     /// Whether the trace is recorded.
     pub record: bool,
+}
+
+/// A command of the user's that restarts the Call Bridge of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestartCommand {
+    /// What `sh` is given.
+    pub command: String,
+    /// How long it may take.
+    pub deadline: Duration,
 }
 
 /// The settings of a standalone emulator.
@@ -117,6 +140,11 @@ struct Profile {
     #[serde(default)]
     insecure: bool,
     deadline: Option<Time>,
+    redelivery_deadline: Option<Time>,
+    cdr_listen: Option<String>,
+    cdr_advertise: Option<String>,
+    restart_command: Option<String>,
+    restart_deadline: Option<Time>,
     quiet: Option<Time>,
     #[serde(default)]
     addresses: ProfileAddresses,
@@ -159,11 +187,9 @@ impl RunConfig {
         let seed = args.seed.unwrap_or_else(entropy::seed);
         let id = format!("{}-{:08x}", now.strftime("%Y%m%d-%H%M%S"), entropy::seed() as u32);
         let known = known(args.known.as_deref(), now)?;
-        let deadlines = match args.deadline.or_else(|| profile.deadline.map(|time| time.0)) {
-            Some(time) if time.is_zero() => return Err(Failure::usage("the deadline has to be longer than nothing")),
-            Some(reaction) => Deadlines { reaction, ..Deadlines::default() },
-            None => Deadlines::default(),
-        };
+        let deadlines = deadlines(&args, &profile)?;
+        let (cdr_listen, cdr_advertise) = reception(&args, &profile)?;
+        let restart = restart(&args, &profile)?;
         let (quiet, addresses) = (profile.quiet.map(|time| time.0), std::mem::take(&mut profile.addresses).resolve());
         let options = options(&args);
         let words: String =
@@ -191,6 +217,9 @@ impl RunConfig {
             dialect: args.dialect,
             jobs,
             deadlines,
+            cdr_listen,
+            cdr_advertise,
+            restart,
             quiet,
             addresses,
             command,
@@ -204,6 +233,65 @@ fn profile(path: &Path) -> Result<Profile, Failure> {
     // The error names line and column, and shows the line.
     toml::from_str(&text(path)?)
         .map_err(|error| Failure::usage(format!("profile `{}`: {}", path.display(), error.to_string().trim_end())))
+}
+
+/// How long the target may take.
+fn deadlines(args: &run::Args, profile: &Profile) -> Result<Deadlines, Failure> {
+    let of_emulator = args.target.is_none() && profile.url.is_none();
+    let usual = Deadlines::default();
+    let usual = if of_emulator { Deadlines { redelivery: EMULATOR_REDELIVERY, ..usual } } else { usual };
+    let longer = |typed: Option<Duration>, in_profile: Option<Time>, usual, what: &str| {
+        let chosen = typed.or(in_profile.map(|time| time.0)).unwrap_or(usual);
+        let nothing = || Failure::usage(format!("the {what} has to be longer than nothing"));
+        if chosen.is_zero() { Err(nothing()) } else { Ok(chosen) }
+    };
+    Ok(Deadlines {
+        reaction: longer(args.deadline, profile.deadline, usual.reaction, "deadline")?,
+        redelivery: longer(
+            args.redelivery_deadline,
+            profile.redelivery_deadline,
+            usual.redelivery,
+            "redelivery deadline",
+        )?,
+    })
+}
+
+/// Where CDR receivers listen, and what the target is told of it.
+fn reception(args: &run::Args, profile: &Profile) -> Result<(Option<ListenAddress>, Option<Advertised>), Failure> {
+    let listen =
+        args.cdr_listen.map_or_else(|| in_profile(&profile.cdr_listen, "cdr-listen"), |typed| Ok(Some(typed)))?;
+    let typed = args.cdr_advertise.clone();
+    let advertise: Option<Advertised> =
+        typed.map_or_else(|| in_profile(&profile.cdr_advertise, "cdr-advertise"), |typed| Ok(Some(typed)))?;
+    let given = listen.is_some() || advertise.is_some();
+    if given && args.target.is_none() && profile.url.is_none() {
+        let message = "--cdr-listen and --cdr-advertise are for a target; the embedded emulator is on this machine";
+        return Err(Failure::usage(message));
+    }
+    if listen.is_some_and(|listen: ListenAddress| listen.ip.is_unspecified()) && advertise.is_none() {
+        let message = "--cdr-listen names no address that the target could send to: add --cdr-advertise HOST";
+        return Err(Failure::usage(message));
+    }
+    Ok((listen, advertise))
+}
+
+/// A value of the profile that has a syntax of its own.
+fn in_profile<T: FromStr<Err = String>>(text: &Option<String>, key: &str) -> Result<Option<T>, Failure> {
+    let wrong = |error| Failure::usage(format!("`{key}` of the profile: {error}"));
+    text.as_ref().map(|text| text.parse().map_err(wrong)).transpose()
+}
+
+/// How the target's Call Bridge is restarted.
+fn restart(args: &run::Args, profile: &Profile) -> Result<Option<RestartCommand>, Failure> {
+    let deadline = args.restart_deadline.or(profile.restart_deadline.map(|time| time.0)).unwrap_or(RESTART_DEADLINE);
+    let command = args.restart_command.clone().or_else(|| profile.restart_command.clone());
+    if command.is_some() && args.target.is_none() && profile.url.is_none() {
+        return Err(Failure::usage("--restart-command is for a target; the embedded emulator restarts by itself"));
+    }
+    if deadline.is_zero() {
+        return Err(Failure::usage("the restart deadline has to be longer than nothing"));
+    }
+    Ok(command.map(|command| RestartCommand { command, deadline }))
 }
 
 fn target(args: &run::Args, profile: Profile) -> Result<Option<Target>, Failure> {
@@ -277,6 +365,14 @@ fn text(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| Failure::usage(format!("failed to read `{}`: {error}", path.display())))
 }
 
+/// A length of time as it is typed.
+fn length(time: Duration) -> String {
+    match time.subsec_millis() {
+        0 => format!("{}s", time.as_secs()),
+        _ => format!("{}ms", time.as_millis()),
+    }
+}
+
 /// The options that repeat a run. Names of variables and files are no secrets.
 fn options(args: &run::Args) -> String {
     let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
@@ -291,13 +387,13 @@ fn options(args: &run::Args) -> String {
         ("--unprivileged-password-file", shown(&args.unprivileged_password_file)),
         ("--ca", shown(&args.ca)),
         ("--known", shown(&args.known)),
-        (
-            "--deadline",
-            args.deadline.map(|time| match time.subsec_millis() {
-                0 => format!("{}s", time.as_secs()),
-                _ => format!("{}ms", time.as_millis()),
-            }),
-        ),
+        ("--deadline", args.deadline.map(length)),
+        ("--redelivery-deadline", args.redelivery_deadline.map(length)),
+        ("--cdr-listen", args.cdr_listen.map(|listen| listen.to_string())),
+        ("--cdr-advertise", args.cdr_advertise.as_ref().map(ToString::to_string)),
+        // Such a command may hold a password.
+        ("--restart-command", args.restart_command.as_ref().map(|_| "COMMAND".to_owned())),
+        ("--restart-deadline", args.restart_deadline.map(length)),
     ];
     let mut words: Vec<String> = Vec::new();
     for (name, value) in valued {
@@ -368,6 +464,48 @@ mod tests {
         let args = run::Args { target: Some("https://server".to_owned()), ..run::Args::default() };
         let error = RunConfig::resolve(args, &Zoned::default()).unwrap_err();
         assert!(error.message.contains("--user"), "{error}");
+    }
+
+    #[test]
+    fn what_is_for_a_target_is_refused_without_one_and_deadlines_differ() {
+        let resolved = |args| RunConfig::resolve(args, &Zoned::default());
+        let plain = resolved(run::Args::default()).unwrap();
+        assert_eq!(plain.deadlines.redelivery, EMULATOR_REDELIVERY);
+        let listen = run::Args { cdr_listen: Some(ListenAddress::default()), ..run::Args::default() };
+        assert!(resolved(listen).unwrap_err().message.contains("are for a target"));
+        let restart = run::Args { restart_command: Some("true".to_owned()), ..run::Args::default() };
+        assert!(resolved(restart).unwrap_err().message.contains("is for a target"));
+        let nothing = run::Args { redelivery_deadline: Some(Duration::ZERO), ..run::Args::default() };
+        assert!(resolved(nothing).unwrap_err().message.contains("redelivery deadline"));
+    }
+
+    #[test]
+    fn a_profile_says_where_receivers_listen_and_what_restarts_the_target() {
+        let root = tempfile::tempdir().unwrap();
+        let resolved = |more: &str| {
+            let (file, secret) = (root.path().join("lab.toml"), root.path().join("secret"));
+            fs::write(&file, format!("url = \"https://lab\"\nuser = \"api\"\n{more}")).unwrap();
+            fs::write(&secret, "x").unwrap();
+            let args = run::Args { profile: Some(file), password_file: Some(secret), ..run::Args::default() };
+            RunConfig::resolve(args, &Zoned::default())
+        };
+        let config = resolved(
+            "cdr-listen = \"0.0.0.0:9000-9003\"\ncdr-advertise = \"harness.lab\"\nrestart-command = \"ssh lab\"\n\
+             restart-deadline = \"2m\"\nredelivery-deadline = \"1m\"\n",
+        )
+        .unwrap();
+        assert_eq!(config.cdr_listen.unwrap().to_string(), "0.0.0.0:9000-9003");
+        assert_eq!(config.cdr_advertise.unwrap().to_string(), "harness.lab");
+        assert_eq!(
+            config.restart,
+            Some(RestartCommand { command: "ssh lab".to_owned(), deadline: Duration::from_secs(120) })
+        );
+        assert_eq!(config.deadlines.redelivery, Duration::from_secs(60));
+        assert_eq!(resolved("").unwrap().deadlines.redelivery, Duration::from_secs(30));
+        let error = resolved("cdr-listen = \"0.0.0.0:9000\"\n").unwrap_err();
+        assert!(error.message.contains("--cdr-advertise"), "{error}");
+        let error = resolved("cdr-listen = \"lab\"\n").unwrap_err();
+        assert!(error.message.contains("`cdr-listen` of the profile: `lab` is no address"), "{error}");
     }
 
     #[test]

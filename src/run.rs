@@ -22,13 +22,15 @@ use crate::emulator::Settings;
 use crate::exit::{ExitCode, Failure};
 use crate::net::clock::Clock;
 use crate::net::interrupt;
-use crate::net::probe::{Capabilities, probe};
+use crate::net::listeners::Reception;
+use crate::net::probe::{Capabilities, ReceiverPlaces, probe};
 use crate::net::socket_driver::Link;
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
 use crate::report::folder;
 use crate::report::model::{Report, Run, Target, TargetKind};
 use crate::scenario::Source;
 use crate::spec::Version;
+use crate::trace::NetworkError;
 use crate::trace::format::{Closed, Header, RunLine, TargetLine, VERSION};
 pub use dry::{Prospect, dry_run};
 use one::{Site, play, skip_line};
@@ -99,7 +101,12 @@ impl Running {
                 Site::Embedded { settings: Box::new(self.settings.clone()), mutants: self.config.mutants.clone() };
             return Ok(Some((Arc::new(site), embedded(&self.settings))));
         };
+        let reception = Reception::new(self.config.cdr_listen.unwrap_or_default(), self.config.cdr_advertise.clone());
+        let restart = self.config.restart.as_ref().map(|restart| restart.command.as_str());
         let link = Link::new(target, self.clock).map_err(Failure::usage)?;
+        let unusable = |error: NetworkError| Failure { code: ExitCode::Unreachable, message: error.to_string() };
+        reception.check().map_err(unusable)?;
+        let link = link.with_reception(reception).with_restart(restart);
         match probe(&link).await {
             Ok(capabilities) => Ok(Some((Arc::new(Site::Server(link)), capabilities))),
             Err(error) => {
@@ -297,6 +304,7 @@ fn embedded(settings: &Settings) -> Capabilities {
         clustered: Some(false),
         test_api: true,
         unprivileged_account: true,
+        receiver_places: Some(ReceiverPlaces::default()),
         certificate_doubt: None,
     }
 }

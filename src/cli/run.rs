@@ -10,6 +10,7 @@ use super::output::result;
 use super::progress::{Progress, Shown};
 use crate::config::{Allow, RunConfig};
 use crate::exit::{ExitCode, Failure};
+use crate::net::listeners::{Advertised, ListenAddress};
 use crate::net::usage;
 use crate::report::model::Report;
 use crate::report::quantity::counted;
@@ -42,7 +43,8 @@ pub struct Args {
     /// The Meeting Server to test, http://host:port or https://host:port; without, an emulated one inside this program.
     #[arg(long, value_name = "URL", help_heading = "Target")]
     pub target: Option<String>,
-    /// A file (TOML) with url, user, password-env, ca, deadline, quiet, and what to dial; options outweigh it.
+    /// A file (TOML) with url, user, password-env, ca, deadline, quiet, cdr-listen, restart-command and so on, and what
+    /// to dial; options outweigh it.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["mutant", "dialect"], help_heading = "Target")]
     pub profile: Option<PathBuf>,
     /// The API account to use; it must be allowed to make calls and to ask for event tokens.
@@ -72,6 +74,19 @@ pub struct Args {
     /// What the run may do to a server beyond ordinary use; may be given as a list.
     #[arg(long, value_name = "WHAT", value_delimiter = ',', help_heading = "Target")]
     pub allow: Vec<Allow>,
+    /// Where CDR receivers listen for the target: ADDRESS, ADDRESS:PORT or ADDRESS:PORT-PORT. Several receivers take
+    /// the ports that follow; without a port any free one is taken. Needed where the target is another machine.
+    #[arg(long, value_name = "ADDR", help_heading = "Target")]
+    pub cdr_listen: Option<ListenAddress>,
+    /// What the target is told instead of that address, such as the outside of an address translation.
+    #[arg(long, value_name = "HOST[:PORT]", help_heading = "Target")]
+    pub cdr_advertise: Option<Advertised>,
+    /// The command (of `sh`) that restarts the target's Call Bridge; scenarios that need it also need --allow restart.
+    #[arg(long, value_name = "COMMAND", help_heading = "Target")]
+    pub restart_command: Option<String>,
+    /// How long that command may take before it is ended and counts as failed; 300s without.
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Target")]
+    pub restart_deadline: Option<Duration>,
     /// Break the embedded emulator on purpose; `bridgeproof rules ID` names the faults for each requirement.
     #[arg(
         long,
@@ -105,6 +120,10 @@ pub struct Args {
     /// How long a server may take for an ack, a state or an update before it counts as missing; 5s without.
     #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Judgement")]
     pub deadline: Option<Duration>,
+    /// How long records that were not acknowledged may take to be sent again before they count as missing; 30s without,
+    /// 10s on the embedded emulator.
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Judgement")]
+    pub redelivery_deadline: Option<Duration>,
     /// Where to write report.json, junit.xml, report.html and summary.md; a new folder in reports/ without.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub report_dir: Option<PathBuf>,
@@ -125,7 +144,7 @@ pub struct Args {
     pub dry_run: bool,
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     parse_time(text).ok_or_else(|| "no length of time; write 250ms, 5s or 2m".to_owned())
 }
 

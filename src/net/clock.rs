@@ -26,6 +26,11 @@ impl Clock {
         Instant::from_nanos(u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 
+    /// What the clock on the wall shows now, in milliseconds since 1970, UTC. Where it is set meanwhile, that does not show.
+    pub fn unix_ms(&self) -> i64 {
+        self.started_at.as_millisecond().saturating_add_unsigned(self.now().as_millis())
+    }
+
     /// Date and time of the beginning.
     pub const fn started_at(&self) -> jiff::Timestamp {
         self.started_at

@@ -1,7 +1,8 @@
 //! The task that owns an emulated Meeting Server.
 //!
 //! Requests and bytes come in through channels, one after the other, so the core needs no lock; what it wants done goes
-//! out to the task of the TCP connection that it belongs to, and never blocks. A client that does not read what it is
+//! out to the task of the TCP connection that it belongs to, and never blocks. Connections to CDR receivers are in
+//! `emulator_links`. A client that does not read what it is
 //! sent is dropped when [`QUEUE_LIMIT_BYTES`] are waiting for it.
 
 use std::collections::BTreeMap;
@@ -12,9 +13,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock::Clock;
+use super::emulator_links::{Links, News};
 use super::emulator_observer::Observer;
 use super::pump::{Incoming, Orders, Outbox, outbox};
-use crate::emulator::{ConnectionKey, ExchangeKey, MeetingServer, Output};
+use crate::emulator::{ConnectionKey, ExchangeKey, LinkKey, MeetingServer, Output};
 use crate::protocol::http::{Request, Response};
 use crate::time::Instant;
 use crate::trace::{EndCause, Side};
@@ -32,6 +34,15 @@ pub trait Served: Send + 'static {
 
     /// Takes note that the peer has ended an event connection.
     fn handle_ended(&mut self, now: Instant, connection: ConnectionKey);
+
+    /// Takes note that the connection to a CDR receiver is open, or could not be opened.
+    fn handle_link(&mut self, now: Instant, link: LinkKey, opened: bool);
+
+    /// Takes bytes of a CDR receiver.
+    fn handle_link_bytes(&mut self, now: Instant, link: LinkKey, bytes: &[u8]);
+
+    /// Takes note that a CDR receiver has ended the connection.
+    fn handle_link_ended(&mut self, now: Instant, link: LinkKey);
 
     /// Does what is due.
     fn handle_timeout(&mut self, now: Instant);
@@ -54,6 +65,22 @@ impl Served for MeetingServer {
 
     fn handle_ended(&mut self, now: Instant, connection: ConnectionKey) {
         Self::handle_ended(self, now, connection);
+    }
+
+    fn handle_link(&mut self, now: Instant, link: LinkKey, opened: bool) {
+        if opened {
+            Self::handle_link_opened(self, now, link);
+        } else {
+            Self::handle_link_failed(self, now, link);
+        }
+    }
+
+    fn handle_link_bytes(&mut self, now: Instant, link: LinkKey, bytes: &[u8]) {
+        Self::handle_link_bytes(self, now, link, bytes);
+    }
+
+    fn handle_link_ended(&mut self, now: Instant, link: LinkKey) {
+        Self::handle_link_ended(self, now, link);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -144,6 +171,7 @@ pub(crate) async fn run(
         freed,
         exchanges: BTreeMap::new(),
         connections: BTreeMap::new(),
+        links: Links::new(),
         exchanges_so_far: 0,
     };
     loop {
@@ -152,6 +180,7 @@ pub(crate) async fn run(
                 Some(arrival) => task.on_arrival(arrival),
                 None => break,
             },
+            (link, news) = task.links.next() => task.on_link(link, news),
             Some(connection) = left.recv() => task.on_peer_end(connection, EndCause::PeerReset),
             () = clock.sleep_until(task.server.poll_timeout()) => {
                 let now = clock.now();
@@ -161,7 +190,7 @@ pub(crate) async fn run(
         }
         task.carry_out();
     }
-    task.end();
+    task.end().await;
 }
 
 /// Waits until the shell is to stop, or is gone.
@@ -178,6 +207,7 @@ struct Task<S> {
     freed: mpsc::UnboundedSender<ConnectionKey>,
     exchanges: BTreeMap<u64, oneshot::Sender<Reply>>,
     connections: BTreeMap<u64, Outbox>,
+    links: Links,
     exchanges_so_far: u64,
 }
 
@@ -210,6 +240,16 @@ impl<S: Served> Task<S> {
         }
     }
 
+    fn on_link(&mut self, link: LinkKey, news: News) {
+        let now = self.clock.now();
+        match news {
+            News::Opened => self.server.handle_link(now, link, true),
+            News::Failed => self.server.handle_link(now, link, false),
+            News::Incoming(Incoming::Bytes(bytes)) => self.server.handle_link_bytes(now, link, &bytes),
+            News::Incoming(Incoming::Ended(_)) => self.server.handle_link_ended(now, link),
+        }
+    }
+
     fn carry_out(&mut self) {
         let now = self.clock.now();
         while let Some(output) = self.server.poll_output() {
@@ -226,7 +266,9 @@ impl<S: Served> Task<S> {
                     self.upgrade(exchange, connection, response);
                 }
                 Output::Send { connection, bytes } => self.send(now, connection, bytes),
-                Output::OpenLink { .. } | Output::SendLink { .. } | Output::CloseLink { .. } => {}
+                Output::OpenLink { link, address } => self.links.open(link, address),
+                Output::SendLink { link, bytes } => self.links.send(link, bytes),
+                Output::CloseLink { link } => self.links.close(link),
                 Output::Close { connection } => {
                     if let Some(outbox) = self.forget(connection, EndCause::Closed) {
                         outbox.close();
@@ -280,12 +322,13 @@ impl<S: Served> Task<S> {
         }
     }
 
-    fn end(mut self) {
+    async fn end(mut self) {
         let open: Vec<u64> = self.connections.keys().copied().collect();
         for connection in open {
             if let Some(outbox) = self.forget(ConnectionKey(connection), EndCause::Closed) {
                 outbox.close();
             }
         }
+        self.links.end().await;
     }
 }

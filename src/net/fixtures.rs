@@ -16,7 +16,7 @@ use super::emulator_task::Served;
 use super::socket_driver::Link;
 use super::target::{Account, Accounts, Target, Tls};
 use super::tls::ServerTls;
-use crate::emulator::{ConnectionKey, ExchangeKey, Output};
+use crate::emulator::{ConnectionKey, ExchangeKey, LinkKey, Output};
 use crate::protocol::api::names::{AUTH_TOKENS, TOKEN_HEADER};
 use crate::protocol::http::{Credentials, Headers, Request, Response};
 use crate::protocol::ws::frame::{Decoded, Header, Opcode, decode, encode};
@@ -165,6 +165,12 @@ impl Served for Echo {
             let _ = ended.send(connection.0);
         }
     }
+
+    fn handle_link(&mut self, _: Instant, _: LinkKey, _: bool) {}
+
+    fn handle_link_bytes(&mut self, _: Instant, _: LinkKey, _: &[u8]) {}
+
+    fn handle_link_ended(&mut self, _: Instant, _: LinkKey) {}
 
     fn handle_timeout(&mut self, _: Instant) {}
 

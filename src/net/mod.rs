@@ -3,15 +3,18 @@
 //! Clients, against a Meeting Server of any make:
 //! - [`target`]: what is tested and with which accounts; [`probe`]: what it can do, asked before a run
 //! - [`http_client`] carries out API exchanges, [`events_connection`] opens event connections
-//! - [`socket_driver`] runs one engine over the two
+//! - [`socket_driver`] runs one engine over the two; it lets Call Bridges connect to CDR receivers ([`listeners`]), and
+//!   has the target restarted by the user's command (`restart`)
 //!
 //! The server's side: [`emulator_shell`] puts the emulated Meeting Server on a port, with `emulator_task`, which owns
-//! its core, and `emulator_observer`, which makes observations of what its clients do.
+//! its core, `emulator_links`, its connections to CDR receivers, and `emulator_observer`, which makes observations of
+//! what its clients do.
 //!
 //! Both sides: [`clock`], [`entropy`], [`interrupt`], [`tls`], [`usage`] (of memory and processor), and inside `stream` and `pump`, which move the bytes of event connections.
 //! Nothing here decides what is right or wrong; failures are told in words ([`failure`]).
 
 pub mod clock;
+mod emulator_links;
 mod emulator_observer;
 pub mod emulator_shell;
 mod emulator_task;
@@ -22,8 +25,12 @@ pub mod failure;
 mod fixtures;
 pub mod http_client;
 pub mod interrupt;
+#[cfg(test)]
+mod link_tests;
+pub mod listeners;
 pub mod probe;
 mod pump;
+mod restart;
 pub mod socket_driver;
 mod stream;
 pub mod target;

@@ -1,12 +1,12 @@
 //! What a target can do, asked before a run.
 //!
-//! [`probe`] asks for a token, the status, and the emulator's test-only API, and changes nothing. Where that fails it
+//! [`probe`] asks for a token, the status, the list of CDR receivers and the emulator's test-only API, and changes nothing. Where that fails it
 //! says what is wrong in words that help: who was asked, what came back, and what to try. It judges nothing else.
 
 use std::time::Duration;
 
 use super::socket_driver::Link;
-use crate::protocol::api::names::{AUTH_TOKENS, BASE, TEST_BASE, TOKEN_HEADER};
+use crate::protocol::api::names::{AUTH_TOKENS, BASE, CDR_RECEIVERS, TEST_BASE, TOKEN_HEADER};
 use crate::protocol::api::xml::Element;
 use crate::protocol::http::{Credentials, Headers, Method, Request, Response};
 use crate::trace::{NetworkError, NetworkErrorKind};
@@ -25,8 +25,33 @@ pub struct Capabilities {
     pub test_api: bool,
     /// Whether the run has an account that may not issue tokens.
     pub unprivileged_account: bool,
+    /// The places of its list of CDR receivers; `None` where it shows no such list.
+    pub receiver_places: Option<ReceiverPlaces>,
     /// What was wrong with the certificate, where that is let pass.
     pub certificate_doubt: Option<String>,
+}
+
+/// The places of a Call Bridge's list of CDR receivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReceiverPlaces {
+    /// How many there are.
+    pub all: usize,
+    /// How many were taken when it was asked.
+    pub taken: usize,
+}
+
+impl Default for ReceiverPlaces {
+    /// An empty list with as many places as a Call Bridge has (CDR guide, section 2).
+    fn default() -> Self {
+        Self { all: 4, taken: 0 }
+    }
+}
+
+impl ReceiverPlaces {
+    /// How many are free.
+    pub const fn free(&self) -> usize {
+        self.all.saturating_sub(self.taken)
+    }
 }
 
 /// Why a target cannot be used.
@@ -88,7 +113,7 @@ const fn hint(kind: NetworkErrorKind) -> &'static str {
     }
 }
 
-/// Asks what the target of `link` can do. Takes up to three exchanges, each within the target's limit for answers.
+/// Asks what the target of `link` can do. Takes up to four exchanges, each within the target's limit for answers.
 ///
 /// # Errors
 /// Why no run is possible.
@@ -108,11 +133,13 @@ pub async fn probe(link: &Link) -> Result<Capabilities, ProbeError> {
         }
     };
     let test_api = Asked::of(link, Method::Get, TEST_BASE, limit).await.is_ok_and(|asked| asked.is_test_api());
+    let receivers = Asked::of(link, Method::Get, CDR_RECEIVERS, limit).await.ok();
     Ok(Capabilities {
         software_version: document.text_at(&["softwareVersion"]).map(str::to_owned),
         clustered: document.text_at(&["clusterEnabled"]).and_then(|text| text.parse().ok()),
         test_api,
         unprivileged_account: link.target().accounts.unprivileged.is_some(),
+        receiver_places: receivers.and_then(|asked| asked.receiver_places()),
         certificate_doubt: link.doubts().first(),
     })
 }
@@ -159,6 +186,14 @@ impl Asked {
     /// A catch-all page is no test-only API.
     fn is_test_api(&self) -> bool {
         self.response.status == 200 && !is_html(&self.response)
+    }
+
+    /// The places of the list of CDR receivers, if this is one.
+    fn receiver_places(&self) -> Option<ReceiverPlaces> {
+        let list = Element::parse(&self.response.body).ok().filter(|list| list.name == "cdrReceivers")?;
+        let number = |name: &str| list.get_attribute(name)?.trim().parse::<usize>().ok();
+        let all = number("maximum").unwrap_or(ReceiverPlaces::default().all);
+        Some(ReceiverPlaces { all, taken: number("total").unwrap_or(0).max(list.children.len()) })
     }
 
     /// The answer in a few words.
@@ -209,6 +244,20 @@ mod tests {
         assert_eq!((capabilities.clustered, capabilities.test_api), (Some(true), false));
         assert!(capabilities.unprivileged_account && capabilities.certificate_doubt.is_none());
         within(shell.stop()).await;
+    }
+
+    #[test]
+    fn free_places_for_receivers_are_read_from_the_list_and_nothing_else() {
+        let places = |body: &str| {
+            let response = Response { body: body.as_bytes().to_vec(), ..Response::new(200) };
+            Asked { address: String::new(), user: String::new(), response }.receiver_places()
+        };
+        let list =
+            places("<cdrReceivers total=\"2\" maximum=\"4\"><cdrReceiver/><cdrReceiver/></cdrReceivers>").unwrap();
+        assert_eq!((list.all, list.taken, list.free()), (4, 2, 2));
+        assert_eq!(places("<cdrReceivers total=\"9\"/>").unwrap().free(), 0);
+        assert_eq!(places("<cdrReceivers/>"), Some(ReceiverPlaces::default()));
+        assert!(places("<calls total=\"0\"/>").is_none() && places("").is_none());
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The task that moves the bytes of one event connection, on either side.
+//! The task that moves the bytes of one connection, on either side: of events clients, and of Call Bridges to receivers.
 //!
 //! It reads into one buffer that is used again and again and grows when reads fill it, and writes what an [`Outbox`] is
 //! given, both at once, so that neither direction can block the other. It knows nothing of frames. A connection ends in
@@ -36,6 +36,7 @@ pub(crate) enum Incoming {
 
 enum Order {
     Bytes(Vec<u8>),
+    Hold(bool),
     Close,
     Drop,
 }
@@ -69,6 +70,11 @@ impl Outbox {
         // A connection that is gone takes nothing any more; its end is told elsewhere.
         let _ = self.orders.send(Order::Bytes(bytes));
         waiting
+    }
+
+    /// Lets the connection be read no more, or again; its end is not noticed meanwhile.
+    pub(crate) fn hold(&self, hold: bool) {
+        let _ = self.orders.send(Order::Hold(hold));
     }
 
     /// Ends the connection in order.
@@ -110,6 +116,7 @@ pub(crate) async fn pump<E>(
         pending: BytesMut::new(),
         unflushed: false,
         reading: true,
+        held: false,
         broken: false,
         orders,
     };
@@ -131,6 +138,7 @@ struct Pump<R, W> {
     pending: BytesMut,
     unflushed: bool,
     reading: bool,
+    held: bool,
     broken: bool,
     orders: Orders,
 }
@@ -146,7 +154,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<R, W> {
                         return ending;
                     }
                 }
-                read = self.reader.read_buf(&mut self.buffer), if self.reading => {
+                read = self.reader.read_buf(&mut self.buffer), if self.reading && !self.held => {
                     let arrived = self.arrived(read);
                     let ended = matches!(arrived, Incoming::Ended(EndCause::PeerReset));
                     if events.send(wrap(arrived)).await.is_err() {
@@ -167,6 +175,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<R, W> {
         loop {
             match next {
                 Some(Order::Bytes(bytes)) => self.take(&bytes),
+                Some(Order::Hold(hold)) => self.held = hold,
                 Some(Order::Close) | None => return Some(Ending::Close),
                 Some(Order::Drop) => return Some(Ending::Drop),
             }
@@ -223,8 +232,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<R, W> {
 
     async fn finish(&mut self, ending: Ending) {
         // What was ordered before the end was seen still belongs to the connection.
-        while let Ok(Order::Bytes(bytes)) = self.orders.orders.try_recv() {
-            self.take(&bytes);
+        while let Ok(order @ (Order::Bytes(_) | Order::Hold(_))) = self.orders.orders.try_recv() {
+            if let Order::Bytes(bytes) = order {
+                self.take(&bytes);
+            }
         }
         if ending == Ending::Gone || self.broken {
             return;

@@ -1,27 +1,32 @@
 //! The driver that carries out one engine's commands over real sockets.
 //!
 //! [`drive`] hands the engine what happened, takes its commands, and waits for the next thing to happen, the engine's
-//! timer or the user's interrupt. Each exchange and each event connection is a task; they end with the engine: when
-//! `drive` returns, or is dropped, no task and no socket of it is left. The contract is `engine/driver.rs`.
+//! timer or the user's interrupt. Each exchange, each event connection and each connection of a Call Bridge is a task; they
+//! end with the engine: when `drive` returns, or is dropped, no task and no socket of it is left. The contract is
+//! `engine/driver.rs`; the ports of CDR receivers are in `listeners`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use super::clock::Clock;
 use super::events_connection::{Answer, open};
 use super::http_client::HttpClient;
+use super::listeners::{Listeners, Reception};
 use super::pump::{Incoming, Orders, Outbox, outbox, pump};
+use super::restart;
+use super::stream::Stream;
 use super::target::{Scheme, Target, Tls};
 use super::tls::{ClientTls, Doubts, TlsError};
 use crate::engine::Engine;
 use crate::engine::driver::{Command, Input};
 use crate::protocol::http::{Request, Response};
 use crate::time::Instant;
-use crate::trace::{ConnectionId, ExchangeId, NetworkError, Sink};
+use crate::trace::{ConnectionId, EndCause, ExchangeId, LinkId, NetworkError, ReceiverId, Sink};
 
 /// How many things may wait for the engine before connections are no longer read.
 const EVENT_QUEUE: usize = 256;
@@ -65,13 +70,16 @@ impl<'s, S: Sink + Send + 's> Driven for Engine<'s, S> {
     }
 }
 
-/// The way to one target: its clients, set up once, and the clock. Clones share everything.
+/// The way to one target and back: its clients, set up once, where receivers listen for it, and the clock. Clones share
+/// everything.
 #[derive(Debug, Clone)]
 pub struct Link {
     target: Arc<Target>,
     http: HttpClient,
     tls: ClientTls,
     clock: Clock,
+    reception: Arc<Reception>,
+    restart: Option<Arc<str>>,
 }
 
 impl Link {
@@ -86,7 +94,20 @@ impl Link {
             // Never used, so it must not fail because the system trusts nobody.
             Scheme::Http => ClientTls::new(&Tls::Insecure)?,
         };
-        Ok(Self { http: HttpClient::new(Arc::clone(&target), &tls)?, target, tls, clock })
+        let http = HttpClient::new(Arc::clone(&target), &tls)?;
+        Ok(Self { http, target, tls, clock, reception: Arc::default(), restart: None })
+    }
+
+    /// Has CDR receivers listen elsewhere than on free ports of the loopback interface.
+    #[must_use]
+    pub fn with_reception(self, reception: Reception) -> Self {
+        Self { reception: Arc::new(reception), ..self }
+    }
+
+    /// Gives the command that restarts the Call Bridge of the target.
+    #[must_use]
+    pub fn with_restart(self, command: Option<&str>) -> Self {
+        Self { restart: command.map(Arc::from), ..self }
     }
 
     /// The target.
@@ -113,13 +134,12 @@ impl Link {
 /// Runs `engine` over the target of `link` until it is done. When `interrupt` becomes true, the engine is told once.
 pub async fn drive(engine: &mut impl Driven, link: &Link, mut interrupt: watch::Receiver<bool>) {
     let (sender, mut happened) = mpsc::channel(EVENT_QUEUE);
-    let mut driver =
-        Driver { link, sender, exchanges: JoinSet::new(), connections: JoinSet::new(), open: BTreeMap::new() };
+    let mut driver = Driver::new(link, sender);
     let mut interruptible = true;
     engine.handle_input(link.clock.now(), Input::Tick);
     loop {
         while let Some(command) = engine.poll_command() {
-            driver.carry_out(command);
+            driver.carry_out(engine, command);
         }
         if engine.is_done() {
             break;
@@ -129,6 +149,7 @@ pub async fn drive(engine: &mut impl Driven, link: &Link, mut interrupt: watch::
         let wake = engine.poll_timeout().or(idle);
         tokio::select! {
             Some(event) = happened.recv() => driver.tell(engine, event),
+            (receiver, stream) = driver.listeners.accept() => driver.begin_link(engine, receiver, stream),
             () = link.clock.sleep_until(wake) => engine.handle_input(link.clock.now(), Input::Tick),
             () = told(&mut interrupt), if interruptible => {
                 interruptible = false;
@@ -153,6 +174,27 @@ enum Happened {
     Refused(ConnectionId, Response),
     OpenFailed(ConnectionId, NetworkError),
     Incoming(ConnectionId, Incoming),
+    Link(LinkId, Incoming),
+    Restarted(Option<String>),
+}
+
+impl Happened {
+    /// What it is about, if that can be given up.
+    const fn about(&self) -> Option<About> {
+        match self {
+            Self::Responded(..) | Self::Restarted(_) => None,
+            Self::Opened(id, _) | Self::Refused(id, _) | Self::OpenFailed(id, _) | Self::Incoming(id, _) => {
+                Some(About::Connection(*id))
+            }
+            Self::Link(id, _) => Some(About::Link(*id)),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum About {
+    Connection(ConnectionId),
+    Link(LinkId),
 }
 
 /// One connection, from the attempt to open it.
@@ -167,10 +209,26 @@ struct Driver<'l> {
     exchanges: JoinSet<()>,
     connections: JoinSet<()>,
     open: BTreeMap<ConnectionId, Connection>,
+    listeners: Listeners,
+    links: BTreeMap<LinkId, Outbox>,
+    last_link: u32,
 }
 
-impl Driver<'_> {
-    fn carry_out(&mut self, command: Command) {
+impl<'l> Driver<'l> {
+    fn new(link: &'l Link, sender: mpsc::Sender<Happened>) -> Self {
+        Self {
+            link,
+            sender,
+            exchanges: JoinSet::new(),
+            connections: JoinSet::new(),
+            open: BTreeMap::new(),
+            listeners: Listeners::new(Arc::clone(&link.reception)),
+            links: BTreeMap::new(),
+            last_link: 0,
+        }
+    }
+
+    fn carry_out(&mut self, engine: &mut impl Driven, command: Command) {
         match command {
             Command::Request { exchange, request, timeout } => {
                 let (http, sender) = (self.link.http.clone(), self.sender.clone());
@@ -193,8 +251,48 @@ impl Driver<'_> {
             }
             Command::Close { connection } => self.end_one(connection, Outbox::close),
             Command::Drop { connection } => self.end_one(connection, Outbox::reset),
-            _ => {}
+            Command::Listen { receiver, tls } => {
+                let input = match self.listeners.listen(receiver, tls) {
+                    Ok(authority) => Input::Listening { receiver, authority },
+                    Err(error) => Input::ListenFailed { receiver, error },
+                };
+                engine.handle_input(self.link.clock.now(), input);
+            }
+            Command::StopListening { receiver } => self.listeners.stop(receiver),
+            Command::SendLink { link, bytes } => {
+                if let Some(outbox) = self.links.get(&link) {
+                    outbox.send(bytes);
+                }
+            }
+            Command::HoldLink { link, hold } => {
+                if let Some(outbox) = self.links.get(&link) {
+                    outbox.hold(hold);
+                }
+            }
+            Command::CloseLink { link } => drop(self.links.remove(&link).map(Outbox::close)),
+            Command::ResetLink { link } => drop(self.links.remove(&link).map(Outbox::reset)),
+            Command::Restart { timeout } => {
+                let (command, sender) = (self.link.restart.clone(), self.sender.clone());
+                self.exchanges.spawn(async move {
+                    let failure = match command {
+                        Some(command) => restart::run(&command, timeout).await,
+                        None => Some("there is no command that restarts it".to_owned()),
+                    };
+                    let _ = sender.send(Happened::Restarted(failure)).await;
+                });
+            }
         }
+    }
+
+    /// A Call Bridge has connected.
+    fn begin_link(&mut self, engine: &mut impl Driven, receiver: ReceiverId, stream: Stream) {
+        self.last_link += 1;
+        let link = LinkId(self.last_link);
+        let (outbox, orders) = outbox();
+        let wrap = move |incoming| Happened::Link(link, incoming);
+        self.connections.spawn(pump(stream, BytesMut::new(), orders, self.sender.clone(), wrap));
+        self.links.insert(link, outbox);
+        engine.handle_input(self.link.clock.now(), Input::LinkOpened { receiver, link });
     }
 
     fn end_one(&mut self, connection: ConnectionId, how: impl FnOnce(Outbox)) {
@@ -205,17 +303,15 @@ impl Driver<'_> {
         }
     }
 
-    /// Tells the engine what happened, unless it is about a connection that the engine has given up.
+    /// Tells the engine what happened, unless it is about a connection that one of both has given up.
     fn tell(&mut self, engine: &mut impl Driven, event: Happened) {
         let now = self.link.clock.now();
-        let input = match &event {
-            Happened::Responded(..) => None,
-            Happened::Opened(id, _)
-            | Happened::Refused(id, _)
-            | Happened::OpenFailed(id, _)
-            | Happened::Incoming(id, _) => Some(*id),
+        let given_up = match event.about() {
+            Some(About::Connection(id)) => !self.open.contains_key(&id),
+            Some(About::Link(id)) => !self.links.contains_key(&id),
+            None => false,
         };
-        if input.is_some_and(|connection| !self.open.contains_key(&connection)) {
+        if given_up {
             return;
         }
         match event {
@@ -247,7 +343,18 @@ impl Driver<'_> {
                 self.open.remove(&connection);
                 engine.handle_input(now, Input::Ended { connection, cause });
             }
+            Happened::Link(link, Incoming::Bytes(bytes)) => {
+                engine.handle_input(now, Input::LinkReceived { link, bytes: &bytes });
+            }
+            Happened::Link(link, Incoming::Ended(cause)) => self.finish_link(engine, link, cause),
+            Happened::Restarted(failure) => engine.handle_input(now, Input::Restarted { failure }),
         }
+    }
+
+    /// A Call Bridge has ended its connection. What was sent before is still written, and our side then closed in order.
+    fn finish_link(&mut self, engine: &mut impl Driven, link: LinkId, cause: EndCause) {
+        self.links.remove(&link);
+        engine.handle_input(self.link.clock.now(), Input::LinkEnded { link, cause });
     }
 
     /// Forgets tasks that have ended.
@@ -267,6 +374,7 @@ impl Driver<'_> {
                 attempt.abort();
             }
         }
+        self.links.clear();
         self.exchanges.abort_all();
         let closing = async { while self.connections.join_next().await.is_some() {} };
         // What does not end in order within the limit is ended by the abort.
@@ -464,7 +572,7 @@ mod tests {
         play(&mut Script::new("opened 101", script), &url).await;
         within(peer).await.unwrap();
 
-        let (peer, url) = raw_peer(|tcp| async move { super::super::stream::Stream::Plain(tcp).reset() }).await;
+        let (peer, url) = raw_peer(|tcp| async move { Stream::Plain(tcp).reset() }).await;
         let mut script = Script::new("PeerReset", Vec::new());
         play(&mut script, &url).await;
         assert_eq!(script.seen, ["opened 101", "PeerReset"]);

@@ -1,4 +1,4 @@
-//! TLS: what a client trusts, and the certificates that the emulator shows.
+//! TLS: what a client trusts, and the certificates that the emulator and CDR receivers show.
 //!
 //! The provider is ring. A client trusts what the operating system trusts, a further PEM file, or everything; in that
 //! last case [`Doubts`] tells what would have been wrong, so that a report can say it. Signatures of the handshake are
@@ -189,7 +189,7 @@ impl ServerTls {
         install_provider();
         let root_key = KeyPair::generate()?;
         let mut root = CertificateParams::new(Vec::new())?;
-        root.distinguished_name.push(DnType::CommonName, "bridgeproof emulator root");
+        root.distinguished_name.push(DnType::CommonName, "bridgeproof root");
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let root_certificate = root.self_signed(&root_key)?;
@@ -203,7 +203,7 @@ impl ServerTls {
         }
         let key = KeyPair::generate()?;
         let mut leaf = CertificateParams::new(all)?;
-        leaf.distinguished_name.push(DnType::CommonName, "bridgeproof emulator");
+        leaf.distinguished_name.push(DnType::CommonName, "bridgeproof");
         leaf.use_authority_key_identifier_extension = true;
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

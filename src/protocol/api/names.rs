@@ -9,6 +9,9 @@ pub const AUTH_TOKENS: &str = "/api/v1/authTokens";
 /// The header that carries a token (EVENTS 4.0.1 step 2).
 pub const TOKEN_HEADER: &str = "X-Cisco-CMS-Auth-Token";
 
+/// The list of CDR receivers (CDR guide, section 2).
+pub const CDR_RECEIVERS: &str = "/api/v1/system/cdrReceivers";
+
 /// The media type of answers.
 pub const XML: &str = "text/xml";
 
