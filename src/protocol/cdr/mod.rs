@@ -7,11 +7,14 @@
 //!
 //! What a field may hold is the catalogue's business ([`crate::spec`]); here everything is text.
 
+mod grammar;
 pub mod names;
 pub mod read;
 pub mod set;
+#[cfg(test)]
+mod tests;
 pub mod write;
 
 pub use names::{FieldName, RecordType, Subject};
 pub use set::{Deviation, Field, Record, Set, Tape};
-pub use write::{NewRecord, NewSet};
+pub use write::{NewRecord, NewSet, Style};

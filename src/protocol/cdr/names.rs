@@ -1,5 +1,35 @@
 //! The words of call detail records as they stand on the wire (CDR guide, section 3 table 1 and section 4).
 
+/// Room for the words of one list and, so that searches are short, three times as much.
+const SLOTS: usize = 256;
+
+/// A slot without a word: more than the longest list has.
+const EMPTY: u8 = u8::MAX;
+
+/// Tells words apart by their length and three of their letters.
+const fn hash(word: &[u8]) -> usize {
+    if word.is_empty() {
+        return 0;
+    }
+    let (first, middle, last) = (word[0] as usize, word[word.len() / 2] as usize, word[word.len() - 1] as usize);
+    (word.len() * 37 + first * 11 + middle * 5 + last * 3) % SLOTS
+}
+
+/// Puts each word into the first free slot from its hash on.
+const fn slots(words: &[&str]) -> [u8; SLOTS] {
+    let mut slots = [EMPTY; SLOTS];
+    let mut index = 0;
+    while index < words.len() {
+        let mut slot = hash(words[index].as_bytes());
+        while slots[slot] != EMPTY {
+            slot = (slot + 1) % SLOTS;
+        }
+        slots[slot] = index as u8;
+        index += 1;
+    }
+    slots
+}
+
 /// Declares an enumeration whose variants are words.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
@@ -16,9 +46,21 @@ macro_rules! words {
                 match self { $(Self::$variant => $word),+ }
             }
 
+            const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// Where in the list a word stands, by its hash.
+            const SLOTS: [u8; SLOTS] = slots(Self::WORDS);
+
             /// The one with this word, in exactly this spelling.
             pub fn from_name(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)+ _ => None }
+                let mut slot = hash(word.as_bytes());
+                loop {
+                    let index = usize::from(Self::SLOTS[slot]);
+                    if *Self::WORDS.get(index)? == word {
+                        return Self::ALL.get(index).copied();
+                    }
+                    slot = (slot + 1) % SLOTS;
+                }
             }
         }
     };

@@ -1,16 +1,657 @@
 //! Bytes onto the tape: reads one body, reports every deviation and reads on.
+//!
+//! quick-xml finds the tags; this file keeps the stack of open elements itself, so that after a wrong end tag it can go on
+//! where a person would. Nothing that can still be read is refused. Entities are never expanded and nothing is looked up.
+//! What a sender can make a reader keep is bounded by the limits below; at a limit reading ends, with a deviation.
+//! The grammar that quick-xml does not check is in `grammar`.
 
-use super::set::{Set, Tape};
+use quick_xml::Reader;
+use quick_xml::errors::{Error, IllFormedError, SyntaxError};
+use quick_xml::events::attributes::AttrError;
+use quick_xml::events::{BytesDecl, BytesStart, Event};
+
+use super::grammar::{forbidden_character, is_name, is_space, reference, trim};
+use super::names::{FieldName, RECORD, RECORDS, RecordType};
+use super::set::{AttributeNode, Deviation, FieldNode, RecordNode, Run, Set, Tape, Text};
+
+/// How deep elements may nest. Documented records need 7 levels.
+const DEPTH: usize = 64;
+
+/// How many elements, and how many attributes, a set may have: a body of 64 MiB full of ordinary records has fewer.
+const NODES: usize = 2_000_000;
+
+/// How many attributes one element may have.
+const ATTRIBUTES: usize = 64;
+
+/// How many deviations are reported. More would say nothing new.
+const DEVIATIONS: usize = 1000;
+
+/// How many nodes of each kind a tape keeps room for.
+const KEPT_NODES: usize = 1 << 16;
+
+const BYTE_ORDER_MARK: char = '\u{FEFF}';
+
+/// How many characters of a name are quoted.
+const QUOTED_CHARACTERS: usize = 60;
+
+/// What an open element is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A root, whatever its name.
+    Root,
+    /// The record of this number.
+    Record(u32),
+    /// The element of this number on the tape.
+    Field(u32),
+    /// An element whose record is no longer the present one: it is passed over.
+    Passed,
+}
+
+/// An open element.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Open {
+    /// Its name in the text.
+    name: Run,
+    role: Role,
+    /// Its text so far.
+    value: Value,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Value {
+    None,
+    Some(Text),
+    /// An element has begun inside; text behind it is not kept.
+    Closed(Text),
+}
 
 impl Tape {
     /// Reads one body. What was read before is forgotten.
     pub fn read<'t>(&'t mut self, body: &'t [u8]) -> Set<'t> {
-        self.attributes.clear();
-        self.fields.clear();
-        self.records.clear();
-        self.decoded.clear();
-        self.deviations.clear();
-        let text = std::str::from_utf8(body).unwrap_or_default();
+        self.clear();
+        if u32::try_from(body.len()).is_err() {
+            self.note(0, false, "longer than 4 GiB: it is not read");
+            self.is_cut = true;
+            return Set::new(body, "", self);
+        }
+        let lossy = match str::from_utf8(body) {
+            Ok(text) => {
+                Reading { tape: self, text, base: 0, has_root: false, has_dtd: false, is_legacy: false }.run();
+                None
+            }
+            Err(error) => {
+                let copy = decode(body);
+                let is_legacy = self.note_encoding(body, &copy, error.valid_up_to());
+                Reading { tape: self, text: &copy, base: 0, has_root: false, has_dtd: false, is_legacy }.run();
+                Some(copy)
+            }
+        };
+        self.lossy = lossy;
+        // Most are found in document order; those that were found beforehand or belong to an earlier place are not.
+        self.deviations.sort_by_key(|deviation| deviation.at_bytes);
+        let text = self.lossy.as_deref().or_else(|| str::from_utf8(body).ok()).unwrap_or_default();
         Set::new(body, text, self)
+    }
+
+    fn clear(&mut self) {
+        fn empty<T>(list: &mut Vec<T>) {
+            list.clear();
+            list.shrink_to(KEPT_NODES);
+        }
+        empty(&mut self.attributes);
+        empty(&mut self.fields);
+        empty(&mut self.records);
+        empty(&mut self.others);
+        self.open.clear();
+        self.deviations.clear();
+        self.decoded.clear();
+        self.decoded.shrink_to(KEPT_NODES);
+        self.root = None;
+        self.root_attributes = Run::default();
+        self.is_cut = false;
+        self.is_malformed = false;
+    }
+
+    /// Reports that a body is not UTF-8. Tells whether it is in an encoding of its own that it declares.
+    fn note_encoding(&mut self, body: &[u8], copy: &str, at: usize) -> bool {
+        if matches!(body, [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..]) {
+            self.note(0, false, "the document is in UTF-16; places in it count as if it were in UTF-8");
+            return false;
+        }
+        let declaration = copy.split_once("?>").map_or("", |(declaration, _)| declaration);
+        let is_declared = declaration.starts_with("<?xml")
+            && declaration.split_once("encoding").is_some_and(|(_, rest)| {
+                let name = rest.trim_start_matches([' ', '\t', '\n', '\r', '=', '"', '\'']).to_ascii_lowercase();
+                !name.starts_with("utf") && !name.starts_with("us-ascii")
+            });
+        let what = "not UTF-8: what cannot be decoded is replaced";
+        self.note(at, !is_declared, what);
+        is_declared
+    }
+
+    fn note(&mut self, at: usize, malformed: bool, what: impl Into<String>) {
+        if self.deviations.len() < DEVIATIONS {
+            self.deviations.push(Deviation { at_bytes: at, malformed, what: what.into() });
+        } else if malformed && !self.is_malformed {
+            // That the body is malformed must not get lost with the rest.
+            self.deviations[DEVIATIONS - 1] = Deviation { at_bytes: at, malformed, what: what.into() };
+        }
+        self.is_malformed |= malformed;
+    }
+}
+
+/// A body that is not UTF-8 as text.
+fn decode(body: &[u8]) -> String {
+    let units = |bytes: &[u8], from: fn([u8; 2]) -> u16| -> String {
+        let units = bytes.chunks(2).map(|pair| from([pair[0], pair.get(1).copied().unwrap_or(0)]));
+        char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    };
+    match body {
+        [0xFE, 0xFF, rest @ ..] => units(rest, u16::from_be_bytes),
+        [0xFF, 0xFE, rest @ ..] => units(rest, u16::from_le_bytes),
+        _ => String::from_utf8_lossy(body).into_owned(),
+    }
+}
+
+/// One body while it is read.
+struct Reading<'t, 's> {
+    tape: &'t mut Tape,
+    text: &'s str,
+    /// Where the text that quick-xml sees begins.
+    base: usize,
+    has_root: bool,
+    /// Whether there is a document type declaration, which may declare entities.
+    has_dtd: bool,
+    /// Whether the text was made from another encoding than UTF-8, which the document declares.
+    is_legacy: bool,
+}
+
+/// How reading goes on.
+enum Flow {
+    On,
+    /// From this offset of the text.
+    Resume(usize),
+    End,
+}
+
+impl<'s> Reading<'_, 's> {
+    fn run(&mut self) {
+        if let Some(at) = forbidden_character(self.text) {
+            self.note(at, true, "a character that XML does not allow");
+        }
+        loop {
+            // quick-xml passes over a byte order mark without counting it.
+            while self.text[self.base..].starts_with(BYTE_ORDER_MARK) {
+                if self.base > 0 {
+                    self.note(self.base, true, "a byte order mark that does not open the document");
+                }
+                self.base += BYTE_ORDER_MARK.len_utf8();
+            }
+            let mut reader = Reader::from_str(&self.text[self.base..]);
+            let config = reader.config_mut();
+            config.check_end_names = false;
+            config.allow_unmatched_ends = true;
+            config.allow_dangling_amp = true;
+            config.check_comments = true;
+            match self.events(&mut reader) {
+                Flow::Resume(at) => self.base = at,
+                Flow::On | Flow::End => break,
+            }
+        }
+        self.finish();
+    }
+
+    fn events(&mut self, reader: &mut Reader<&'s [u8]>) -> Flow {
+        loop {
+            let at = self.base + reader.buffer_position() as usize;
+            let flow = match reader.read_event() {
+                Ok(Event::Eof) => Flow::End,
+                Ok(Event::Start(start)) => self.start(at, &start, false),
+                Ok(Event::Empty(start)) => self.start(at, &start, true),
+                Ok(Event::End(end)) => self.end(at, &end),
+                Ok(Event::Text(text)) => self.characters(at, &text),
+                Ok(Event::CData(text)) => self.append(at, &text, true),
+                Ok(Event::GeneralRef(name)) => self.general_reference(at, &name),
+                Ok(Event::DocType(_)) => self.document_type(at),
+                Ok(Event::Decl(declaration)) => self.declaration(at, &declaration),
+                Ok(Event::PI(instruction)) => self.instruction(at, instruction.target()),
+                Ok(Event::Comment(_)) => Flow::On,
+                Err(error) => self.error(self.base + reader.error_position() as usize, &error),
+            };
+            if !matches!(flow, Flow::On) {
+                return flow;
+            }
+        }
+    }
+
+    fn note(&mut self, at: usize, malformed: bool, what: impl Into<String>) {
+        self.tape.note(at, malformed, what);
+    }
+
+    fn offset(&self, piece: &str) -> usize {
+        piece.as_ptr() as usize - self.text.as_ptr() as usize
+    }
+
+    fn run_of(&self, piece: &str) -> Run {
+        let start = self.offset(piece);
+        Run { start: start as u32, end: (start + piece.len()) as u32 }
+    }
+
+    fn slice(&self, run: Run) -> &'s str {
+        &self.text[run.start as usize..run.end as usize]
+    }
+
+    fn error(&mut self, at: usize, error: &Error) -> Flow {
+        match error {
+            Error::IllFormed(IllFormedError::DoubleHyphenInComment) => self.note(at, true, "two hyphens in a comment"),
+            Error::IllFormed(error) => self.note(at, true, error.to_string()),
+            Error::Syntax(SyntaxError::InvalidBangMarkup) => {
+                self.note(at, true, "a tag that begins with <! and is none that XML knows");
+                return Flow::Resume(self.text.len().min(at + 2));
+            }
+            error => {
+                self.note(at, true, format!("the document ends amid: {error}"));
+                return Flow::End;
+            }
+        }
+        Flow::On
+    }
+
+    fn declaration(&mut self, at: usize, declaration: &BytesDecl<'_>) -> Flow {
+        if !self.text[..at].trim_start_matches(BYTE_ORDER_MARK).is_empty() {
+            self.note(at, true, "an XML declaration that does not open the document");
+        }
+        match declaration.version() {
+            Ok(version) if version.starts_with("1.") => {}
+            Ok(_) => self.note(at, true, "the XML declaration names no version of XML"),
+            Err(error) => self.note(at, true, error.to_string()),
+        }
+        match declaration.encoding() {
+            None => {}
+            Some(Ok(name)) if ["utf-8", "us-ascii", "utf-16"].iter().any(|known| name.eq_ignore_ascii_case(known)) => {}
+            Some(Ok(name)) if !self.is_legacy && self.text.is_ascii() => drop(name),
+            Some(Ok(name)) => {
+                let name = quoted(&name);
+                self.note(at, false, format!("the document declares the encoding {name}; it is read as UTF-8"));
+            }
+            Some(Err(error)) => self.note(at, true, format!("the XML declaration is wrong: {error}")),
+        }
+        Flow::On
+    }
+
+    fn instruction(&mut self, at: usize, target: &str) -> Flow {
+        if target.eq_ignore_ascii_case("xml") || !is_name(target) {
+            self.note(at, true, format!("a processing instruction with the name {}", quoted(target)));
+        }
+        Flow::On
+    }
+
+    fn document_type(&mut self, at: usize) -> Flow {
+        let malformed = self.has_root || self.has_dtd;
+        self.has_dtd = true;
+        self.note(at, malformed, "a document type declaration: it is not followed");
+        Flow::On
+    }
+
+    /// Text as it stands there.
+    fn characters(&mut self, at: usize, text: &str) -> Flow {
+        if let Some(amid) = memchr::memchr(b'&', text.as_bytes()) {
+            self.note(at + amid, true, "an ampersand that begins no reference");
+        }
+        if memchr::memchr(b'>', text.as_bytes()).is_some()
+            && let Some(amid) = text.find("]]>")
+        {
+            self.note(at + amid, true, "]]> in text");
+        }
+        self.append(at, text, false)
+    }
+
+    fn general_reference(&mut self, at: usize, name: &str) -> Flow {
+        match reference(name) {
+            Some(character) => self.append(at, character.encode_utf8(&mut [0; 4]), true),
+            None => {
+                self.note_reference(at, name);
+                let start = self.offset(name) - 1;
+                let source = &self.text[start..start + name.len() + 2];
+                self.append(at, source, true)
+            }
+        }
+    }
+
+    fn note_reference(&mut self, at: usize, name: &str) {
+        // With a document type declaration, the entity may be declared; it is not expanded all the same.
+        let malformed = !(self.has_dtd && is_name(name));
+        self.note(at, malformed, format!("the reference {} stands for nothing that XML defines", quoted(name)));
+    }
+
+    /// Adds text to the innermost open element. Text beside elements that should have none is reported.
+    fn append(&mut self, at: usize, piece: &str, counts: bool) -> Flow {
+        let is_blank = !counts && piece.bytes().all(is_space);
+        let Some(open) = self.tape.open.last().copied() else {
+            if !is_blank {
+                self.note(at, true, "text outside the root element");
+            }
+            return Flow::On;
+        };
+        let value = match (open.role, open.value) {
+            _ if is_blank && !matches!(open.value, Value::Some(_)) => return Flow::On,
+            (Role::Passed, _) => return Flow::On,
+            (Role::Root | Role::Record(_), _) => {
+                self.note(at, false, format!("text directly inside {}", quoted(self.slice(open.name))));
+                return Flow::On;
+            }
+            (Role::Field(_), Value::Closed(_)) => {
+                let name = quoted(self.slice(open.name));
+                self.note(at, false, format!("text behind an element inside {name}: it is not kept"));
+                return Flow::On;
+            }
+            (Role::Field(_), Value::None) => self.first_piece(piece),
+            (Role::Field(_), Value::Some(value)) => self.further_piece(value, piece),
+        };
+        if let Some(open) = self.tape.open.last_mut() {
+            open.value = Value::Some(value);
+        }
+        Flow::On
+    }
+
+    /// The first piece of an element's text: borrowed, if it stands in the body.
+    fn first_piece(&mut self, piece: &str) -> Text {
+        let (outer, inner) = (self.text.as_ptr() as usize, piece.as_ptr() as usize);
+        if inner >= outer && inner + piece.len() <= outer + self.text.len() {
+            let start = inner - outer;
+            return Text::Source { start: start as u32, end: (start + piece.len()) as u32 };
+        }
+        let start = self.tape.decoded.len() as u32;
+        self.tape.decoded.push_str(piece);
+        Text::Decoded { start, end: self.tape.decoded.len() as u32 }
+    }
+
+    /// A further piece. Nothing else was decoded since the one before it, so that it fits on at the end.
+    fn further_piece(&mut self, value: Text, piece: &str) -> Text {
+        let start = match value {
+            Text::Decoded { start, .. } => start,
+            Text::Source { start, end } => {
+                let copy = self.tape.decoded.len() as u32;
+                self.tape.decoded.push_str(&self.text[start as usize..end as usize]);
+                copy
+            }
+        };
+        self.tape.decoded.push_str(piece);
+        Text::Decoded { start, end: self.tape.decoded.len() as u32 }
+    }
+
+    fn start(&mut self, at: usize, start: &BytesStart<'_>, is_empty: bool) -> Flow {
+        let name = start.name().into_inner();
+        let nodes = self.tape.fields.len() + self.tape.records.len();
+        if self.tape.open.len() >= DEPTH || nodes >= NODES || self.tape.attributes.len() + ATTRIBUTES > NODES {
+            let what =
+                if self.tape.open.len() >= DEPTH { "nested too deep" } else { "too many elements or attributes" };
+            self.note(at, false, format!("{what}: from here on the set is not read"));
+            self.tape.is_cut = true;
+            return Flow::End;
+        }
+        let known = FieldName::from_name(name);
+        if known.is_none() && name != RECORD && !is_name(name) {
+            self.note(at, true, format!("an element with the name {}", quoted(name)));
+        }
+        let attributes = self.attributes(at, start);
+        let role = self.place(at, name, known, attributes);
+        let name = self.run_of(name);
+        if let Some(parent) = self.tape.open.last_mut() {
+            let none = Text::Source { start: at as u32, end: at as u32 };
+            parent.value = match parent.value {
+                Value::None => Value::Closed(none),
+                Value::Some(value) | Value::Closed(value) => Value::Closed(value),
+            };
+        }
+        self.tape.open.push(Open { name, role, value: Value::None });
+        if is_empty {
+            self.close();
+        }
+        Flow::On
+    }
+
+    /// Puts a new element onto the tape.
+    fn place(&mut self, at: usize, name: &str, known: Option<FieldName>, attributes: Run) -> Role {
+        let parent = self.tape.open.last().copied();
+        let Some(parent) = parent else {
+            if self.has_root {
+                self.note(at, true, "a second root element");
+            } else {
+                self.has_root = true;
+                self.tape.root = Some(self.source(name));
+                self.tape.root_attributes = attributes;
+                if name != RECORDS {
+                    self.note(at, false, format!("the root element is {}, not \"{RECORDS}\"", quoted(name)));
+                }
+            }
+            return if name == RECORD { self.begin_record(at, attributes) } else { Role::Root };
+        };
+        if name == RECORD {
+            if parent.role == Role::Root {
+                return self.begin_record(at, attributes);
+            }
+            self.note(at, false, format!("a record inside {}", quoted(self.slice(parent.name))));
+            // Without a type it is no record but, most likely, an end tag that lacks its slash.
+            if self.type_of(attributes).is_some() || parent.role == Role::Passed {
+                self.leave_record();
+                return self.begin_record(at, attributes);
+            }
+        }
+        if parent.role == Role::Passed {
+            return Role::Passed;
+        }
+        let index = self.tape.fields.len() as u32;
+        let empty = Text::Source { start: at as u32, end: at as u32 };
+        let node =
+            FieldNode { name: self.source(name), known, value: empty, attributes, next: index + 1, at: at as u32 };
+        self.tape.fields.push(node);
+        if parent.role == Role::Root {
+            self.tape.others.push(index);
+        }
+        Role::Field(index)
+    }
+
+    fn source(&self, piece: &str) -> Text {
+        let Run { start, end } = self.run_of(piece);
+        Text::Source { start, end }
+    }
+
+    fn type_of(&self, attributes: Run) -> Option<Text> {
+        let nodes = &self.tape.attributes[attributes.start as usize..attributes.end as usize];
+        nodes.iter().find(|node| self.tape.str(self.text, node.name) == "type").map(|node| node.value)
+    }
+
+    fn begin_record(&mut self, at: usize, attributes: Run) -> Role {
+        let kind = self.type_of(attributes).and_then(|word| RecordType::from_name(self.tape.str(self.text, word)));
+        let start = self.tape.fields.len() as u32;
+        let fields = Run { start, end: start };
+        self.tape.records.push(RecordNode { at: at as u32, kind, attributes, fields });
+        Role::Record(self.tape.records.len() as u32 - 1)
+    }
+
+    /// A record begins although elements are open that are no roots: on the tape they end here.
+    fn leave_record(&mut self) {
+        let end = self.tape.fields.len() as u32;
+        for index in 0..self.tape.open.len() {
+            let open = self.tape.open[index];
+            match open.role {
+                Role::Record(number) => self.tape.records[number as usize].fields.end = end,
+                Role::Field(number) => self.finish_field(number, open.value),
+                Role::Root | Role::Passed => continue,
+            }
+            self.tape.open[index].role = Role::Passed;
+        }
+    }
+
+    fn finish_field(&mut self, number: u32, value: Value) {
+        let value = match value {
+            Value::None => None,
+            Value::Some(value) | Value::Closed(value) => Some(self.trimmed(value)),
+        };
+        let next = self.tape.fields.len() as u32;
+        let node = &mut self.tape.fields[number as usize];
+        node.next = next;
+        node.value = value.unwrap_or(node.value);
+    }
+
+    fn trimmed(&self, text: Text) -> Text {
+        let whole = self.tape.str(self.text, text);
+        let rest = trim(whole);
+        let skipped = if rest.is_empty() { 0 } else { (rest.as_ptr() as usize - whole.as_ptr() as usize) as u32 };
+        let length = rest.len() as u32;
+        match text {
+            Text::Source { start, .. } => Text::Source { start: start + skipped, end: start + skipped + length },
+            Text::Decoded { start, .. } => Text::Decoded { start: start + skipped, end: start + skipped + length },
+        }
+    }
+
+    /// Closes the innermost open element.
+    fn close(&mut self) {
+        let Some(open) = self.tape.open.pop() else { return };
+        match open.role {
+            Role::Record(number) => self.tape.records[number as usize].fields.end = self.tape.fields.len() as u32,
+            Role::Field(number) => self.finish_field(number, open.value),
+            Role::Root | Role::Passed => {}
+        }
+    }
+
+    fn end(&mut self, at: usize, name: &str) -> Flow {
+        let Some(top) = self.tape.open.last().copied() else {
+            self.note(at, true, format!("the end tag {} where nothing is open", quoted(name)));
+            return Flow::On;
+        };
+        let expected = self.slice(top.name);
+        if expected == name {
+            self.close();
+            return Flow::On;
+        }
+        let what = format!("the end tag {} where {} is to be closed", quoted(name), quoted(expected));
+        self.note(at, true, what);
+        if let Some(depth) = self.tape.open.iter().rposition(|open| self.slice(open.name) == name) {
+            while self.tape.open.len() > depth {
+                self.close();
+            }
+        } else if !self.is_closed_next(self.offset(name) + name.len(), expected)
+            && matches!(top.role, Role::Field(_) | Role::Passed)
+        {
+            // Most likely the name of one of the two tags is misspelt.
+            self.close();
+        }
+        Flow::On
+    }
+
+    /// Whether the tag behind the end tag that ends at `amid` closes the element of this name.
+    fn is_closed_next(&self, amid: usize, name: &str) -> bool {
+        let behind = self.text[amid..].split_once('>').map_or("", |(_, rest)| rest);
+        let rest = behind.trim_start_matches([' ', '\t', '\n', '\r']);
+        let next = rest.strip_prefix("</").and_then(|rest| rest.strip_prefix(name));
+        next.is_some_and(|rest| rest.bytes().next().is_none_or(|byte| byte == b'>' || is_space(byte)))
+    }
+
+    /// Puts an element's attributes onto the tape.
+    fn attributes(&mut self, at: usize, start: &BytesStart<'_>) -> Run {
+        let first = self.tape.attributes.len();
+        let mut list = start.attributes();
+        list.with_checks(false);
+        for attribute in list {
+            let attribute = match attribute {
+                Ok(attribute) => attribute,
+                Err(error) => {
+                    let (within, what) = attribute_error(error);
+                    // Places count from the name, which follows the bracket.
+                    self.note(at + 1 + within, true, what);
+                    continue;
+                }
+            };
+            let name = attribute.key.into_inner();
+            let name_at = self.offset(name);
+            if self.tape.attributes.len() - first >= ATTRIBUTES {
+                self.note(name_at, false, format!("more than {ATTRIBUTES} attributes: the others are not read"));
+                break;
+            }
+            if !is_name(name) {
+                self.note(name_at, true, format!("an attribute with the name {}", quoted(name)));
+            } else if !self.text.as_bytes().get(name_at.wrapping_sub(1)).copied().is_some_and(is_space) {
+                self.note(name_at, true, "no white space before an attribute");
+            }
+            let is_known = |node: &AttributeNode| self.tape.str(self.text, node.name) == name;
+            if self.tape.attributes[first..].iter().any(is_known) {
+                self.note(name_at, true, format!("the attribute {} is there twice", quoted(name)));
+            }
+            let value = self.attribute_value(&attribute.value);
+            let name = self.source(name);
+            self.tape.attributes.push(AttributeNode { name, value });
+        }
+        Run { start: first as u32, end: self.tape.attributes.len() as u32 }
+    }
+
+    fn attribute_value(&mut self, value: &str) -> Text {
+        let at = self.offset(value);
+        if memchr::memchr2(b'&', b'<', value.as_bytes()).is_none() {
+            return self.source(value);
+        }
+        let start = self.tape.decoded.len() as u32;
+        if let Some(amid) = value.find('<') {
+            self.note(at + amid, true, "< in an attribute");
+        }
+        let mut rest = value;
+        while let Some((before, behind)) = rest.split_once('&') {
+            self.tape.decoded.push_str(before);
+            let here = self.offset(behind) - 1;
+            let name = behind.split([';', '&', '<']).next().unwrap_or_default();
+            let is_reference = behind[name.len()..].starts_with(';');
+            rest = behind;
+            match reference(name) {
+                Some(character) if is_reference => {
+                    self.tape.decoded.push(character);
+                    rest = &behind[name.len() + 1..];
+                }
+                _ => {
+                    self.tape.decoded.push('&');
+                    if is_reference {
+                        self.note_reference(here, name);
+                    } else {
+                        self.note(here, true, "an ampersand that begins no reference");
+                    }
+                }
+            }
+        }
+        self.tape.decoded.push_str(rest);
+        Text::Decoded { start, end: self.tape.decoded.len() as u32 }
+    }
+
+    /// The text is over: what is open ends here.
+    fn finish(&mut self) {
+        let end = self.text.len();
+        if !self.tape.is_cut {
+            if let Some(open) = self.tape.open.last().copied() {
+                let name = quoted(self.slice(open.name));
+                self.note(end, true, format!("the document ends inside {name}"));
+            } else if !self.has_root {
+                self.note(0, true, "no element");
+            }
+        }
+        while !self.tape.open.is_empty() {
+            self.close();
+        }
+    }
+}
+
+fn attribute_error(error: AttrError) -> (usize, &'static str) {
+    match error {
+        AttrError::ExpectedEq(at) => (at, "an attribute without a value"),
+        AttrError::ExpectedValue(at) => (at, "an attribute without a value behind its equals sign"),
+        AttrError::UnquotedValue(at) => (at, "an attribute's value is not in quotes"),
+        AttrError::ExpectedQuote(at, _) => (at, "an attribute's value has no closing quote"),
+        AttrError::Duplicated(at, _) => (at, "an attribute is there twice"),
+    }
+}
+
+/// A name in quotes; of a long one, the beginning.
+fn quoted(name: &str) -> String {
+    match name.char_indices().nth(QUOTED_CHARACTERS) {
+        Some((end, _)) => format!("{:?}…", &name[..end]),
+        None => format!("{name:?}"),
     }
 }

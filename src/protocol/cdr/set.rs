@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::names::{FieldName, MISSING, RecordType};
+use super::read::Open;
 
 /// Text of a body: as it stands there, or decoded beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub(super) struct RecordNode {
 /// Where a body deviates from what a set of records should look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deviation {
-    /// Offset in the body, in bytes.
+    /// Offset in the body, in bytes. [`Set::place`] gives line and column.
     pub at_bytes: usize,
     /// Whether the body is no well-formed XML document for this.
     pub malformed: bool,
@@ -71,12 +72,27 @@ pub struct Tape {
     pub(super) deviations: Vec<Deviation>,
     /// The body with replacement characters, where it is not UTF-8.
     pub(super) lossy: Option<String>,
+    /// Elements directly inside the root that are no records.
+    pub(super) others: Vec<u32>,
+    /// The elements that are open while a body is read.
+    pub(super) open: Vec<Open>,
+    /// Whether the body was not read to its end, because a limit was reached.
+    pub(super) is_cut: bool,
+    /// Whether one of the deviations, or one that was not kept, says so.
+    pub(super) is_malformed: bool,
 }
 
 impl Tape {
     /// An empty tape.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    pub(super) fn str<'a>(&'a self, text: &'a str, place: Text) -> &'a str {
+        match place {
+            Text::Source { start, end } => &text[start as usize..end as usize],
+            Text::Decoded { start, end } => &self.decoded[start as usize..end as usize],
+        }
     }
 }
 
@@ -95,10 +111,7 @@ impl<'a> Set<'a> {
     }
 
     fn str(self, text: Text) -> &'a str {
-        match text {
-            Text::Source { start, end } => &self.text[start as usize..end as usize],
-            Text::Decoded { start, end } => &self.tape.decoded[start as usize..end as usize],
-        }
+        self.tape.str(self.text, text)
     }
 
     fn attributes_of(self, run: Run) -> impl Iterator<Item = (&'a str, &'a str)> {
@@ -145,9 +158,28 @@ impl<'a> Set<'a> {
         &self.tape.deviations
     }
 
-    /// Whether the body is one well-formed XML document.
+    /// Whether the body is one well-formed XML document, as far as it was read.
     pub fn is_well_formed(self) -> bool {
-        !self.tape.deviations.iter().any(|deviation| deviation.malformed)
+        !self.tape.is_malformed
+    }
+
+    /// Whether the body was read to its end. If not, a deviation tells the limit that it exceeds.
+    pub fn is_read_whole(self) -> bool {
+        !self.tape.is_cut
+    }
+
+    /// The elements directly inside the root that are no records. None is documented.
+    pub fn others(self) -> impl Iterator<Item = Field<'a>> {
+        self.tape.others.iter().map(move |at| Field { set: self, at: *at })
+    }
+
+    /// Line and column of an offset, both counted from 1, the column in characters. In a body that is not UTF-8,
+    /// characters that cannot be decoded count as one each.
+    pub fn place(self, at_bytes: usize) -> (usize, usize) {
+        let before = self.text.floor_char_boundary(at_bytes);
+        let before = &self.text[..before];
+        let line = before.rfind('\n').map_or(0, |at| at + 1);
+        (memchr::memchr_iter(b'\n', before.as_bytes()).count() + 1, before[line..].chars().count() + 1)
     }
 }
 
