@@ -3,7 +3,7 @@
 //! In reading order: [`driver`] (the contract between the engine and its drivers), [`runner`] (the engine itself),
 //! [`options`] and [`outcome`] (what goes in and what comes out), `core` (what all steps share, and how they wait),
 //! [`events_client`] (one event connection as an actor, independent of scenarios), `client` (a scenario's view of it),
-//! `api_client`, `compare`, then the steps by kind.
+//! [`receiver`] (CDR receivers as actors, independent of scenarios, too), `api_client`, `compare`, then the steps by kind.
 //!
 //! Steps are written as straight-line `async` code over the shared core. There is no runtime: the engine polls the one
 //! future itself, after every input, and the only thing that it ever waits for is an input or the time.
@@ -21,6 +21,7 @@ pub mod events_client;
 pub mod options;
 pub mod outcome;
 mod pattern;
+pub mod receiver;
 pub mod runner;
 mod step_text;
 mod waiting_steps;
