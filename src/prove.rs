@@ -16,10 +16,11 @@ use tokio::sync::watch;
 
 use crate::cli::progress::Progress;
 use crate::emulator::{Settings, dialects, freedoms};
+use crate::engine::End;
 use crate::exit::{ExitCode, Failure};
 use crate::net::clock::Clock;
 use crate::net::interrupt;
-use crate::report::matrix::{Broken, DialectRow, FalseAlarm, Fate, KillMatrix, MutantRow};
+use crate::report::matrix::{Broken, DialectRow, FalseAlarm, Fate, Histories, HistoryAlarm, KillMatrix, MutantRow};
 use crate::run::{failed_over_sockets, runtime};
 use crate::scenario::library::{self, fits};
 use crate::scenario::syntax::Scenario;
@@ -27,15 +28,23 @@ use crate::scenario::{self, Source, suggest};
 use crate::spec::{Level, RequirementId, requirements};
 use crate::traceability::{Fault, faults};
 
+pub mod history;
 pub mod play;
 
-use play::play;
+use history::History;
+use play::{Played, play};
 
 /// Against every how many mutants the whole suite is played.
 const WHOLE_EVERY: usize = 8;
 
 /// How many scenarios are played against a dialect that was drawn at random.
 const SCENARIOS_PER_DRAW: usize = 16;
+
+/// How many histories are one piece of work.
+const HISTORIES_AT_ONCE: u64 = 50;
+
+/// How many histories that find something are shrunk and shown.
+const ALARMS_SHOWN: usize = 5;
 
 /// What is to be proven.
 #[derive(Debug, Clone)]
@@ -48,6 +57,8 @@ pub struct Config {
     pub whole: bool,
     /// How many dialects are drawn at random.
     pub drawn: usize,
+    /// How many random histories are played on conformant servers.
+    pub histories: u64,
     /// How many mutants run over sockets as well.
     pub sockets: usize,
     /// How many threads play.
@@ -60,12 +71,14 @@ pub struct Config {
 enum Item<'p> {
     Mutant { mutant: Fault, whole: bool },
     Dialect { name: String, settings: Box<Settings>, scenarios: Vec<&'p Loaded> },
+    Histories { first: u64, count: u64 },
 }
 
 /// What came of it.
 enum Row {
     Mutant(MutantRow),
     Dialect(DialectRow),
+    Histories(Histories),
 }
 
 /// A shipped scenario that was read.
@@ -93,7 +106,6 @@ pub fn prove(config: &Config, progress: &mut dyn Progress) -> Result<KillMatrix,
     for row in &mut rows {
         row.agrees_over_sockets = sample.get(&row.mutant).copied();
     }
-    let (dialect_rows, mutant_rows) = (played.dialects, rows);
     Ok(KillMatrix {
         schema: 1,
         seed: config.seed,
@@ -101,8 +113,9 @@ pub fn prove(config: &Config, progress: &mut dyn Progress) -> Result<KillMatrix,
         scenarios_played: played.scenarios,
         interrupted: *stop.borrow(),
         command: config.command.clone(),
-        mutants: mutant_rows,
-        dialects: dialect_rows,
+        mutants: rows,
+        dialects: played.dialects,
+        histories: played.histories,
     })
 }
 
@@ -175,19 +188,21 @@ fn items<'p>(
     let drawn = if dialects.is_empty() { 0 } else { config.drawn };
     for _ in 0..drawn {
         let drawn = freedoms::draw(&mut random);
-        let mut settings = Settings::default();
-        for (key, value) in &drawn {
-            let _ = settings.set(key, value);
-        }
+        let settings = freedoms::settings(&drawn);
         let name = drawn.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
         let all: Vec<&Loaded> = scenarios.iter().collect();
         let scenarios = all.sample(&mut random, SCENARIOS_PER_DRAW).copied().collect();
         items.push(Item::Dialect { name, settings: Box::new(settings), scenarios });
     }
+    let histories = if dialects.is_empty() { 0 } else { config.histories };
+    for first in (0..histories).step_by(HISTORIES_AT_ONCE as usize) {
+        let count = HISTORIES_AT_ONCE.min(histories - first);
+        items.push(Item::Histories { first: config.seed.wrapping_add(first), count });
+    }
     items.sort_by_key(|item| match item {
         Item::Mutant { whole: true, .. } => 0,
         Item::Dialect { .. } => 1,
-        Item::Mutant { whole: false, .. } => 2,
+        Item::Mutant { whole: false, .. } | Item::Histories { .. } => 2,
     });
     items
 }
@@ -196,6 +211,7 @@ fn items<'p>(
 #[derive(Default)]
 struct Tally {
     dialects: Vec<DialectRow>,
+    histories: Histories,
     scenarios: u64,
 }
 
@@ -235,10 +251,20 @@ fn carry_out(
                     tally.scenarios += row.scenarios_played as u64;
                     tally.dialects.push(row);
                 }
+                Some(Row::Histories(part)) => {
+                    progress.finished("histories", part.false_alarms.len());
+                    tally.scenarios += part.played;
+                    let all = &mut tally.histories;
+                    all.played += part.played;
+                    all.unfinished += part.unfinished;
+                    all.false_alarms.extend(part.false_alarms);
+                }
                 None => {}
             }
         }
     });
+    tally.histories.false_alarms.sort_by_key(|alarm| alarm.seed);
+    tally.histories.false_alarms.truncate(ALARMS_SHOWN);
     let places: BTreeMap<&str, usize> = faults().enumerate().map(|(place, one)| (one.name, place)).collect();
     rows.sort_by_key(|row| places.get(row.mutant.as_str()).copied());
     let known = |row: &DialectRow| dialects::DIALECTS.iter().position(|dialect| dialect.name == row.dialect);
@@ -250,6 +276,16 @@ fn carry_out(
 fn row(item: &Item<'_>, all: &[Loaded], seed: u64, stop: &watch::Receiver<bool>) -> Option<Row> {
     match item {
         Item::Mutant { mutant, whole } => mutant_row(*mutant, *whole, all, seed, stop).map(Row::Mutant),
+        Item::Histories { first, count } => {
+            let mut all = Histories::default();
+            for seed in (0..*count).map(|more| first.wrapping_add(more)) {
+                if *stop.borrow() {
+                    return None;
+                }
+                one_history(seed, &mut all);
+            }
+            Some(Row::Histories(all))
+        }
         Item::Dialect { name, settings, scenarios } => {
             let mut false_alarms = Vec::new();
             for loaded in scenarios {
@@ -270,6 +306,37 @@ fn row(item: &Item<'_>, all: &[Loaded], seed: u64, stop: &watch::Receiver<bool>)
             Some(Row::Dialect(DialectRow { dialect: name.clone(), false_alarms, scenarios_played: scenarios.len() }))
         }
     }
+}
+
+/// Plays the history of a seed against the conformant server that the seed draws.
+fn one_history(seed: u64, all: &mut Histories) {
+    let dialect = freedoms::draw(&mut ChaCha8Rng::seed_from_u64(seed));
+    let settings = freedoms::settings(&dialect);
+    let history = History::draw(seed);
+    let Some(played) = tell(&history, &settings, seed) else { return };
+    all.played += 1;
+    all.unfinished += u64::from(played.outcome.end != End::Finished);
+    if !alarms(&played) {
+        return;
+    }
+    let mut short = history;
+    if all.false_alarms.len() < ALARMS_SHOWN {
+        short = short.shrink(|shorter| tell(shorter, &settings, seed).is_some_and(|played| alarms(&played)));
+    }
+    let trouble = tell(&short, &settings, seed).map(|played| played.trouble()).unwrap_or_default();
+    let dialect = dialect.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
+    all.false_alarms.push(HistoryAlarm { seed, dialect, trouble, scenario: short.scenario() });
+}
+
+/// Plays a history; `None` where it is no scenario, which a test rules out.
+fn tell(history: &History, settings: &Settings, seed: u64) -> Option<Played> {
+    let scenario = scenario::read("history", &history.scenario()).ok()?;
+    Some(play("history", &scenario, settings, &[], seed))
+}
+
+/// Whether a conformant server was failed. It may miss what it only should do.
+fn alarms(played: &Played) -> bool {
+    played.judgement.findings.iter().any(|finding| finding.requirement.get().level != Level::Should)
 }
 
 fn mutant_row(
@@ -371,6 +438,7 @@ mod tests {
             seed: 4,
             whole: false,
             drawn: 0,
+            histories: 0,
             sockets: 1,
             jobs: 2,
             command: "bridgeproof prove".to_owned(),

@@ -34,6 +34,9 @@ pub struct Args {
     /// How many dialects are drawn at random besides the named ones.
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub drawn: usize,
+    /// How many random histories are played, each on a conformant server drawn at random.
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pub histories: u64,
     /// How many mutants run over real sockets as well.
     #[arg(long, value_name = "N", default_value_t = 12)]
     pub sockets: usize,
@@ -66,13 +69,16 @@ pub(super) fn execute(args: &Args) -> Result<ExitCode, Failure> {
     let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let words: String = args.words.iter().map(|word| format!(" {}", model::quoted(word))).collect();
     let whole = if args.whole { " --whole" } else { "" };
-    let command =
-        format!("bridgeproof prove{words} --seed {seed} --drawn {} --sockets {}{whole}", args.drawn, args.sockets);
+    let command = format!(
+        "bridgeproof prove{words} --seed {seed} --drawn {} --histories {} --sockets {}{whole}",
+        args.drawn, args.histories, args.sockets
+    );
     let config = Config {
         words: args.words.clone(),
         seed,
         whole: args.whole,
         drawn: args.drawn,
+        histories: args.histories,
         sockets: args.sockets,
         jobs,
         command,

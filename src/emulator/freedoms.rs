@@ -4,6 +4,8 @@
 
 use rand::{Rng, RngExt as _};
 
+use super::settings::Settings;
+
 /// A setting and values of it that conform.
 pub type Freedom = (&'static str, &'static [&'static str]);
 
@@ -85,12 +87,20 @@ pub fn draw(random: &mut impl Rng) -> Vec<(&'static str, &'static str)> {
     (0..changes).map(|_| one()).collect()
 }
 
+/// The settings of a server with these values; a test proves that every value of a freedom can be set.
+pub fn settings(values: &[(&'static str, &'static str)]) -> Settings {
+    let mut settings = Settings::default();
+    for (key, value) in values {
+        let _ = settings.set(key, value);
+    }
+    settings
+}
+
 #[cfg(test)]
 mod tests {
     use rand::SeedableRng as _;
 
     use super::*;
-    use crate::emulator::Settings;
 
     #[test]
     fn every_value_can_be_set() {

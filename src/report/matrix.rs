@@ -94,6 +94,30 @@ pub struct FalseAlarm {
     pub finding: String,
 }
 
+/// Random histories on conformant servers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Histories {
+    /// How many were played, each against a dialect of its own.
+    pub played: u64,
+    /// How many of them could not be carried out to the end.
+    pub unfinished: u64,
+    /// Those that found something.
+    pub false_alarms: Vec<HistoryAlarm>,
+}
+
+/// A history in which a conformant server was failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryAlarm {
+    /// The seed that draws it.
+    pub seed: u64,
+    /// The settings of the server.
+    pub dialect: String,
+    /// What was expected, what was observed, with the evidence.
+    pub trouble: String,
+    /// The shrunk history as a scenario file, which repeats it.
+    pub scenario: String,
+}
+
 /// The whole proof.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KillMatrix {
@@ -113,6 +137,8 @@ pub struct KillMatrix {
     pub mutants: Vec<MutantRow>,
     /// The dialects.
     pub dialects: Vec<DialectRow>,
+    /// Random histories.
+    pub histories: Histories,
 }
 
 impl KillMatrix {
@@ -123,7 +149,7 @@ impl KillMatrix {
 
     /// How many conformant servers were failed, counted by dialect, scenario and requirement.
     pub fn false_alarms(&self) -> usize {
-        self.dialects.iter().map(|row| row.false_alarms.len()).sum()
+        self.dialects.iter().map(|row| row.false_alarms.len()).sum::<usize>() + self.histories.false_alarms.len()
     }
 
     /// Whether everything is proven: each mutant killed, no false alarm, sockets and simulation of one mind.
@@ -170,6 +196,16 @@ impl KillMatrix {
                 );
             }
         }
+        for alarm in &self.histories.false_alarms {
+            let _ = writeln!(
+                out,
+                "FALSE ALARM in the history of seed {} on {}:\n{}\n{}",
+                alarm.seed,
+                if alarm.dialect.is_empty() { "the default" } else { &alarm.dialect },
+                alarm.trouble.trim_end(),
+                alarm.scenario
+            );
+        }
         let idle: Vec<String> = self
             .mutants
             .iter()
@@ -181,9 +217,10 @@ impl KillMatrix {
         let sampled = self.mutants.iter().filter(|row| row.agrees_over_sockets.is_some()).count();
         let _ = writeln!(
             out,
-            "\n{} mutants, {} dialects, {} false alarms, {} scenarios played in {}, {sampled} mutants over sockets as well\n{}{}",
+            "\n{} mutants, {} dialects, {} histories, {} false alarms, {} scenarios played in {}, {sampled} mutants over sockets as well\n{}{}",
             self.mutants.len(),
             self.dialects.len(),
+            self.histories.played,
             self.false_alarms(),
             self.scenarios_played,
             span(self.duration_ms),
@@ -338,6 +375,7 @@ mod tests {
             command: "bridgeproof prove --seed 5".to_owned(),
             mutants,
             dialects: Vec::new(),
+            histories: Histories::default(),
         }
     }
 
