@@ -422,11 +422,14 @@ proptest! {
     #[test]
     fn body_that_was_damaged_is_judged_as_an_independent_parser_judges_it(
         records in 0..9_usize,
-        edits in prop::collection::vec((0..10_000_usize, 0..12_usize, "[<>/&;'\"= !\\-\\[\\]?a\u{0}é]{0,3}"), 0..4),
+        edits in prop::collection::vec((0..10_000_usize, 0..12_usize, "[<>/&;'\"= !\\-\\[\\]a\u{0}é]{0,3}"), 0..4),
     ) {
         let mut set = every_record();
         set.records.drain(..records);
-        let mut text: Vec<char> = String::from_utf8(set.to_bytes(&Style::default())).unwrap().chars().collect();
+        // The other parser does not look at the names of instructions, and knows namespaces: both are left out.
+        let style = Style { declaration: String::new(), ..Style::default() };
+        let text = String::from_utf8(set.to_bytes(&style)).unwrap().replace(':', ".");
+        let mut text: Vec<char> = text.chars().collect();
         for (place, removed, added) in edits {
             let at = text.len() * place / 10_000;
             let end = (at + removed).min(text.len());
@@ -442,7 +445,7 @@ proptest! {
     fn soup_of_tags_is_read_without_panic_and_judged_as_an_independent_parser_judges_it(
         pieces in prop::collection::vec(prop::sample::select(vec![
             "<records>", "</records>", "<record type='callEnd'>", "</record>", "<call id='c'>", "</call>", "<a/>", "x", " ",
-            "&amp;", "&b;", "&", "<", ">", "]]>", "<![CDATA[", "<!--", "-->", "--", "<?a", "?>", "<?xml version='1.0'?>",
+            "&amp;", "&b;", "&", "<", ">", "]]>", "<![CDATA[", "<!--", "-->", "--", "<?a ", "?>", "<?xml version='1.0'?>",
             "\u{FEFF}", "é", "'", "<records a='&#65;' b=\"\">", "\u{1}", "=", "/",
         ]), 0..14),
     ) {
