@@ -159,7 +159,11 @@ impl Core {
         if !self.cdr.links.contains_key(&link) {
             return;
         }
-        let root = post.set.to_element();
+        let mut root = post.set.to_element();
+        if self.settings.cdr_extra_fields {
+            root = root.attribute("release", "3");
+            root.children.iter_mut().for_each(|record| record.attributes.push(("node".to_owned(), "1".to_owned())));
+        }
         let mut body = match self.settings.cdr_white_space {
             WhiteSpace::None => root.to_document(),
             WhiteSpace::Pretty => wire::indented(&root),

@@ -252,3 +252,166 @@ fn a_receiver_that_fails_raises_an_alarm_and_delays_no_other() {
     assert_eq!(indexes(&bench, PORT), [0, 1, 2, 3]);
     assert_eq!(bench.get("/api/v1/system/alarms").get_attribute("total"), Some("0"));
 }
+
+/// Everything that can happen to legs, in one call after the other.
+fn run_of_things(bench: &mut Bench) {
+    let space =
+        bench.create("/api/v1/coSpaces", "name=room&streamUrl=rtmp://stream.example/live&ownerJid=eve@example.com");
+    let arrive = |bench: &mut Bench, form: &str| {
+        let leg = bench.create("/emulator/v1/callLegs", form);
+        bench.pass(150);
+        leg
+    };
+    let put = |bench: &mut Bench, target: String, form: &str| {
+        let answer = bench.call(Method::Put, &target, form);
+        assert_eq!(answer.status, 200, "{target} {form}: {}", answer.text());
+        bench.pass(20);
+    };
+    let in_ivr = arrive(bench, "remoteParty=anna@example.com&ownerId=7&type=acano&guest=true");
+    arrive(bench, "remoteParty=lost@example.com");
+    let moved = bench.call(Method::Post, &format!("/emulator/v1/callLegs/{in_ivr}/move"), &format!("coSpace={space}"));
+    assert_eq!(moved.status, 200);
+    let lync = format!("remoteParty=ben@example.com&coSpace={space}&subType=lync&lyncSubType=audioVideo");
+    let ben = arrive(bench, &lync);
+    let call = bench.get("/api/v1/calls").children[0].get_attribute("id").unwrap().to_owned();
+    put(bench, format!("/api/v1/calls/{call}"), "recording=true&streaming=true");
+    let dialled =
+        bench.create(&format!("/api/v1/calls/{call}/callLegs"), "remoteParty=carl&confirmation=true&cdrTag=t");
+    bench.create(&format!("/api/v1/calls/{call}/callLegs"), "remoteParty=busy");
+    bench.pass(500);
+    put(bench, format!("/emulator/v1/callLegs/{dialled}"), "confirmation=confirmed");
+    put(
+        bench,
+        format!("/emulator/v1/callLegs/{ben}"),
+        "alarm=packetLoss:1.5,excessiveJitter:0.1&rxVideo=&multistreamVideo=5.0&maxScreens=2",
+    );
+    put(bench, format!("/api/v1/callLegs/{ben}"), "ownerId=9");
+    let other = bench.create("/api/v1/calls", "name=adhoc");
+    let who =
+        bench.get(&format!("/api/v1/calls/{call}/participants")).children[1].get_attribute("id").unwrap().to_owned();
+    bench.create(&format!("/api/v1/calls/{other}/participants"), &format!("movedParticipant={who}"));
+    bench.pass(300);
+    put(bench, format!("/api/v1/calls/{call}"), "recording=false");
+    for call in [call, other] {
+        bench.call(Method::Delete, &format!("/emulator/v1/calls/{call}?reason=callDeactivated"), "");
+    }
+    bench.pass(3_000);
+}
+
+fn types(records: &[Element]) -> Vec<&str> {
+    records.iter().map(|record| record.get_attribute("type").unwrap()).collect()
+}
+
+#[test]
+fn legs_in_the_ivr_say_so_until_they_are_in_a_call() {
+    let mut bench = Bench::new(&[]);
+    bench.receiver(PORT);
+    run_of_things(&mut bench);
+    let records = bench.records(PORT);
+    let start = ["callLegStart", "callLegUpdate", "callLegStart", "callLegUpdate", "callStart", "callLegUpdate"];
+    assert_eq!(types(&records)[..6], start);
+    assert!(value(&records[1], "ivr") == Some("") && value(&records[1], "call").is_none());
+    assert_eq!(value(&records[5], "call"), records[4].children[0].get_attribute("id"));
+    assert!(value(&records[5], "ivr").is_none());
+    assert_eq!(value(&records[4], "ownerName"), Some("eve@example.com"));
+}
+
+#[test]
+fn recordings_and_streams_have_legs_that_no_roster_shows() {
+    let mut bench = Bench::new(&[]);
+    bench.receiver(PORT);
+    let call = bench.create("/api/v1/calls", "name=adhoc");
+    for form in ["recording=true", "streaming=true", "recording=false"] {
+        bench.call(Method::Put, &format!("/api/v1/calls/{call}"), form);
+    }
+    assert_eq!(bench.get("/api/v1/callLegs").get_attribute("total"), Some("0"));
+    bench.call(Method::Delete, &format!("/api/v1/calls/{call}"), "");
+    bench.pass(100);
+    let records = bench.records(PORT);
+    let expected = [
+        "callStart",
+        "callLegStart",
+        "callLegUpdate",
+        "recordingStart",
+        "callLegStart",
+        "callLegUpdate",
+        "streamingStart",
+        "recordingEnd",
+        "callLegEnd",
+        "streamingEnd",
+        "callLegEnd",
+        "callEnd",
+    ];
+    assert_eq!(types(&records), expected);
+    assert_eq!((value(&records[1], "recording"), value(&records[4], "streaming")), (Some("true"), Some("true")));
+    assert_eq!(value(&records[3], "callLeg"), records[1].children[0].get_attribute("id"));
+    assert_eq!(value(&records[3], "call"), Some(call.as_str()));
+    assert_eq!(value(&records[11], "callLegsCompleted"), Some("0"));
+}
+
+#[test]
+fn every_reason_can_be_provoked_and_says_who_ended_the_leg() {
+    for reason in super::reasons::ALL {
+        let mut bench = Bench::new(&[]);
+        bench.receiver(PORT);
+        let leg = bench.create("/emulator/v1/callLegs", "remoteParty=anna");
+        bench.pass(50);
+        let target = format!("/emulator/v1/callLegs/{leg}?reason={}&remoteTeardown=true", reason.word);
+        assert_eq!(bench.call(Method::Delete, &target, "").status, 200);
+        bench.pass(10);
+        let records = bench.records(PORT);
+        let end = records.last().unwrap();
+        assert_eq!(value(end, "reason"), Some(reason.word));
+        let remote = reason.remote.unwrap_or(true);
+        assert_eq!(value(end, "remoteTeardown"), Some(remote.to_string().as_str()));
+        assert_eq!(value(end, "reasonDetails").is_some(), remote);
+    }
+}
+
+#[test]
+fn who_does_not_confirm_in_time_is_disconnected() {
+    let mut bench = Bench::new(&["confirmation-timeout=2s"]);
+    bench.receiver(PORT);
+    let call = bench.create("/api/v1/calls", "name=adhoc");
+    bench.create(&format!("/api/v1/calls/{call}/callLegs"), "remoteParty=anna&confirmation=true");
+    let rejects = bench.create(&format!("/api/v1/calls/{call}/callLegs"), "remoteParty=ben&confirmation=true");
+    bench.pass(1_000);
+    bench.call(Method::Put, &format!("/emulator/v1/callLegs/{rejects}"), "confirmation=rejected");
+    bench.pass(2_000);
+    let records = bench.records(PORT);
+    let ends: Vec<_> = records.iter().filter(|record| record.get_attribute("type") == Some("callLegEnd")).collect();
+    assert_eq!(value(ends[0], "confirmationStatus"), Some("rejected"));
+    assert_eq!(value(ends[1], "reason"), Some("confirmationTimeOut"));
+    assert_eq!(value(ends[1], "confirmationStatus"), Some("required"));
+}
+
+#[test]
+fn every_dialect_delivers_the_same_story() {
+    for dialect in crate::emulator::dialects::DIALECTS {
+        let mut bench = Bench::new(&[dialect.name]);
+        bench.receiver(PORT);
+        run_of_things(&mut bench);
+        let records = bench.records(PORT);
+        assert_eq!(indexes(&bench, PORT), (0..records.len() as u64).collect::<Vec<_>>(), "{}", dialect.name);
+        let of = |kind: &str| types(&records).iter().filter(|known| **known == kind).count();
+        let counts = ["callStart", "callEnd", "callLegStart", "recordingStart", "recordingEnd", "streamingEnd"].map(of);
+        assert_eq!(counts, [2, 2, 8, 1, 1, 1], "{}", dialect.name);
+        assert_eq!(of("callLegEnd"), 7, "one is in the IVR still: {}", dialect.name);
+        let mut running: Vec<&str> = Vec::new();
+        for record in &records {
+            let id = record.children[0].get_attribute("id").unwrap();
+            let kind = record.get_attribute("type").unwrap();
+            let begins = kind.ends_with("Start");
+            assert_ne!(running.contains(&id), begins, "{}: {kind} {id}", dialect.name);
+            if let Some(call) = value(record, "call") {
+                assert!(running.contains(&call), "{}: {kind} names an unknown call", dialect.name);
+            }
+            if begins {
+                running.push(id);
+            } else if kind.ends_with("End") {
+                running.retain(|known| *known != id);
+            }
+        }
+        assert_eq!(running.len(), 1, "{}", dialect.name);
+    }
+}
