@@ -91,7 +91,7 @@ pub const DIALECTS: &[Dialect] = &[
     Dialect {
         name: "connected-only",
         doc: "Who rings does not count; who left leaves no reason.",
-        settings: &[("ringing-counts", "false"), ("remove-reason", "false")],
+        settings: &[("ringing-counts", "false"), ("remove-reason", "false"), ("cdr-count-unconnected", "false")],
     },
     Dialect {
         name: "closes",
@@ -145,6 +145,83 @@ pub const DIALECTS: &[Dialect] = &[
         doc: "API lists come in small pages, in the order of ids, and missing objects are 400.",
         settings: &[("list-cap", "3"), ("list-order", "id"), ("missing-status", "400"), ("unrecognized", "british")],
     },
+    Dialect {
+        name: "record-by-record",
+        doc: "One record per POST, and a connection for each.",
+        settings: &[
+            ("cdr-batch", "1"),
+            ("cdr-keep-alive", "false"),
+            ("cdr-content-type", "application/xml; charset=utf-8"),
+            ("cdr-user-agent", "CMS"),
+        ],
+    },
+    Dialect {
+        name: "records-collected",
+        doc: "Records are collected for a while and sent together.",
+        settings: &[("cdr-batch", "any"), ("cdr-batch-delay", "250ms"), ("cdr-call-in-start", "known")],
+    },
+    Dialect {
+        name: "records-over-http-1-0",
+        doc: "POSTs are HTTP/1.0 without a Content-Type.",
+        settings: &[("cdr-http-1-0", "true"), ("cdr-content-type", ""), ("header-case", "upper")],
+    },
+    Dialect {
+        name: "records-of-tomorrow",
+        doc: "No recordIndex any more, times with fractions, other letter case where the guides differ.",
+        settings: &[
+            ("cdr-record-index", "false"),
+            ("cdr-time-fractions", "true"),
+            ("cdr-rounding", "up"),
+            ("cdr-multistream-capital", "true"),
+            ("cdr-confirmation-lower", "true"),
+            ("cdr-extra-fields", "true"),
+        ],
+    },
+    Dialect {
+        name: "records-of-yesterday",
+        doc: "The older spelling of missing records, empty elements, an external recorder, only 200 acknowledges.",
+        settings: &[
+            ("cdr-older-missing", "true"),
+            ("cdr-empty-fields", "true"),
+            ("cdr-recorder", "uri"),
+            ("cdr-rounding", "nearest"),
+            ("cdr-strict-200", "true"),
+        ],
+    },
+    Dialect {
+        name: "terse-records",
+        doc: "Records hold what they must; the call and the connection are told once, by updates.",
+        settings: &[
+            ("cdr-optional-fields", "false"),
+            ("cdr-state-once", "true"),
+            ("cdr-ivr-reported", "false"),
+            ("cdr-call-in-start", "never"),
+        ],
+    },
+    Dialect {
+        name: "rearranged-records",
+        doc: "Elements in another order and with white space; legs that record or stream count.",
+        settings: &[("cdr-order", "reversed"), ("cdr-white-space", "pretty"), ("cdr-count-services", "true")],
+    },
+    Dialect {
+        name: "patient-with-receivers",
+        doc: "Repetitions come seldom and at even intervals; of too many records the newest are discarded.",
+        settings: &[
+            ("cdr-retry-first", "800ms"),
+            ("cdr-retry-factor", "1"),
+            ("cdr-answer-timeout", "2s"),
+            ("cdr-overflow", "newest"),
+            ("cdr-queue", "20"),
+            ("cdr-new-uri-new-start", "false"),
+            ("restart-time", "1s"),
+        ],
+    },
+    Dialect {
+        name: "kept-records",
+        doc: "A receiver that is configured late gets the last records before, too.",
+        settings: &[("cdr-late-receiver", "kept"), ("setup-delay", "100ms")],
+    },
+    Dialect { name: "clustered", doc: "The Call Bridge is in a cluster.", settings: &[("clustered", "true")] },
 ];
 
 /// The dialect of that name.
