@@ -15,6 +15,24 @@ pub(super) fn folded(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A GUID as a number, whatever the case of its digits.
+pub(super) fn number(text: &str) -> Option<u128> {
+    let bytes: &[u8; 36] = text.as_bytes().try_into().ok()?;
+    let mut number = 0_u128;
+    for (at, byte) in bytes.iter().enumerate() {
+        let digit = match (at, byte) {
+            (8 | 13 | 18 | 23, b'-') => continue,
+            (8 | 13 | 18 | 23, _) => return None,
+            (_, b'0'..=b'9') => byte - b'0',
+            (_, b'a'..=b'f') => byte - b'a' + 10,
+            (_, b'A'..=b'F') => byte - b'A' + 10,
+            _ => return None,
+        };
+        number = number << 4 | u128::from(digit);
+    }
+    Some(number)
+}
+
 /// A path with its GUIDs in lower case.
 pub(super) fn folded_path(path: &str) -> String {
     let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
@@ -49,6 +67,16 @@ mod tests {
     fn guids_are_folded_and_other_texts_are_not() {
         assert_eq!(folded(UPPER), LOWER);
         assert_eq!(folded("ABC"), "ABC");
+        assert_eq!(number(UPPER), Some(0x97c7_71ae_fc2e_4257_b129_30ee_818e_034b));
+        assert_eq!(number(UPPER), number(LOWER));
+        for wrong in [
+            "",
+            "97c771ae-fc2e-4257-b129-30ee818e034",
+            "97c771ae0fc2e-4257-b129-30ee818e034b",
+            "97c771ag-fc2e-4257-b129-30ee818e034b",
+        ] {
+            assert_eq!(number(wrong), None, "{wrong}");
+        }
         assert_eq!(folded_path(&format!("/api/v1/callLegs/{UPPER}?X=Y")), format!("/api/v1/callLegs/{LOWER}?X=Y"));
         let mut call = Element::new("call").attribute("id", UPPER).field("coSpace", UPPER).field("name", "A B");
         fold_document(&mut call);

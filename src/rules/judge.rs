@@ -26,11 +26,11 @@ impl Judge {
     pub fn new(context: Context) -> Self {
         let docket = Docket::new(|rule| {
             let entry = rule.id().get();
-            let subject = match context.judged {
-                Side::Server => Subject::Server,
-                Side::Client => Subject::Client,
+            let subjects: &[Subject] = match context.judged {
+                Side::Server => &[Subject::Server, Subject::Sender],
+                Side::Client => &[Subject::Client],
             };
-            entry.subject == subject && entry.applies_to(context.version)
+            subjects.contains(&entry.subject) && entry.applies_to(context.version)
         });
         Self(match context.judged {
             Side::Server => Kind::Server(Box::new(ServerJudge::new(context, docket))),

@@ -16,6 +16,7 @@ pub mod verdict;
 mod api_view;
 mod auth;
 mod book;
+mod cdr;
 mod client;
 mod compare;
 mod connection;

@@ -46,6 +46,12 @@ registry! {
     "compare.rs": Upd14 = "UPD-14", Upd15 = "UPD-15", Upd16 = "UPD-16", Upd19 = "UPD-19";
     "client.rs": Ws06 = "WS-06", Ws07 = "WS-07", Msg02 = "MSG-02", Msg06 = "MSG-06", Msg13 = "MSG-13", Sub17 = "SUB-17",
         Lim09 = "LIM-09";
+    "cdr/links.rs": Cdr01 = "CDR-01", Cdr16 = "CDR-16", Cdr18 = "CDR-18", Cdr23 = "CDR-23";
+    "cdr/delivery.rs": Cdr02 = "CDR-02", Cdr03 = "CDR-03", Cdr04 = "CDR-04";
+    "cdr/sessions.rs": Cdr05 = "CDR-05", Cdr06 = "CDR-06";
+    "cdr/identity.rs": Cdr09 = "CDR-09";
+    "cdr/indexes.rs": Cdr08 = "CDR-08", Cdr10 = "CDR-10", Cdr11 = "CDR-11", Cdr12 = "CDR-12", Cdr13 = "CDR-13", Cdr19 = "CDR-19";
+    "cdr/ledger.rs": Cdr14 = "CDR-14", Cdr15 = "CDR-15";
 }
 
 impl R {

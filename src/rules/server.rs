@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::api_view::ApiView;
 use super::auth::Tokens;
 use super::book::Surroundings;
+use super::cdr::CdrJudge;
 use super::compare::{self, Comparison};
 use super::connection::{Connection, Phase, by_peer};
 use super::docket::Docket;
@@ -42,6 +43,7 @@ pub(super) struct ServerJudge {
     controls: Controls,
     correlators: Correlators,
     comparison: Comparison,
+    cdr: CdrJudge,
     earlier_indexes: BTreeSet<u64>,
     suspects: Vec<(ConnectionId, Suspect)>,
     strangers: Vec<(ConnectionId, u64, Seq)>,
@@ -85,6 +87,7 @@ impl ServerJudge {
             controls: Controls::default(),
             correlators: Correlators::default(),
             comparison: Comparison::default(),
+            cdr: CdrJudge::new(context),
             earlier_indexes: BTreeSet::new(),
             suspects: Vec::new(),
             strangers: Vec::new(),
@@ -102,6 +105,7 @@ impl ServerJudge {
             self.expire(observation);
         }
         self.take(observation);
+        self.cdr.observe(observation, &self.api, &mut self.docket);
         if !matches!(observation.event, Event::Frame { .. }) {
             self.expire(observation);
         }
@@ -297,6 +301,7 @@ impl ServerJudge {
             overdue::expire(connection, &mut scene);
             compare::expire(connection, &mut scene);
         }
+        self.cdr.expire(observation, &self.api, &mut self.docket);
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
@@ -311,7 +316,7 @@ impl ServerJudge {
                 ws::due(connection, deadlines),
             ]
         });
-        let general = [self.comparison.due(allowed), self.places.due(deadlines)];
+        let general = [self.comparison.due(allowed), self.places.due(deadlines), self.cdr.due()];
         of_connections.chain(general).flatten().max()
     }
 
@@ -329,6 +334,7 @@ impl ServerJudge {
                 msg::finish(connection, sent, &mut self.docket);
             }
         }
+        self.cdr.finish(&mut self.docket);
         self.docket.close()
     }
 }

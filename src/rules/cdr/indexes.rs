@@ -1,0 +1,327 @@
+//! Indexes of records: correlatorIndex counts what the Call Bridge makes (CDR-08), without a gap while the receiver is
+//! there (CDR-10), recordIndex counts what it sends (CDR-11), and what was discarded is declared (CDR-12). What one
+//! receiver lacks and another one has is a matter of CDR-13, or of CDR-19 where one of them was in trouble.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Moment;
+use super::attributes::{Attributes, Number};
+use super::delivery::stretch;
+use super::identity::Sight;
+use super::receiver::{Chain, Gap, Kind, Receiver, Standing, Trouble};
+use super::sessions::Session;
+use crate::rules::registry::R;
+use crate::time::Instant;
+use crate::trace::{ReceiverId, Seq};
+
+/// What is known of the set whose records are judged.
+#[derive(Debug, Default)]
+pub(super) struct InSet {
+    /// The indexes of the record before.
+    pub(super) previous: Option<(u64, Option<u64>)>,
+    pub(super) lowest: Option<u64>,
+    pub(super) highest: Option<u64>,
+    /// Whether an acknowledged record was charged.
+    pub(super) charged_again: bool,
+    /// Whether what follows is judged: one stream of records.
+    pub(super) ordered: bool,
+    /// Where a session that began with a restart must begin with 0.
+    pub(super) from_zero: bool,
+}
+
+/// Judges the indexes of one record.
+pub(super) fn record(
+    place: usize,
+    index: u64,
+    attributes: &Attributes<'_>,
+    sight: Sight,
+    set: &mut InSet,
+    receiver: &mut Receiver,
+    moment: &mut Moment<'_>,
+) {
+    set.lowest = Some(set.lowest.map_or(index, |lowest| lowest.min(index)));
+    set.highest = set.highest.max(Some(index));
+    let previous = set.previous.replace((index, attributes.record_index.get()));
+    if matches!(sight, Sight::Differs(_)) || !set.ordered {
+        let chain = &mut receiver.chains[place];
+        chain.loose = true;
+        chain.highest = chain.highest.max(Some(index));
+        return;
+    }
+    if attributes.missing == Number::Wrong {
+        moment.fail(R::Cdr12, "a number of discarded records", "something else".to_owned(), &[]);
+    }
+    let (now, trouble, known) = (receiver.clock.elapsed(moment.at), receiver.trouble, numbering(receiver));
+    let chain = &mut receiver.chains[place];
+    if let Some((before, _)) = previous.filter(|(before, _)| *before == index) {
+        let expected = format!("record {} after record {before} in the set", before.saturating_add(1));
+        moment.fail(R::Cdr08, &expected, format!("record {index} again"), &[]);
+        return;
+    }
+    let fresh = chain.advance(index, attributes, trouble, now, set, moment);
+    record_index(chain, attributes, previous.and_then(|(_, number)| number), fresh, known, moment);
+    chain.loose = false;
+}
+
+/// Whether the receiver is known to be new to the Call Bridge, so that its numbering begins here.
+fn numbering(receiver: &Receiver) -> bool {
+    matches!(receiver.standing, Standing::On { first: true, .. })
+}
+
+impl Chain {
+    /// Takes the next record. Returns whether it is new here.
+    fn advance(
+        &mut self,
+        index: u64,
+        attributes: &Attributes<'_>,
+        trouble: Option<Trouble>,
+        now: Duration,
+        set: &mut InSet,
+        moment: &mut Moment<'_>,
+    ) -> bool {
+        let declared = attributes.missing.get().unwrap_or(0);
+        let Some(highest) = self.highest.filter(|_| !self.loose) else {
+            self.begin(index, declared, set, moment);
+            return true;
+        };
+        if index <= highest {
+            self.again(index, now, set, moment);
+            return false;
+        }
+        self.highest = Some(index);
+        if declared > 0 {
+            self.discarded(index, highest, declared, trouble, moment);
+        } else if index == highest + 1 {
+            moment.docket.tested(R::Cdr08);
+            moment.docket.tested(R::Cdr10);
+        } else {
+            let recent = trouble.filter(|trouble| moment.at.since(trouble.at) <= moment.deadlines.redelivery);
+            self.miss(Gap { first: highest + 1, last: index - 1, since: now, seq: self.seq, after: recent });
+        }
+        self.seq = moment.seq;
+        true
+    }
+
+    /// The first record of a session, or the first after what cannot be judged.
+    fn begin(&mut self, index: u64, declared: u64, set: &InSet, moment: &mut Moment<'_>) {
+        if self.first.is_none() && set.from_zero {
+            if index == 0 || declared == index {
+                moment.docket.tested(R::Cdr08);
+            } else {
+                let observed = format!("record {index}");
+                moment.fail(R::Cdr08, "record 0 as the first after the restart", observed, &[]);
+            }
+        }
+        self.first.get_or_insert(index);
+        self.highest = self.highest.max(Some(index));
+        self.seq = moment.seq;
+    }
+
+    /// A record with an index that is not the highest.
+    fn again(&mut self, index: u64, now: Duration, set: &mut InSet, moment: &mut Moment<'_>) {
+        if self.acked.contains(index) {
+            if !set.charged_again {
+                set.charged_again = true;
+                let observed = format!("record {index} again");
+                let expected = "no record again that was answered 200";
+                moment.fail(R::Cdr02, expected, observed, &[self.seq]);
+            }
+        } else if let Some(at) = self.gaps.iter().position(|gap| (gap.first..=gap.last).contains(&index)) {
+            let gap = self.gaps.swap_remove(at);
+            for (first, last) in [(gap.first, index.wrapping_sub(1)), (index + 1, gap.last)] {
+                if first <= last && last != u64::MAX {
+                    self.gaps.push(Gap { first, last, ..gap });
+                }
+            }
+            let observed = format!("record {index} after later ones");
+            moment.fail(R::Cdr04, "records in ascending order", observed, &[gap.seq, self.seq]);
+        } else {
+            self.repeated(index, now, moment);
+        }
+    }
+
+    /// A record that declares others before it to be discarded.
+    fn discarded(
+        &mut self,
+        index: u64,
+        highest: u64,
+        declared: u64,
+        trouble: Option<Trouble>,
+        moment: &mut Moment<'_>,
+    ) {
+        let unseen = index - highest - 1;
+        let unsure = index - self.acked.last().map_or_else(|| self.first.unwrap_or(0), |last| last + 1).min(index);
+        let Some(trouble) = trouble else {
+            let expected = "no gap while the receiver is there";
+            let observed = format!("{declared} records declared as discarded before record {index}");
+            return moment.fail(R::Cdr10, expected, observed, &[self.seq]);
+        };
+        if declared < unseen || declared > unsure.max(unseen) {
+            let expected = format!("{unseen} records declared as discarded before record {index}");
+            moment.fail(R::Cdr12, &expected, declared.to_string(), &[self.seq, trouble.seq]);
+        } else {
+            moment.docket.tested(R::Cdr12);
+            moment.docket.tested(R::Cdr10);
+        }
+        let first = index.saturating_sub(declared);
+        self.settle(first, index - 1, |_| {});
+        self.gaps.retain(|gap| gap.last < first);
+    }
+
+    /// Judges gaps that nothing has explained in time.
+    fn unexplained(&mut self, now: Duration, others: &Others<'_>, moment: &mut Moment<'_>) {
+        let allowed = moment.deadlines.redelivery;
+        let mut at = 0;
+        while let Some(gap) = self.gaps.get(at).copied() {
+            if now < gap.since + allowed {
+                at += 1;
+                continue;
+            }
+            self.gaps.swap_remove(at);
+            self.charge_gap(&gap, others, moment);
+        }
+    }
+
+    fn charge_gap(&self, gap: &Gap, others: &Others<'_>, moment: &mut Moment<'_>) {
+        let what = stretch(gap.first, gap.last);
+        let (rule, expected) = match gap.after.map(|trouble| trouble.kind) {
+            Some(Kind::Cut) => (R::Cdr03, format!("{what} after the set that did not arrive whole")),
+            Some(Kind::Closed | Kind::Unanswered) => (R::Cdr12, format!("{what}, or their number as discarded")),
+            None if others.memory.has_any(gap.first, gap.last) => match others.troubled {
+                Some(_) => (R::Cdr19, format!("{what}, whatever other receivers do")),
+                None => (R::Cdr13, format!("{what}, as another receiver")),
+            },
+            None => (R::Cdr10, what),
+        };
+        let also = gap.after.map(|trouble| trouble.seq).or(others.troubled.filter(|_| rule == R::Cdr19));
+        let evidence: Vec<Seq> = [gap.seq].into_iter().chain(also).collect();
+        moment.fail(rule, &expected, "a gap".to_owned(), &evidence);
+    }
+}
+
+/// The other receivers, as far as they matter to one.
+struct Others<'s> {
+    memory: &'s super::identity::Memory,
+    /// Where one of them was in trouble lately.
+    troubled: Option<Seq>,
+}
+
+/// recordIndex, where it is there.
+fn record_index(
+    chain: &mut Chain,
+    attributes: &Attributes<'_>,
+    previous: Option<u64>,
+    fresh: bool,
+    from_one: bool,
+    moment: &mut Moment<'_>,
+) {
+    let number = match attributes.record_index {
+        Number::Absent => return,
+        Number::Wrong => return moment.fail(R::Cdr11, "a number as recordIndex", "something else".to_owned(), &[]),
+        Number::Is(number) => number,
+    };
+    let (least, most) = match (previous, chain.numbered) {
+        (Some(previous), _) => (previous + 1, previous + 1),
+        (None, Some((sure, highest))) if fresh || highest > sure => (sure + 1, highest + 1),
+        (None, Some(_)) => (0, u64::MAX),
+        (None, None) if from_one => (1, 1),
+        (None, None) => (0, u64::MAX),
+    };
+    let judged = !chain.loose && most < u64::MAX;
+    if judged && !(least..=most).contains(&number) {
+        let expected = if least == most { format!("recordIndex {least}") } else { format!("{least} to {most}") };
+        moment.fail(R::Cdr11, &expected, number.to_string(), &[chain.seq]);
+    } else if judged {
+        moment.docket.tested(R::Cdr11);
+    }
+    let sure = chain.numbered.map_or(0, |(sure, _)| sure);
+    let highest = chain.numbered.map_or(number, |(_, highest)| highest.max(number));
+    chain.numbered = Some((sure.min(highest), highest));
+}
+
+/// What other receivers have got and this one lacks, after a set arrived at `by`.
+pub(super) fn compare_progress(
+    by: ReceiverId,
+    session: &Session,
+    receivers: &mut BTreeMap<ReceiverId, Receiver>,
+    at: Instant,
+) {
+    if receivers.len() < 2 || session.over {
+        return;
+    }
+    let Some(highest) = session.memory.highest() else { return };
+    for receiver in receivers.values_mut() {
+        let now = receiver.clock.elapsed(at);
+        let (own, followed) = (receiver.id == by, receiver.is_on() && !receiver.shared);
+        let Some(chain) = receiver.chain(session.id) else { continue };
+        if !followed || chain.highest.is_none_or(|own| own >= highest) {
+            chain.behind = None;
+        } else if own || chain.behind.is_none() {
+            chain.behind = Some(now);
+        }
+    }
+}
+
+/// Charges what a receiver lacks and nothing will bring any more.
+pub(super) fn expire(
+    id: ReceiverId,
+    session: &Session,
+    receivers: &mut BTreeMap<ReceiverId, Receiver>,
+    busy: bool,
+    moment: &mut Moment<'_>,
+) {
+    let Some(receiver) = receivers.get(&id) else { return };
+    let window = moment.deadlines.redelivery + moment.deadlines.reaction;
+    let since = moment.at - window;
+    let idle =
+        receiver.chains.iter().all(|chain| chain.pending.is_empty() && chain.gaps.is_empty() && chain.behind.is_none());
+    if idle || !receiver.clock.runs() {
+        return;
+    }
+    let troubled = other_in_trouble(id, since, receivers);
+    let Some(receiver) = receivers.get_mut(&id) else { return };
+    let (now, active) = (receiver.clock.elapsed(moment.at), receiver.active);
+    let own_trouble = receiver.was_troubled(since - window);
+    let Some(chain) = receiver.chains.iter_mut().find(|chain| chain.session == session.id) else { return };
+    let others = Others { memory: &session.memory, troubled };
+    chain.unexplained(now, &others, moment);
+    if busy {
+        return;
+    }
+    chain.overdue(active, now, moment);
+    let behind = chain.behind.filter(|behind| now >= (*behind).max(active) + window && chain.pending.is_empty());
+    if behind.is_some() {
+        chain.behind = None;
+        let (rule, expected) = match troubled {
+            _ if own_trouble => (R::Cdr03, "every record, once the receiver is there again"),
+            Some(_) => (R::Cdr19, "every record, whatever other receivers do"),
+            None => (R::Cdr13, "every record that another receiver got"),
+        };
+        let observed = format!("none after record {}", chain.highest.unwrap_or_default());
+        let evidence: Vec<Seq> = [chain.seq].into_iter().chain(troubled).collect();
+        moment.fail(rule, expected, observed, &evidence);
+        // What comes later all the same begins anew.
+        chain.loose = true;
+    }
+}
+
+/// Where another receiver than `id` was in trouble since then.
+pub(super) fn other_in_trouble(
+    id: ReceiverId,
+    since: Instant,
+    receivers: &BTreeMap<ReceiverId, Receiver>,
+) -> Option<Seq> {
+    let others = receivers.values().filter(|other| other.id != id && other.is_on() && other.was_troubled(since));
+    others.filter_map(|other| other.trouble.map(|trouble| trouble.seq)).next()
+}
+
+/// When the next thing is overdue at a receiver.
+pub(super) fn due(receiver: &Receiver, session: &Session, moment: (Duration, Duration)) -> Option<Instant> {
+    let (redelivery, reaction) = moment;
+    let chain = receiver.chains.iter().find(|chain| chain.session == session.id)?;
+    let pending = chain.pending.iter().map(|pending| pending.due(receiver.active, redelivery));
+    let gaps = chain.gaps.iter().map(|gap| gap.since + redelivery);
+    let behind = chain.behind.map(|behind| behind.max(receiver.active) + redelivery + reaction);
+    receiver.clock.when(pending.chain(gaps).chain(behind).max()?)
+}

@@ -1,0 +1,286 @@
+//! The judge of call detail records: takes each observation to the rules that it concerns.
+//!
+//! In reading order: `ledger.rs` (what the API was told), `receiver.rs` and `links.rs` (where records arrive),
+//! `sessions.rs` (whose they are), `delivery.rs` (what becomes of sets), `indexes.rs` with `identity.rs` (which records
+//! arrive), `content.rs` (what each says), `history.rs` (what they say together), `channels.rs` (whether events, API and
+//! records agree).
+//!
+//! Where a set cannot be read, nothing in it is judged; where a record is charged with being another one than it was,
+//! its index is not. A requirement on histories is judged only where every record of the session was seen.
+
+mod attributes;
+mod delivery;
+mod history;
+mod identity;
+mod indexes;
+mod ledger;
+mod links;
+mod receiver;
+mod sessions;
+mod sets;
+mod spans;
+mod uptime;
+
+use std::collections::BTreeMap;
+
+use self::ledger::Ledger;
+use self::links::Links;
+use self::receiver::{Address, Kind, OpenSet, Receiver, Standing};
+use self::sessions::Sessions;
+use super::api_view::ApiView;
+use super::docket::{Charge, Docket};
+use super::registry::R;
+use super::verdict::{Context, Deadlines};
+use crate::spec::Version;
+use crate::time::Instant;
+use crate::trace::{Event, Observation, ReceiverId, Seq, SetId};
+
+/// How many receivers are followed.
+const RECEIVERS: usize = 256;
+
+/// How many sets without an answer are followed.
+const OPEN_SETS: usize = 256;
+
+/// One observation being judged.
+struct Moment<'m> {
+    at: Instant,
+    seq: Seq,
+    deadlines: Deadlines,
+    clustered: Option<bool>,
+    version: Version,
+    api: &'m ApiView,
+    docket: &'m mut Docket,
+}
+
+impl<'m> Moment<'m> {
+    fn of(context: &Context, observation: &Observation<'_>, api: &'m ApiView, docket: &'m mut Docket) -> Self {
+        Self {
+            at: observation.at,
+            seq: observation.seq,
+            deadlines: context.deadlines,
+            clustered: context.clustered,
+            version: context.version,
+            api,
+            docket,
+        }
+    }
+
+    /// A requirement was not met; this observation is part of the proof.
+    fn fail(&mut self, rule: R, expected: &str, observed: String, evidence: &[Seq]) {
+        let seq = self.seq;
+        self.docket.fail(rule, self.at, || {
+            let evidence = evidence.iter().copied().chain([seq]).filter(|seq| *seq != Seq::default()).collect();
+            Charge { connection: None, expected: expected.to_owned(), observed, evidence }
+        });
+    }
+}
+
+/// What the rules know of a sender of call detail records.
+#[derive(Debug)]
+pub(super) struct CdrJudge {
+    context: Context,
+    ledger: Ledger,
+    receivers: BTreeMap<ReceiverId, Receiver>,
+    links: Links,
+    open: Vec<OpenSet>,
+    sessions: Sessions,
+    /// What was entered under CDR-23 already, by bit.
+    noted: u32,
+}
+
+impl CdrJudge {
+    pub(super) fn new(context: Context) -> Self {
+        Self {
+            context,
+            ledger: Ledger::default(),
+            receivers: BTreeMap::new(),
+            links: Links::default(),
+            open: Vec::new(),
+            sessions: Sessions::default(),
+            noted: 0,
+        }
+    }
+
+    /// Takes the next observation. `api` has taken it already.
+    pub(super) fn observe(&mut self, observation: &Observation<'_>, api: &ApiView, docket: &mut Docket) {
+        let (at, seq) = (observation.at, observation.seq);
+        match &observation.event {
+            Event::RequestSent { exchange, request } => {
+                self.ledger.sent(*exchange, request, &mut self.receivers, at, seq);
+            }
+            Event::RequestFailed { exchange, .. } => self.ledger.failed(*exchange, &mut self.receivers, at),
+            Event::ResponseReceived { exchange, response } => {
+                let mut moment = Moment::of(&self.context, observation, api, docket);
+                self.ledger.answered(*exchange, response, &mut self.receivers, &mut moment);
+                self.settle_in(at);
+            }
+            Event::ReceiverOpened { receiver, name, uri } => self.receiver_opened(*receiver, name, uri, at, seq),
+            Event::ReceiverClosed { receiver } => {
+                if let Some(receiver) = self.receivers.get_mut(receiver) {
+                    receiver.troubled(Kind::Closed, at, seq);
+                    receiver.listening = false;
+                    receiver.clock.stop(at);
+                }
+            }
+            Event::LinkOpened { link, receiver } => {
+                if let Some(receiver) = self.receivers.get(receiver) {
+                    self.links.opened(*link, receiver, at);
+                }
+            }
+            Event::LinkFault { link, .. } => self.links.faulty(*link, seq),
+            Event::LinkEnded { link, cause } => {
+                let mut moment = Moment::of(&self.context, observation, api, docket);
+                self.links.ended(*link, *cause, &mut self.receivers, &mut moment);
+            }
+            Event::SetReceived { set, link, receiver, head, records } => {
+                self.set_received((*set, *link, *receiver), *head, *records, observation, api, docket);
+            }
+            Event::SetCut { receiver, by_receiver, .. } => {
+                if let Some(receiver) = self.receivers.get_mut(receiver) {
+                    receiver.cut(*by_receiver, at, seq);
+                }
+            }
+            Event::SetAnswered { set, status, whole } => {
+                let Some(open) = self.take_open(*set) else { return };
+                if let Some(link) = self.links.get(open.link) {
+                    link.idle_since = at;
+                }
+                if let Some(receiver) = self.receivers.get_mut(&open.receiver) {
+                    receiver.answered(&open, *status, *whole, at, seq);
+                }
+            }
+            Event::SetUnanswered { set } => {
+                let Some(open) = self.take_open(*set) else { return };
+                if let Some(link) = self.links.get(open.link) {
+                    link.unanswered = Some(open.arrived);
+                }
+                if let Some(receiver) = self.receivers.get_mut(&open.receiver) {
+                    receiver.unanswered(&open, at, seq);
+                }
+            }
+            Event::RestartBegun => self.restart_begun(at, seq),
+            Event::RestartDone => {
+                self.sessions.restart_done(at);
+                for receiver in self.receivers.values_mut().filter(|receiver| receiver.listening) {
+                    receiver.clock.start(at);
+                }
+            }
+            Event::HarnessLate { by } => {
+                self.receivers.values_mut().for_each(|receiver| receiver.clock.lose(*by));
+            }
+            _ => {}
+        }
+    }
+
+    /// Sets of an earlier entry may still be on their way to a receiver that was added again.
+    fn settle_in(&mut self, at: Instant) {
+        let reaction = self.context.deadlines.reaction;
+        for receiver in self.receivers.values_mut() {
+            if receiver.chains.is_empty()
+                && receiver.sets > 0
+                && let Standing::On { first: false, .. } = receiver.standing
+            {
+                receiver.settles = Some(at + reaction);
+            }
+        }
+    }
+
+    fn take_open(&mut self, set: SetId) -> Option<OpenSet> {
+        let place = self.open.iter().position(|open| open.set == set)?;
+        Some(self.open.swap_remove(place))
+    }
+
+    fn receiver_opened(&mut self, id: ReceiverId, name: &str, uri: &str, at: Instant, seq: Seq) {
+        if self.receivers.len() == RECEIVERS && !self.receivers.contains_key(&id) {
+            return;
+        }
+        let again = self.receivers.contains_key(&id);
+        let receiver = self.receivers.entry(id).or_insert_with(|| Receiver::new(id, name));
+        receiver.address = Address::of(uri);
+        receiver.listening = true;
+        if again {
+            receiver.troubled(Kind::Closed, at, seq);
+        }
+        if !self.sessions.is_restarting() {
+            receiver.clock.start(at);
+        }
+        self.ledger.apply(&mut self.receivers, at, seq);
+    }
+
+    fn restart_begun(&mut self, at: Instant, seq: Seq) {
+        let kept = !self.open.is_empty() || self.receivers.values().any(Receiver::is_failing);
+        self.sessions.restart_begun(kept, at, seq);
+        self.ledger.restarted();
+        for receiver in self.receivers.values_mut() {
+            receiver.forgive();
+            receiver.clock.stop(at);
+        }
+    }
+
+    /// Charges what is overdue.
+    pub(super) fn expire(&mut self, observation: &Observation<'_>, api: &ApiView, docket: &mut Docket) {
+        if self.receivers.is_empty() {
+            return;
+        }
+        let mut moment = Moment::of(&self.context, observation, api, docket);
+        let Some(session) = self.sessions.current() else { return self.expire_cuts(observation, api, docket) };
+        let ids: [Option<ReceiverId>; FOLLOWED] = first_of(self.receivers.keys().copied());
+        for id in ids.into_iter().flatten() {
+            let busy = self.open.iter().any(|open| open.receiver == id);
+            indexes::expire(id, session, &mut self.receivers, busy, &mut moment);
+        }
+        self.expire_cuts(observation, api, docket);
+    }
+
+    /// After a set that did not arrive whole something has to come.
+    fn expire_cuts(&mut self, observation: &Observation<'_>, api: &ApiView, docket: &mut Docket) {
+        let mut moment = Moment::of(&self.context, observation, api, docket);
+        for receiver in self.receivers.values_mut() {
+            let Some((since, seq)) = receiver.cut else { continue };
+            if receiver.clock.runs() && receiver.clock.elapsed(moment.at) >= since + moment.deadlines.redelivery {
+                receiver.cut = None;
+                let expected = "the set that did not arrive whole, again";
+                let observed = format!("nothing for {} s", moment.deadlines.redelivery.as_secs_f32());
+                moment.fail(R::Cdr03, expected, observed, &[seq]);
+            }
+        }
+    }
+
+    /// Until when something is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let Deadlines { reaction, redelivery } = self.context.deadlines;
+        let session = self.sessions.current();
+        let of_receiver = |receiver: &Receiver| {
+            let cut = receiver.cut.and_then(|(since, _)| receiver.clock.when(since + redelivery));
+            let indexes = session.and_then(|session| indexes::due(receiver, session, (redelivery, reaction)));
+            cut.max(indexes)
+        };
+        self.receivers.values().filter_map(of_receiver).max()
+    }
+
+    /// The trace is over: what was due and had not come is left open.
+    pub(super) fn finish(&mut self, docket: &mut Docket) {
+        let Some(session) = self.sessions.current() else { return };
+        for receiver in self.receivers.values().filter(|receiver| receiver.listening) {
+            let chains = receiver.chains.iter().filter(|chain| chain.session == session.id);
+            if receiver.cut.is_some() || chains.clone().any(|chain| !chain.pending.is_empty()) {
+                docket.undecided(R::Cdr03, "the trace ended before a set had to be sent again");
+            }
+            if chains.clone().any(|chain| !chain.gaps.is_empty()) {
+                docket.undecided(R::Cdr10, "the trace ended before a gap could be explained");
+            }
+        }
+    }
+}
+
+/// How many receivers deadlines are looked at for at a time.
+const FOLLOWED: usize = 8;
+
+/// The first of them, without memory of its own.
+fn first_of<T: Copy, const N: usize>(all: impl Iterator<Item = T>) -> [Option<T>; N] {
+    let mut first = [None; N];
+    for (place, one) in first.iter_mut().zip(all) {
+        *place = Some(one);
+    }
+    first
+}

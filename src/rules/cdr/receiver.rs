@@ -1,0 +1,392 @@
+//! One CDR receiver as the trace shows it: where it listens, whether the Call Bridge has been told of it, what it was sent
+//! in each session, and what it is still owed.
+
+use std::time::Duration;
+
+use super::spans::{Few, Spans};
+use super::uptime::Uptime;
+use crate::time::Instant;
+use crate::trace::{LinkId, ReceiverId, Seq, SetId};
+
+/// How many sessions of one receiver are followed; of more the oldest are forgotten.
+const CHAINS: usize = 8;
+
+/// How many stretches of records that failed, or that are missing, are followed.
+const OWED: usize = 64;
+
+/// The parts of a receiver's URI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Address {
+    pub(super) https: bool,
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// Whether the port is written out.
+    pub(super) explicit_port: bool,
+    /// Path and query, as a request has to name them.
+    pub(super) target: String,
+}
+
+impl Address {
+    /// The parts of an http or https URI.
+    pub(super) fn of(uri: &str) -> Option<Self> {
+        let (scheme, rest) = uri.trim().split_once("://")?;
+        let https = scheme.eq_ignore_ascii_case("https");
+        if !https && !scheme.eq_ignore_ascii_case("http") {
+            return None;
+        }
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at(end);
+        let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(port)),
+            _ => (authority, None),
+        };
+        let port = port.filter(|port| !port.is_empty());
+        let target = target.split('#').next().unwrap_or_default();
+        Some(Self {
+            https,
+            host: host.to_ascii_lowercase(),
+            port: port.map_or(Some(if https { 443 } else { 80 }), |port| port.parse().ok())?,
+            explicit_port: port.is_some(),
+            target: if target.starts_with('/') { target.to_owned() } else { format!("/{target}") },
+        })
+    }
+
+    /// Whether both lead to the same listener.
+    pub(super) fn reaches(&self, other: &Self) -> bool {
+        (self.https, &self.host, self.port) == (other.https, &other.host, other.port)
+    }
+
+    /// Whether it is one of the special forms: https, a port that is not written out, a query.
+    pub(super) fn is_special(&self) -> bool {
+        self.https || !self.explicit_port || self.target.contains('?')
+    }
+}
+
+/// Whether the Call Bridge has been told of a receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Not in this trace; it may have been all the same.
+    Unknown,
+    /// It was told to send here.
+    On {
+        /// When that was asked for.
+        asked: Instant,
+        /// Whether this is the first time in this trace, and by a new object.
+        first: bool,
+        seq: Seq,
+    },
+    /// It was told to send here no more.
+    Off { at: Instant, seq: Seq },
+}
+
+/// Records that were not acknowledged and have to come again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pending {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    /// When it failed, on the receiver's clock.
+    pub(super) since: Duration,
+    pub(super) received: Seq,
+    pub(super) failed: Seq,
+    /// A set with later records that came in between.
+    pub(super) overtaken: Option<Seq>,
+}
+
+/// Records that are missing, and nothing says yet why.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gap {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) since: Duration,
+    pub(super) seq: Seq,
+    /// What was wrong with the receiver shortly before.
+    pub(super) after: Option<Trouble>,
+}
+
+/// What one receiver was sent in one session.
+#[derive(Debug, Default)]
+pub(super) struct Chain {
+    pub(super) session: u128,
+    pub(super) first: Option<u64>,
+    pub(super) highest: Option<u64>,
+    /// Where the highest was received.
+    pub(super) seq: Seq,
+    /// What the Call Bridge surely knows to have arrived.
+    pub(super) acked: Spans,
+    /// What it may have taken for arrived.
+    pub(super) doubtful: Spans,
+    /// The recordIndex up to which it is sure, and the highest seen.
+    pub(super) numbered: Option<(u64, u64)>,
+    pub(super) pending: Vec<Pending>,
+    pub(super) gaps: Vec<Gap>,
+    /// Records that arrived and got another 2xx or a 3xx.
+    pub(super) odd_answer: Option<(Few, u16)>,
+    /// Since when another receiver has records that this one lacks.
+    pub(super) behind: Option<Duration>,
+    /// Nothing says where the next set has to begin.
+    pub(super) loose: bool,
+}
+
+impl Chain {
+    /// Notes that records have to come again.
+    pub(super) fn owe(&mut self, spans: &Few, since: Duration, received: Seq, failed: Seq) {
+        for (first, last) in spans.iter() {
+            // It may have come twice, and the other one may have been acknowledged.
+            if self.acked.overlaps(first, last) || self.doubtful.overlaps(first, last) {
+                continue;
+            }
+            self.settle(first, last, |_| {});
+            if self.pending.len() == OWED {
+                self.pending.remove(0);
+            }
+            self.pending.push(Pending { first, last, since, received, failed, overtaken: None });
+        }
+    }
+
+    /// Takes a stretch out of what has to come again; `each` sees what it was part of.
+    pub(super) fn settle(&mut self, first: u64, last: u64, mut each: impl FnMut(&Pending)) {
+        let mut at = 0;
+        while let Some(pending) = self.pending.get(at).copied() {
+            if pending.last < first || pending.first > last {
+                at += 1;
+                continue;
+            }
+            each(&pending);
+            self.pending.swap_remove(at);
+            if pending.first < first {
+                self.pending.push(Pending { last: first - 1, ..pending });
+            }
+            if pending.last > last {
+                self.pending.push(Pending { first: last + 1, ..pending });
+            }
+        }
+    }
+
+    /// Notes that records are missing.
+    pub(super) fn miss(&mut self, gap: Gap) {
+        if self.gaps.len() == OWED {
+            self.gaps.remove(0);
+        }
+        self.gaps.push(gap);
+    }
+
+    /// Forgets what is owed.
+    pub(super) fn forgive(&mut self) {
+        self.pending.clear();
+        self.gaps.clear();
+        self.behind = None;
+    }
+}
+
+/// What makes a receiver miss records, or take them without the Call Bridge knowing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It took no connections.
+    Closed,
+    /// It answered otherwise than by 200, late, or not at all.
+    Unanswered,
+    /// It let go of a connection in the middle of a set.
+    Cut,
+}
+
+/// The latest trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Trouble {
+    pub(super) kind: Kind,
+    pub(super) at: Instant,
+    pub(super) seq: Seq,
+}
+
+/// What a receiver must be told about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Start,
+    End,
+}
+
+/// A record that something else in the trace lets expect.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected {
+    pub(super) call: u128,
+    pub(super) part: Part,
+    pub(super) since: Duration,
+    pub(super) at: Instant,
+    /// What lets expect it.
+    pub(super) seq: Seq,
+}
+
+/// A set that arrived and has no answer yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OpenSet {
+    pub(super) set: SetId,
+    pub(super) receiver: ReceiverId,
+    pub(super) link: LinkId,
+    pub(super) session: Option<u128>,
+    pub(super) spans: Few,
+    pub(super) last_record_index: Option<u64>,
+    pub(super) arrived: Instant,
+    pub(super) seq: Seq,
+    /// Whether the Call Bridge may have waited longer for the answer than the trace shows.
+    pub(super) slow: bool,
+}
+
+/// The set that was answered last on some connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answered {
+    pub(super) link: LinkId,
+    pub(super) at: Instant,
+    pub(super) seq: Seq,
+    /// Whether it was answered 200, whole and at once.
+    pub(super) sure: bool,
+    pub(super) slow: bool,
+    pub(super) session: Option<u128>,
+    pub(super) spans: Few,
+    /// Whether the Call Bridge ended the connection right after that answer.
+    pub(super) dropped: Option<Seq>,
+    /// Whether this side ended it.
+    pub(super) closed_here: bool,
+}
+
+/// One receiver.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    pub(super) id: ReceiverId,
+    pub(super) name: String,
+    pub(super) address: Option<Address>,
+    pub(super) listening: bool,
+    pub(super) clock: Uptime,
+    pub(super) standing: Standing,
+    /// A request that takes it off is under way.
+    pub(super) leaving: bool,
+    /// Whether several entries of the Call Bridge lead here, so that several streams of records arrive.
+    pub(super) shared: bool,
+    /// Until when sets of an earlier entry may still arrive.
+    pub(super) settles: Option<Instant>,
+    /// Path and query in every form that was configured.
+    pub(super) targets: Vec<String>,
+    pub(super) chains: Vec<Chain>,
+    pub(super) sets: u64,
+    pub(super) last_seq: Seq,
+    /// When something arrived or failed last, on the receiver's clock.
+    pub(super) active: Duration,
+    pub(super) trouble: Option<Trouble>,
+    pub(super) cut: Option<(Duration, Seq)>,
+    pub(super) answered: Option<Answered>,
+    pub(super) expected: Vec<Expected>,
+}
+
+impl Receiver {
+    pub(super) fn new(id: ReceiverId, name: &str) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            address: None,
+            listening: false,
+            clock: Uptime::default(),
+            standing: Standing::Unknown,
+            leaving: false,
+            shared: false,
+            settles: None,
+            targets: Vec::new(),
+            chains: Vec::new(),
+            sets: 0,
+            last_seq: Seq::default(),
+            active: Duration::ZERO,
+            trouble: None,
+            cut: None,
+            answered: None,
+            expected: Vec::new(),
+        }
+    }
+
+    /// Whether the Call Bridge has to send here.
+    pub(super) const fn is_on(&self) -> bool {
+        matches!(self.standing, Standing::On { .. }) && !self.leaving
+    }
+
+    /// Whether what arrives has to be in order: one stream, and of one entry.
+    pub(super) fn is_ordered(&self, at: Instant) -> bool {
+        let gone = self.leaving || matches!(self.standing, Standing::Off { .. });
+        !gone && !self.shared && self.settles.is_none_or(|until| at >= until)
+    }
+
+    /// The place of a session's chain, which begins if it is new.
+    pub(super) fn chain_of(&mut self, session: u128) -> usize {
+        if let Some(place) = self.chains.iter().position(|chain| chain.session == session) {
+            return place;
+        }
+        if self.chains.len() == CHAINS {
+            self.chains.remove(0);
+        }
+        self.chains.push(Chain { session, ..Chain::default() });
+        self.chains.len() - 1
+    }
+
+    /// The chain of a session, if it has begun.
+    pub(super) fn chain(&mut self, session: u128) -> Option<&mut Chain> {
+        self.chains.iter_mut().find(|chain| chain.session == session)
+    }
+
+    /// Nothing is owed any more.
+    pub(super) fn forgive(&mut self) {
+        self.chains.iter_mut().for_each(Chain::forgive);
+        self.cut = None;
+        self.expected.clear();
+    }
+
+    /// What comes next may begin anywhere.
+    pub(super) fn loosen(&mut self) {
+        self.chains.clear();
+        self.forgive();
+        self.answered = None;
+    }
+
+    /// Notes trouble.
+    pub(super) fn troubled(&mut self, kind: Kind, at: Instant, seq: Seq) {
+        self.trouble = Some(Trouble { kind, at, seq });
+        self.active = self.clock.elapsed(at);
+    }
+
+    /// Whether something went wrong here that is not made up for.
+    pub(super) fn is_failing(&self) -> bool {
+        !self.listening || self.cut.is_some() || self.chains.iter().any(|chain| !chain.pending.is_empty())
+    }
+
+    /// Whether it was in trouble at some time since then, or is.
+    pub(super) fn was_troubled(&self, since: Instant) -> bool {
+        !self.listening || self.trouble.is_some_and(|trouble| trouble.at >= since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uris_are_taken_apart_in_every_documented_form() {
+        let parts = |uri: &str| {
+            let address = Address::of(uri).unwrap();
+            (address.https, address.host, address.port, address.target)
+        };
+        assert_eq!(parts("http://m.example/cdr"), (false, "m.example".into(), 80, "/cdr".into()));
+        assert_eq!(parts("HTTPS://M.example"), (true, "m.example".into(), 443, "/".into()));
+        assert_eq!(parts("http://m:8080?a=b/c#d"), (false, "m".into(), 8080, "/?a=b/c".into()));
+        assert_eq!(parts("http://[::1]:81/x?y=%20"), (false, "[::1]".into(), 81, "/x?y=%20".into()));
+        assert_eq!(Address::of("ftp://m/"), None);
+        assert_eq!(Address::of("http://m:99999/"), None);
+    }
+
+    #[test]
+    fn what_came_again_is_owed_no_more() {
+        let mut chain = Chain::default();
+        let mut few = Few::default();
+        (0..10).for_each(|index| few.push(index));
+        chain.owe(&few, Duration::ZERO, Seq(1), Seq(2));
+        let mut seen = 0;
+        chain.settle(3, 4, |_| seen += 1);
+        let mut left: Vec<(u64, u64)> = chain.pending.iter().map(|pending| (pending.first, pending.last)).collect();
+        left.sort_unstable();
+        assert_eq!((seen, left), (1, vec![(0, 2), (5, 9)]));
+    }
+}

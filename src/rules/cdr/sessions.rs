@@ -1,0 +1,254 @@
+//! Sessions: one for as long as the Call Bridge runs, a new one after its restart (CDR-05), and the Call Bridge's own id
+//! (CDR-06).
+//!
+//! A Call Bridge may restart without being asked to; then a new session is right, and what was owed in the old one is
+//! left open. That it did not restart is known where one connection carries two sessions, where indexes go on, and where
+//! the old session goes on beside the new one.
+
+use super::Moment;
+use super::history::History;
+use super::identity::Memory;
+use super::receiver::{Receiver, Standing};
+use crate::protocol::cdr::Set;
+use crate::rules::guid;
+use crate::rules::registry::R;
+use crate::time::Instant;
+use crate::trace::Seq;
+
+/// How many sessions are remembered; of more the oldest are forgotten.
+const REMEMBERED: usize = 8;
+
+/// One session.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    pub(super) id: u128,
+    /// When and where it was seen first.
+    pub(super) seen: Instant,
+    pub(super) seq: Seq,
+    pub(super) memory: Memory,
+    pub(super) history: History,
+    /// The Call Bridge that named it has restarted, or may have.
+    pub(super) over: bool,
+    bridge: Option<(u128, Seq)>,
+}
+
+/// A restart that the harness brought about.
+#[derive(Debug, Clone, Copy)]
+struct Restart {
+    begun: Instant,
+    seq: Seq,
+    done: Option<Instant>,
+    /// The session until then.
+    before: Option<u128>,
+    /// Whether records may have been kept from before.
+    kept: bool,
+    replaced: bool,
+}
+
+/// The connection that a set arrived on, as far as sessions are concerned.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Carrier {
+    pub(super) opened: Instant,
+    /// The session of the set before on the same connection.
+    pub(super) session: Option<(u128, Seq)>,
+    /// When the set before at this receiver was answered.
+    pub(super) answered: Option<Instant>,
+}
+
+/// All sessions.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    pub(super) known: Vec<Session>,
+    /// The session of the Call Bridge that was configured here.
+    current: Option<u128>,
+    restart: Option<Restart>,
+    bridge: Option<(u128, Seq)>,
+}
+
+impl Sessions {
+    fn place(&self, id: u128) -> Option<usize> {
+        self.known.iter().position(|session| session.id == id)
+    }
+
+    /// The session that the Call Bridge is in.
+    pub(super) fn current(&self) -> Option<&Session> {
+        self.known.get(self.place(self.current?)?).filter(|session| !session.over)
+    }
+
+    /// Whether the harness has the Call Bridge restarted at this moment.
+    pub(super) fn is_restarting(&self) -> bool {
+        self.restart.is_some_and(|restart| restart.done.is_none())
+    }
+
+    /// The restart that a session came after: when it began.
+    pub(super) fn began_with_restart(&self, place: usize) -> Option<Instant> {
+        let restart = self.restart.filter(|restart| restart.replaced)?;
+        (self.current == Some(self.known[place].id)).then_some(restart.begun)
+    }
+
+    /// The harness has the Call Bridge restarted. `kept` says whether it may have kept records for later.
+    pub(super) fn restart_begun(&mut self, kept: bool, at: Instant, seq: Seq) {
+        let before = self.current;
+        self.known.iter_mut().for_each(|session| session.over = true);
+        self.restart = Some(Restart { begun: at, seq, done: None, before, kept, replaced: false });
+    }
+
+    /// It is there again.
+    pub(super) fn restart_done(&mut self, at: Instant) {
+        if let Some(restart) = &mut self.restart {
+            restart.done = Some(at);
+        }
+    }
+
+    /// A set arrived: judges its session, and gives the place of it. Sets without one are not followed.
+    pub(super) fn arrived(
+        &mut self,
+        set: Set<'_>,
+        carrier: Carrier,
+        receiver: &Receiver,
+        bridges: Option<&(Seq, Vec<u128>)>,
+        moment: &mut Moment<'_>,
+    ) -> Option<usize> {
+        let Some(id) = set.session().and_then(guid::number) else {
+            let observed = set.session().map_or_else(|| "none".to_owned(), crate::rules::docket::quote);
+            moment.fail(R::Cdr05, "a session that is a GUID", observed, &[]);
+            return None;
+        };
+        let on = receiver.is_on();
+        if on {
+            self.judge(id, set, carrier, receiver, moment);
+        }
+        let place = match self.place(id) {
+            Some(place) => place,
+            None => {
+                moment.docket.tested(R::Cdr05);
+                self.enter(id, moment)
+            }
+        };
+        if on && self.current != Some(id) && !self.known[place].over {
+            self.current = Some(id);
+        }
+        self.bridge(place, set, bridges.filter(|_| on), on, moment);
+        Some(place)
+    }
+
+    fn enter(&mut self, id: u128, moment: &Moment<'_>) -> usize {
+        if self.known.len() == REMEMBERED {
+            let oldest = self.known.iter().position(|session| Some(session.id) != self.current).unwrap_or(0);
+            self.known.remove(oldest);
+        }
+        self.known.push(Session { id, seen: moment.at, seq: moment.seq, ..Session::default() });
+        self.known.len() - 1
+    }
+
+    fn judge(&mut self, id: u128, set: Set<'_>, carrier: Carrier, receiver: &Receiver, moment: &mut Moment<'_>) {
+        let Some(current) = self.current else { return };
+        if id == current {
+            return self.same(id, carrier, moment);
+        }
+        if let Some(place) = self.place(id) {
+            return self.old(place, carrier, moment);
+        }
+        if let Some(restart) =
+            self.restart.as_mut().filter(|restart| restart.before == Some(current) && !restart.replaced)
+        {
+            restart.replaced = true;
+            moment.docket.tested(R::Cdr05);
+            return;
+        }
+        let Some(place) = self.place(current) else { return };
+        let highest = self.known[place].memory.highest();
+        let begins = set.records().next();
+        let index = begins.and_then(|record| super::attributes::index_of(record.correlator_index()));
+        let counts_missing = begins.is_some_and(|record| record.missing().is_some());
+        let before = matches!(receiver.standing, Standing::On { asked, .. } if asked <= self.known[place].seen);
+        let goes_on = index.is_some_and(|index| index > 0 && highest.is_some_and(|highest| index == highest + 1));
+        let proof = match carrier.session {
+            Some((_, seq)) => Some((seq, "another one on the same connection")),
+            None if goes_on && before && !counts_missing && receiver.trouble.is_none() => {
+                Some((self.known[place].seq, "another one, with the index that comes next in the old one"))
+            }
+            None => None,
+        };
+        self.known[place].over = true;
+        match proof {
+            Some((seq, observed)) => {
+                moment.fail(R::Cdr05, "the same session while the Call Bridge runs", observed.to_owned(), &[seq]);
+            }
+            None => moment.docket.undecided(R::Cdr05, "the Call Bridge seems to have restarted by itself"),
+        }
+    }
+
+    /// The session has not changed, but there may have been a restart.
+    fn same(&mut self, id: u128, carrier: Carrier, moment: &mut Moment<'_>) {
+        let Some(restart) = &mut self.restart else { return moment.docket.tested(R::Cdr05) };
+        if restart.replaced || restart.before != Some(id) {
+            return moment.docket.tested(R::Cdr05);
+        }
+        let fresh = restart.done.is_some_and(|done| carrier.opened > done);
+        if !fresh || restart.kept {
+            return;
+        }
+        restart.replaced = true;
+        let seq = restart.seq;
+        moment.fail(R::Cdr05, "a new session after the restart", "the session of before".to_owned(), &[seq]);
+        if let Some(session) = self.known.iter_mut().find(|session| session.id == id) {
+            session.memory.clear();
+            session.history = History::default();
+            session.over = false;
+            session.seen = moment.at;
+        }
+    }
+
+    /// A session that was replaced.
+    fn old(&mut self, place: usize, carrier: Carrier, moment: &mut Moment<'_>) {
+        let Some(new) = self.current().map(|session| (session.seen, session.seq)) else { return };
+        let tolerated =
+            self.restart.is_some_and(|restart| restart.kept && restart.before == Some(self.known[place].id));
+        let alive = carrier.opened > new.0 || carrier.answered.is_some_and(|answered| answered > new.0);
+        if alive && !tolerated {
+            let expected = "one session at all receivers while the Call Bridge runs";
+            moment.fail(R::Cdr05, expected, "two at the same time".to_owned(), &[new.1]);
+        }
+    }
+
+    fn bridge(
+        &mut self,
+        place: usize,
+        set: Set<'_>,
+        bridges: Option<&(Seq, Vec<u128>)>,
+        on: bool,
+        moment: &mut Moment<'_>,
+    ) {
+        let told = set.call_bridge();
+        match moment.clustered {
+            None => {}
+            Some(false) => match told {
+                None => moment.docket.tested(R::Cdr06),
+                Some(told) => {
+                    let observed = crate::rules::docket::quote(told);
+                    moment.fail(R::Cdr06, "no callBridge outside a cluster", observed, &[]);
+                }
+            },
+            Some(true) => {
+                let Some(id) = told.and_then(guid::number) else {
+                    let observed = told.map_or_else(|| "none".to_owned(), crate::rules::docket::quote);
+                    return moment.fail(R::Cdr06, "a callBridge that is a GUID", observed, &[]);
+                };
+                let session = &mut self.known[place];
+                let first = *session.bridge.get_or_insert((id, moment.seq));
+                let known = if on { *self.bridge.get_or_insert(first) } else { first };
+                let unlisted = bridges.filter(|(_, ids)| !ids.contains(&id));
+                if known.0 != id {
+                    let expected = "the same callBridge as before";
+                    moment.fail(R::Cdr06, expected, told.unwrap_or_default().to_owned(), &[known.1]);
+                } else if let Some((seq, _)) = unlisted {
+                    let expected = "the id of a Call Bridge that the API lists";
+                    moment.fail(R::Cdr06, expected, told.unwrap_or_default().to_owned(), &[*seq]);
+                } else {
+                    moment.docket.tested(R::Cdr06);
+                }
+            }
+        }
+    }
+}

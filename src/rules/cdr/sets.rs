@@ -1,0 +1,178 @@
+//! A set of records arrives: taken apart, and handed to the rules record by record.
+
+use super::attributes::Attributes;
+use super::identity::Sight;
+use super::indexes::InSet;
+use super::links::PROMPT;
+use super::receiver::{OpenSet, Receiver, Standing};
+use super::sessions::Carrier;
+use super::spans::Few;
+use super::{CdrJudge, Moment, OPEN_SETS, delivery, identity, indexes, links};
+use crate::protocol::cdr::Set;
+use crate::protocol::http1::Head;
+use crate::rules::api_view::ApiView;
+use crate::rules::docket::{Docket, quote};
+use crate::rules::registry::R;
+use crate::time::Instant;
+use crate::trace::{LinkId, Observation, ReceiverId, SetId};
+
+impl CdrJudge {
+    /// A set arrived.
+    pub(super) fn set_received(
+        &mut self,
+        (set, link, id): (SetId, LinkId, ReceiverId),
+        head: Head<'_>,
+        records: Set<'_>,
+        observation: &Observation<'_>,
+        api: &ApiView,
+        docket: &mut Docket,
+    ) {
+        let (at, seq) = (observation.at, observation.seq);
+        let Some(receiver) = self.receivers.get_mut(&id) else { return };
+        let mut moment = Moment::of(&self.context, observation, api, docket);
+        receiver.sets += 1;
+        receiver.active = receiver.clock.elapsed(at);
+        let readable = links::head(self.links.get(link), receiver, head, records, &mut moment);
+        removed_and_served(self.links.get(link).map(|link| link.opened), receiver, &mut moment);
+        let known = self.links.get(link);
+        let carrier = Carrier {
+            opened: known.as_ref().map_or(at, |link| link.opened),
+            session: known.as_ref().and_then(|link| link.session),
+            answered: receiver.answered.map(|answered| answered.at),
+        };
+        let slow = known.is_none_or(|link| at.since(link.idle_since) > PROMPT);
+        let place = if readable {
+            self.sessions.arrived(records, carrier, receiver, self.ledger.bridges.as_ref(), &mut moment)
+        } else {
+            None
+        };
+        let mut open = OpenSet {
+            set,
+            receiver: id,
+            link,
+            session: None,
+            spans: Few::default(),
+            last_record_index: None,
+            arrived: at,
+            seq,
+            slow,
+        };
+        match place {
+            Some(place) => self.records(place, &mut open, records, moment),
+            None => {
+                receiver.chains.iter_mut().for_each(|chain| {
+                    chain.forgive();
+                    chain.loose = true;
+                });
+                receiver.cut = None;
+            }
+        }
+        if self.open.len() < OPEN_SETS {
+            self.open.push(open);
+        }
+    }
+
+    /// The records of a set that could be read.
+    fn records(&mut self, place: usize, open: &mut OpenSet, records: Set<'_>, mut moment: Moment<'_>) {
+        let Some(receiver) = self.receivers.get_mut(&open.receiver) else { return };
+        let session = &mut self.sessions.known[place];
+        let id = session.id;
+        open.session = Some(id);
+        if let Some(link) = self.links.get(open.link) {
+            link.session = Some((id, moment.seq));
+        }
+        let chain = receiver.chain_of(id);
+        let first = records.records().next().map(Attributes::of).unwrap_or_default();
+        let declared = first.missing.get().is_some_and(|count| count > 0);
+        delivery::outstanding(&self.open, receiver, id, first.index.get(), declared, &mut moment);
+        links::kept(open.link, id, receiver, &mut moment);
+        let mut set = InSet { ordered: receiver.is_ordered(moment.at), ..InSet::default() };
+        set.from_zero = from_zero(receiver, self.sessions.began_with_restart(place));
+        let session = &mut self.sessions.known[place];
+        for record in records.records() {
+            let attributes = Attributes::of(record);
+            let Some(index) = attributes.index.get() else {
+                let observed = quote(record.correlator_index().unwrap_or("none"));
+                moment.fail(R::Cdr08, "a correlatorIndex that is a number", observed, &[]);
+                receiver.chains[chain].loose = true;
+                continue;
+            };
+            let sight = session.memory.sight(index, identity::digest(record), open.receiver, moment.seq);
+            match sight {
+                Sight::Differs(seq) => {
+                    let observed = format!("record {index} with other content");
+                    moment.fail(R::Cdr09, "one content for each session and index", observed, &[seq]);
+                }
+                Sight::Again => moment.docket.tested(R::Cdr09),
+                Sight::Elsewhere => {
+                    moment.docket.tested(R::Cdr09);
+                    moment.docket.tested(R::Cdr13);
+                }
+                Sight::Fresh | Sight::Old => {}
+            }
+            indexes::record(chain, index, &attributes, sight, &mut set, receiver, &mut moment);
+            open.spans.push(index);
+            open.last_record_index = attributes.record_index.get();
+        }
+        self.characteristics(&first, records.records().len(), &mut moment);
+        self.set_taken(chain, &set, open, &mut moment);
+        indexes::compare_progress(open.receiver, &self.sessions.known[place], &mut self.receivers, moment.at);
+    }
+
+    /// All records of a set are taken in.
+    fn set_taken(&mut self, chain: usize, set: &InSet, open: &OpenSet, moment: &mut Moment<'_>) {
+        let others = self.receivers.values().filter(|other| other.id != open.receiver && other.is_on());
+        let open_long = |id: ReceiverId| {
+            self.open.iter().any(|other| other.receiver == id && moment.at.since(other.arrived) > PROMPT)
+        };
+        if others.into_iter().any(|other| other.is_failing() || open_long(other.id)) {
+            moment.docket.tested(R::Cdr19);
+        }
+        let Some(receiver) = self.receivers.get_mut(&open.receiver) else { return };
+        if receiver.cut.take().is_some() {
+            moment.docket.tested(R::Cdr03);
+        }
+        if let (true, Some(lowest), Some(highest)) = (set.ordered, set.lowest, set.highest) {
+            let chain = &mut receiver.chains[chain];
+            chain.odd_answers(lowest, moment);
+            chain.passed_over(lowest, highest, moment.seq);
+        }
+    }
+
+    /// What the guides leave open, entered once each.
+    fn characteristics(&mut self, first: &Attributes<'_>, records: usize, moment: &mut Moment<'_>) {
+        let (size, size_bit) = match records {
+            1 => ("1", 0),
+            2..=10 => ("2 to 10", 1),
+            _ => ("more than 10", 2),
+        };
+        let numbered = first.record_index.get().is_some();
+        let words = [
+            Some(("records-in-a-set", size, size_bit)),
+            Some(("recordIndex", if numbered { "sent" } else { "not sent" }, 3 + u32::from(numbered))),
+            first.spelling.map(|spelling| ("count-of-discarded-records", spelling, 5 + spelling.len() as u32 % 2)),
+        ];
+        for (name, word, bit) in words.into_iter().flatten() {
+            if self.noted & (1 << bit) == 0 {
+                self.noted |= 1 << bit;
+                moment.docket.note_word(R::Cdr23, name, word);
+            }
+        }
+    }
+}
+
+/// A set at a receiver that was taken off, on a connection that was opened long after.
+fn removed_and_served(opened: Option<Instant>, receiver: &Receiver, moment: &mut Moment<'_>) {
+    if let (Standing::Off { at, seq }, Some(opened)) = (receiver.standing, opened)
+        && opened > at + moment.deadlines.reaction
+    {
+        moment.fail(R::Cdr15, "no records once the receiver is removed", "a set".to_owned(), &[seq]);
+    }
+}
+
+/// Whether the session that a restart began has to begin with record 0 at this receiver.
+fn from_zero(receiver: &Receiver, restart: Option<Instant>) -> bool {
+    let Some(begun) = restart else { return false };
+    let before = matches!(receiver.standing, Standing::On { asked, .. } if asked < begun);
+    before && receiver.listening && receiver.trouble.is_none_or(|trouble| trouble.at < begun)
+}
