@@ -30,11 +30,14 @@ mod link_tests;
 pub mod listeners;
 pub mod probe;
 mod pump;
+pub mod receive_loop;
+pub mod record_file;
 mod restart;
 pub mod socket_driver;
 mod stream;
 pub mod target;
 pub mod tls;
 pub mod usage;
+mod wire;
 
 pub use emulator_task::Served;
