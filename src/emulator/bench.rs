@@ -2,7 +2,7 @@
 //!
 //! Shows what each connection was sent as JSON texts, acknowledges when told to, and checks as it goes that timers move on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use super::mutant::Mutant;
 use super::server::{MeetingServer, Output};
 use super::settings::Settings;
-use super::typed::{ConnectionKey, ExchangeKey};
+use super::typed::{ConnectionKey, ExchangeKey, LinkKey};
 use crate::protocol::api::names::{AUTH_TOKENS, TOKEN_HEADER};
 use crate::protocol::api::xml::Element;
 use crate::protocol::events::write;
 use crate::protocol::http::{Method, Request, Response};
+use crate::protocol::http1::{Limits, Next, RequestReader};
 use crate::protocol::ws::frame::{self, Decoded, Header, Opcode};
 use crate::protocol::ws::handshake::upgrade_request;
 use crate::time::Instant;
@@ -26,6 +27,52 @@ pub(super) struct Seen {
     pub(super) texts: Vec<Value>,
     pub(super) others: Vec<(Opcode, Vec<u8>)>,
     pub(super) ended: Option<&'static str>,
+}
+
+/// What a receiver does with a POST.
+#[derive(Debug, Clone)]
+pub(super) enum Plan {
+    /// Answers with these bytes.
+    Answer(String),
+    /// Answers with these bytes and closes.
+    AnswerAndClose(String),
+    /// Closes without a byte.
+    Close,
+    /// Does nothing.
+    Silent,
+}
+
+impl Plan {
+    pub(super) fn status(status: u16) -> Self {
+        Self::Answer(format!("HTTP/1.1 {status} Whatever\r\nContent-Length: 0\r\n\r\n"))
+    }
+}
+
+/// A POST that arrived.
+#[derive(Debug, Clone)]
+pub(super) struct Arrived {
+    pub(super) at: Instant,
+    pub(super) link: u64,
+    pub(super) head: String,
+    pub(super) set: Element,
+}
+
+/// One receiver of records, found by its port.
+#[derive(Debug, Default)]
+pub(super) struct Reception {
+    pub(super) posts: Vec<Arrived>,
+    /// What happens to the next POSTs; then each is answered 200.
+    pub(super) plans: VecDeque<Plan>,
+    pub(super) refuses: bool,
+    pub(super) opened: u64,
+}
+
+#[derive(Debug)]
+enum Reaction {
+    Opened,
+    Failed,
+    Bytes(String),
+    Ended,
 }
 
 /// One server with its clients.
@@ -41,6 +88,9 @@ pub(super) struct Bench {
     answers: BTreeMap<u64, Response>,
     exchanges: u64,
     acks: Vec<(u64, u64)>,
+    pub(super) receptions: BTreeMap<u16, Reception>,
+    links: BTreeMap<u64, (u16, RequestReader)>,
+    reactions: VecDeque<(LinkKey, Reaction)>,
 }
 
 impl Bench {
@@ -62,6 +112,9 @@ impl Bench {
             answers: BTreeMap::new(),
             exchanges: 0,
             acks: Vec::new(),
+            receptions: BTreeMap::new(),
+            links: BTreeMap::new(),
+            reactions: VecDeque::new(),
         }
     }
 
@@ -188,8 +241,13 @@ impl Bench {
                 let _ = writeln!(self.transcript, "{} {shown}", self.now.as_millis());
                 self.carry_out(output);
             }
-            let Some((connection, id)) = self.acks.pop() else { return };
-            self.ack(connection, id);
+            if let Some((link, reaction)) = self.reactions.pop_front() {
+                self.react(link, reaction);
+            } else if let Some((connection, id)) = self.acks.pop() {
+                self.ack(connection, id);
+            } else {
+                return;
+            }
         }
     }
 
@@ -205,8 +263,70 @@ impl Bench {
             Output::Send { connection, bytes } => self.receive(connection.0, bytes),
             Output::Close { connection } => self.seen.entry(connection.0).or_default().ended = Some("closed"),
             Output::Drop { connection } => self.seen.entry(connection.0).or_default().ended = Some("dropped"),
-            Output::OpenLink { .. } | Output::SendLink { .. } | Output::CloseLink { .. } => {}
+            Output::OpenLink { link, address } => {
+                let reception = self.receptions.entry(address.port).or_default();
+                reception.opened += 1;
+                let reaction = if reception.refuses { Reaction::Failed } else { Reaction::Opened };
+                self.links.insert(link.0, (address.port, RequestReader::new(Limits::default())));
+                self.reactions.push_back((link, reaction));
+            }
+            Output::SendLink { link, bytes } => self.receive_post(link, &bytes),
+            Output::CloseLink { link } => drop(self.links.remove(&link.0)),
         }
+    }
+
+    fn react(&mut self, link: LinkKey, reaction: Reaction) {
+        if !self.links.contains_key(&link.0) {
+            return;
+        }
+        match reaction {
+            Reaction::Opened => self.server.handle_link_opened(self.now, link),
+            Reaction::Failed => {
+                self.links.remove(&link.0);
+                self.server.handle_link_failed(self.now, link);
+            }
+            Reaction::Bytes(bytes) => self.server.handle_link_bytes(self.now, link, bytes.as_bytes()),
+            Reaction::Ended => {
+                self.links.remove(&link.0);
+                self.server.handle_link_ended(self.now, link);
+            }
+        }
+    }
+
+    fn receive_post(&mut self, link: LinkKey, bytes: &[u8]) {
+        let Some((port, reader)) = self.links.get_mut(&link.0) else { return };
+        reader.feed(bytes);
+        while let Next::Request { head, body, .. } = reader.next() {
+            let reception = self.receptions.entry(*port).or_default();
+            let set = Element::parse(body).unwrap_or_default();
+            let head = format!("{} {} HTTP/1.{}\r\n{}", head.method, head.target, head.minor_version, head.fields);
+            reception.posts.push(Arrived { at: self.now, link: link.0, head, set });
+            match reception.plans.pop_front().unwrap_or_else(|| Plan::status(200)) {
+                Plan::Answer(bytes) => self.reactions.push_back((link, Reaction::Bytes(bytes))),
+                Plan::AnswerAndClose(bytes) => {
+                    self.reactions.push_back((link, Reaction::Bytes(bytes)));
+                    self.reactions.push_back((link, Reaction::Ended));
+                }
+                Plan::Close => self.reactions.push_back((link, Reaction::Ended)),
+                Plan::Silent => {}
+            }
+        }
+    }
+
+    /// Configures a receiver on this port; gives its id.
+    pub(super) fn receiver(&mut self, port: u16) -> String {
+        self.receptions.entry(port).or_default();
+        self.create("/api/v1/system/cdrReceivers", &format!("uri=http://127.0.0.1:{port}/cdr"))
+    }
+
+    /// What the receiver on this port got, one POST after the other.
+    pub(super) fn posts(&self, port: u16) -> &[Arrived] {
+        &self.receptions[&port].posts
+    }
+
+    /// All records that the receiver on this port got, repetitions included.
+    pub(super) fn records(&self, port: u16) -> Vec<Element> {
+        self.posts(port).iter().flat_map(|post| post.set.children.clone()).collect()
     }
 
     fn receive(&mut self, connection: u64, mut bytes: Vec<u8>) {

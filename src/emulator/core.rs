@@ -11,8 +11,9 @@ use chacha20::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::admission::Tokens;
+use super::cdr::Cdr;
 use super::connection::Connection;
-use super::mutant::{Mutant, Mutants, Question, View};
+use super::mutant::{Mutant, Mutants, Question, View, seen};
 use super::settings::Settings;
 use super::timers::{Due, Timers};
 use super::typed::{ConnectionKey, Effect, Input, Oddity};
@@ -34,6 +35,7 @@ pub(super) struct Core {
     pub(super) tokens: Tokens,
     pub(super) connections: BTreeMap<ConnectionKey, Connection>,
     pub(super) timers: Timers,
+    pub(super) cdr: Cdr,
     pub(super) random: ChaCha8Rng,
     /// How many places are taken.
     pub(super) places: u64,
@@ -53,7 +55,8 @@ impl Core {
         let mut mutants = Mutants::new(mutants);
         mutants.settings(&mut settings);
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let world = World::new(ChaCha8Rng::seed_from_u64(random.random()), settings.upper_case_guids);
+        let mut world = World::new(random.random(), settings.upper_case_guids);
+        let cdr = Cdr::new(world.new_id_aside());
         Self {
             now: Instant::ZERO,
             settings,
@@ -62,6 +65,7 @@ impl Core {
             tokens: Tokens::default(),
             connections: BTreeMap::new(),
             timers: Timers::default(),
+            cdr,
             random,
             places: 0,
             accepted: 0,
@@ -75,7 +79,7 @@ impl Core {
     /// Takes an input through the mutants and handles what they let through.
     pub(super) fn offer(&mut self, now: Instant, input: Input) {
         self.now = self.now.max(now);
-        let view = View { now: self.now, world: &self.world, connections: &self.connections, settings: &self.settings };
+        let view = seen!(self);
         for (delay, input) in self.mutants.input(&view, input) {
             let delay = match input {
                 Input::Subscribe { .. } => delay + self.settings.ack_delay,
@@ -87,6 +91,7 @@ impl Core {
                 self.timers.at(self.now + delay, Due::Input(input));
             }
         }
+        self.make_records();
         self.report_changes();
     }
 
@@ -104,7 +109,14 @@ impl Core {
                 Due::Dial(participant, step) => self.go_on_dialing(&participant, step),
                 Due::FreePlace => self.places = self.places.saturating_sub(1),
                 Due::GiveUp(connection) => self.end(connection, false),
+                Due::Place(leg, to) => self.place(&leg, to),
+                Due::Record(draft) => self.number_late(draft),
+                Due::Deliver(receiver) => self.deliver(receiver),
+                Due::Post(link, post) => self.send_post(link, &post),
+                Due::LinkOverdue(link) => self.link_overdue(link),
+                Due::Up => self.come_up(),
             }
+            self.make_records();
             self.report_changes();
         }
         self.now = self.now.max(now);
@@ -112,7 +124,7 @@ impl Core {
 
     /// What mutants and tests may see.
     pub(super) fn view(&self) -> View<'_> {
-        View { now: self.now, world: &self.world, connections: &self.connections, settings: &self.settings }
+        seen!(self)
     }
 
     /// The next effect to carry out.
@@ -122,7 +134,7 @@ impl Core {
 
     /// Takes an effect through the mutants and lets out what they let through.
     pub(super) fn emit(&mut self, effect: Effect) {
-        let view = View { now: self.now, world: &self.world, connections: &self.connections, settings: &self.settings };
+        let view = seen!(self);
         for (delay, effect) in self.mutants.effect(&view, effect) {
             if delay.is_zero() {
                 self.effects.push_back(effect);
@@ -130,6 +142,11 @@ impl Core {
                 self.timers.at(self.now + delay, Due::Effect(effect));
             }
         }
+    }
+
+    /// Lets out an effect that concerns receivers.
+    pub(super) fn emit_link(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
     }
 
     /// A delay with its seeded lengthening.
@@ -214,7 +231,7 @@ impl Core {
     }
 
     /// Ends a connection from this side.
-    fn end(&mut self, connection: ConnectionKey, abruptly: bool) {
+    pub(super) fn end(&mut self, connection: ConnectionKey, abruptly: bool) {
         if self.connections.contains_key(&connection) {
             self.emit(if abruptly { Effect::Drop { connection } } else { Effect::End { connection } });
             self.forget(connection, abruptly);

@@ -8,7 +8,7 @@
 use serde_json::{Map, Value};
 
 use super::core::Core;
-use super::mutant::{Question, View};
+use super::mutant::{Question, seen};
 use super::timers::Due;
 use super::typed::{ConnectionKey, Effect, Event, StateOf};
 use super::values::{Backlog, Count, Listed};
@@ -105,7 +105,7 @@ impl Core {
 
     /// Takes an event through the mutants and queues what they let through.
     pub(super) fn tell(&mut self, key: ConnectionKey, event: Event) {
-        let view = View { now: self.now, world: &self.world, connections: &self.connections, settings: &self.settings };
+        let view = seen!(self);
         for (delay, (key, event)) in self.mutants.event(&view, key, event) {
             if !delay.is_zero() {
                 self.timers.at(self.now + delay, Due::Event(key, event));

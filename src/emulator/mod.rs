@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`server`] (what a shell drives), [`typed`] (what goes in and out of the core), [`settings`] (every
 //! freedom and limit), [`world`] (calls and participants), `connection` and `subscription` (the events side), `api` (the
-//! REST side), `wire` (frames and JSON), [`mutant`] (the seams) and [`mutants`] (the faults on purpose).
+//! REST side), `wire` (frames and JSON), [`cdr`] (call detail records), [`mutant`] (the seams) and [`mutants`] (the faults on purpose).
 //! It never looks at the rules that judge it: the two share wire types only.
 
 mod admission;
@@ -11,6 +11,7 @@ mod api;
 mod api_tests;
 #[cfg(test)]
 mod bench;
+pub mod cdr;
 mod connection;
 mod core;
 mod delivery;

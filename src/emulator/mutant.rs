@@ -3,7 +3,9 @@
 //! In the order in which a value passes them: [`Mutant::settings`] once at the start; [`Mutant::input`] for everything
 //! that arrived; [`Mutant::decide`] for the few questions that the core asks itself; [`Mutant::event`] for everything to
 //! report, before it is queued, numbered and subject to the ack window; [`Mutant::effect`] for everything about to leave;
-//! [`Mutant::frame`] for each frame as it is written. What a mutant drops at `event` leaves no gap and stalls nothing;
+//! [`Mutant::frame`] for each frame as it is written. On the side of call detail records: [`Mutant::record`] for each
+//! record that was made, before it is numbered and queued for receivers; [`Mutant::post`] for each POST about to leave,
+//! repetitions included; [`Mutant::body`] for its body as it is written. What a mutant drops at `event` leaves no gap and stalls nothing;
 //! what it drops at `effect` has its messageId and waits for an ack that cannot come. Delayed values skip the seams
 //! that they have passed.
 
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::cdr::{Cdr, Draft, Post, ReceiverKey};
 use super::connection::Connection;
 use super::settings::Settings;
 use super::typed::{ConnectionKey, Effect, Event, Input};
@@ -58,7 +61,24 @@ pub struct View<'a> {
     pub connections: &'a BTreeMap<ConnectionKey, Connection>,
     /// The settings in force.
     pub settings: &'a Settings,
+    /// Records and their receivers.
+    pub cdr: &'a Cdr,
 }
+
+/// The view of a core whose mutants are borrowed meanwhile.
+macro_rules! seen {
+    ($core:expr) => {
+        $crate::emulator::mutant::View {
+            now: $core.now,
+            world: &$core.world,
+            connections: &$core.connections,
+            settings: &$core.settings,
+            cdr: &$core.cdr,
+        }
+    };
+}
+
+pub(super) use seen;
 
 impl<'a> View<'a> {
     /// The connection of that key, if it is open.
@@ -143,6 +163,64 @@ pub enum Question<'a> {
         /// The element.
         element: &'a str,
     },
+    /// Is there a place for one more CDR receiver, with this many taken?
+    IsReceiverPlaceFree(u64),
+    /// Does the DELETE of a receiver end its records?
+    EndsWithDelete {
+        /// Which one.
+        receiver: ReceiverKey,
+    },
+    /// Does this receiver get the record with this `correlatorIndex`?
+    Receives {
+        /// Which one.
+        receiver: ReceiverKey,
+        /// The record.
+        index: u64,
+    },
+    /// Is a record discarded for a new one, with this many waiting for the receiver?
+    Discards {
+        /// Which one.
+        receiver: ReceiverKey,
+        /// How many wait that were never sent.
+        waiting: usize,
+    },
+    /// May the next set go to the receiver, with this many sets unanswered?
+    MaySendNext {
+        /// Which one.
+        receiver: ReceiverKey,
+        /// Sets without an answer.
+        outstanding: u64,
+    },
+    /// Is a receiver served whatever becomes of the others?
+    GoesAlone {
+        /// Which one.
+        receiver: ReceiverKey,
+        /// Whether another one fails at the moment.
+        others_failing: bool,
+    },
+    /// Does an answer with this status acknowledge the set?
+    IsAcknowledged {
+        /// Whose answer it is.
+        receiver: ReceiverKey,
+        /// Its status.
+        status: u16,
+    },
+    /// Is a set sent again that was sent in vain?
+    IsRepeated {
+        /// Whom it goes to.
+        receiver: ReceiverKey,
+        /// How often it was sent.
+        attempt: u64,
+    },
+    /// Is the connection kept after an answer?
+    KeepsConnection {
+        /// Whose connection it is.
+        receiver: ReceiverKey,
+    },
+    /// Does a restart begin a new session?
+    StartsSession,
+    /// Does a restart begin `correlatorIndex` at 0?
+    StartsIndexes,
 }
 
 /// A fault on purpose. Every method passes by default.
@@ -178,6 +256,19 @@ pub trait Mutant: std::fmt::Debug + Send {
 
     /// Changes a frame as it is written.
     fn frame(&mut self, _connection: ConnectionKey, _header: &mut Header, _payload: &mut Vec<u8>) {}
+
+    /// Filters a record that was made, before it is numbered and queued: the same for all receivers.
+    fn record(&mut self, _view: &View<'_>, draft: Draft, pass: &mut Pass<Draft>) {
+        pass.now(draft);
+    }
+
+    /// Filters a POST that is about to leave for one receiver. A dropped one counts as sent and is never answered.
+    fn post(&mut self, _view: &View<'_>, post: Post, pass: &mut Pass<Post>) {
+        pass.now(post);
+    }
+
+    /// Changes the body of a POST as it is written.
+    fn body(&mut self, _receiver: ReceiverKey, _body: &mut Vec<u8>) {}
 }
 
 /// The mutants of one server, applied one after the other.
@@ -219,6 +310,20 @@ impl Mutants {
     pub(super) fn frame(&mut self, connection: ConnectionKey, header: &mut Header, payload: &mut Vec<u8>) {
         for mutant in &mut self.0 {
             mutant.frame(connection, header, payload);
+        }
+    }
+
+    pub(super) fn record(&mut self, view: &View<'_>, draft: Draft) -> Vec<(Duration, Draft)> {
+        self.chain(draft, |mutant, value, pass| mutant.record(view, value, pass))
+    }
+
+    pub(super) fn post(&mut self, view: &View<'_>, post: Post) -> Vec<(Duration, Post)> {
+        self.chain(post, |mutant, value, pass| mutant.post(view, value, pass))
+    }
+
+    pub(super) fn body(&mut self, receiver: ReceiverKey, body: &mut Vec<u8>) {
+        for mutant in &mut self.0 {
+            mutant.body(receiver, body);
         }
     }
 

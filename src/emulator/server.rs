@@ -143,28 +143,38 @@ impl MeetingServer {
         self.carry_out();
     }
 
+    /// Tells the server what time it is: `unix_ms` milliseconds since 1970, UTC, at `now`. Without it the first day of
+    /// 2026 begins at [`Instant::ZERO`].
+    pub fn set_wall_clock(&mut self, now: Instant, unix_ms: i64) {
+        self.core.cdr.set_wall_clock(now, unix_ms);
+    }
+
     /// Takes note that the connection to a CDR receiver is open.
     pub fn handle_link_opened(&mut self, now: Instant, link: LinkKey) {
         self.advance(now);
-        let _ = link;
+        self.core.link_opened(link);
+        self.carry_out();
     }
 
     /// Takes note that a CDR receiver could not be connected to.
     pub fn handle_link_failed(&mut self, now: Instant, link: LinkKey) {
         self.advance(now);
-        let _ = link;
+        self.core.link_ended(link);
+        self.carry_out();
     }
 
     /// Takes bytes that a CDR receiver sent.
     pub fn handle_link_bytes(&mut self, now: Instant, link: LinkKey, bytes: &[u8]) {
         self.advance(now);
-        let _ = (link, bytes);
+        self.core.link_bytes(link, bytes);
+        self.carry_out();
     }
 
     /// Takes note that a CDR receiver has ended the connection, in order or not.
     pub fn handle_link_ended(&mut self, now: Instant, link: LinkKey) {
         self.advance(now);
-        let _ = link;
+        self.core.link_ended(link);
+        self.carry_out();
     }
 
     /// Does what is due.
@@ -210,6 +220,9 @@ impl MeetingServer {
                 let response = wire::spelt(&self.core.settings, response);
                 self.outputs.push_back(Output::Upgrade { exchange, connection, response });
             }
+            Effect::OpenLink { link, address } => self.outputs.push_back(Output::OpenLink { link, address }),
+            Effect::SendLink { link, bytes } => self.outputs.push_back(Output::SendLink { link, bytes }),
+            Effect::CloseLink { link } => self.outputs.push_back(Output::CloseLink { link }),
             Effect::Ack { connection, id, status } => {
                 let text = wire::ack_text(&self.core.settings, id, &status);
                 self.send_text(connection, text);

@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use super::values::{
-    Backlog, Count, DuplicateIndex, EntryFault, Excess, HeaderCase, KeyOrder, LeftOut, Listed, Order, PingReaction,
-    Reaction, Refusal, Setting, Spelling, Typed, Unset, WhiteSpace,
+    Backlog, CallInStart, Count, DuplicateIndex, EntryFault, Excess, HeaderCase, KeyOrder, LateReceiver, LeftOut,
+    Listed, Order, Overflow, PingReaction, Reaction, Recorder, Refusal, Rounding, Setting, Spelling, Typed, Unset,
+    UriParameter, WhiteSpace,
 };
 
 /// A key of the settings, for help texts.
@@ -159,6 +160,44 @@ settings! {
     answer_after: Duration = Duration::from_millis(80), "answer-after", "From ringing to connected, or to being rejected.";
     ringing_timeout: Duration = Duration::from_millis(1500), "ringing-timeout", "How long an unanswered dial rings.";
     software_version: String = "3.7".to_owned(), "software-version", "What the status reports.";
+    clustered: bool = false, "clustered", "Whether the Call Bridge is in a cluster.";
+    setup_delay: Duration = Duration::from_millis(10), "setup-delay", "From the arrival of an incoming leg to its place in a call or the IVR.";
+    confirmation_timeout: Duration = Duration::from_secs(60), "confirmation-timeout", "How long a dialled leg may take to confirm with a key.";
+    restart_time: Duration = Duration::from_millis(200), "restart-time", "How long a restart takes.";
+    restart_status: u16 = 503, "restart-status", "Status of requests during a restart.";
+    cdr_batch: Count = Count::Of(50), "cdr-batch", "How many records one POST holds at most.";
+    cdr_batch_delay: Duration = Duration::ZERO, "cdr-batch-delay", "How long records are collected before they are sent.";
+    cdr_retry_first: Duration = Duration::from_millis(100), "cdr-retry-first", "How long after a failed delivery it is repeated.";
+    cdr_retry_factor: u64 = 2, "cdr-retry-factor", "By what the wait grows with each further failure.";
+    cdr_retry_longest: Duration = Duration::from_secs(1), "cdr-retry-longest", "The longest wait before a repetition.";
+    cdr_answer_timeout: Duration = Duration::from_millis(1500), "cdr-answer-timeout", "How long a receiver may take to answer, connecting included.";
+    cdr_queue: u64 = 100, "cdr-queue", "How many unsent records wait for a receiver that fails before some are discarded.";
+    cdr_overflow: Overflow = Overflow::Oldest, "cdr-overflow", "Which records are discarded.";
+    cdr_strict_200: bool = false, "cdr-strict-200", "Whether only 200 acknowledges records, not any 2xx.";
+    cdr_late_receiver: LateReceiver = LateReceiver::Next, "cdr-late-receiver", "What a receiver gets that is configured late.";
+    cdr_new_uri_new_start: bool = true, "cdr-new-uri-new-start", "Whether recordIndex starts at 1 again when a receiver gets another URI.";
+    cdr_parameter: UriParameter = UriParameter::Both, "cdr-parameter", "The name of the parameter with a receiver's URI.";
+    cdr_keep_alive: bool = true, "cdr-keep-alive", "Whether one connection carries several POSTs.";
+    cdr_http_1_0: bool = false, "cdr-http-1-0", "Whether POSTs are HTTP/1.0.";
+    cdr_content_type: String = "text/xml".to_owned(), "cdr-content-type", "The Content-Type of POSTs; empty for none.";
+    cdr_user_agent: String = String::new(), "cdr-user-agent", "The User-Agent of POSTs; empty for none.";
+    cdr_record_index: bool = true, "cdr-record-index", "Whether records carry recordIndex.";
+    cdr_older_missing: bool = false, "cdr-older-missing", "Whether the count of missing records has the older spelling, with a double e.";
+    cdr_order: KeyOrder = KeyOrder::Guide, "cdr-order", "Order of the elements of a record.";
+    cdr_white_space: WhiteSpace = WhiteSpace::None, "cdr-white-space", "White space between the elements of a set.";
+    cdr_empty_fields: bool = false, "cdr-empty-fields", "Whether texts without a value are sent as empty elements.";
+    cdr_optional_fields: bool = true, "cdr-optional-fields", "Whether fields are sent that a record can do without.";
+    cdr_extra_fields: bool = false, "cdr-extra-fields", "Whether records carry fields and attributes that no guide knows.";
+    cdr_state_once: bool = false, "cdr-state-once", "Whether only the first update of a connected leg says so.";
+    cdr_call_in_start: CallInStart = CallInStart::Outgoing, "cdr-call-in-start", "Whether a callLegStart names the call.";
+    cdr_ivr_reported: bool = true, "cdr-ivr-reported", "Whether an update says that a leg is in the IVR.";
+    cdr_multistream_capital: bool = false, "cdr-multistream-capital", "Whether it is multiStreamVideo, with a capital S.";
+    cdr_confirmation_lower: bool = false, "cdr-confirmation-lower", "Whether it is confirmationTimeout, with a small o.";
+    cdr_count_services: bool = false, "cdr-count-services", "Whether legs that record or stream count in a call's end.";
+    cdr_count_unconnected: bool = true, "cdr-count-unconnected", "Whether legs that were never connected count in a call's end.";
+    cdr_recorder: Recorder = Recorder::Path, "cdr-recorder", "What records a call.";
+    cdr_time_fractions: bool = false, "cdr-time-fractions", "Whether times have milliseconds.";
+    cdr_rounding: Rounding = Rounding::Down, "cdr-rounding", "How durations become whole seconds.";
 }
 
 impl Settings {

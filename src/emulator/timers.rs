@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::dialing::DialStep;
-use super::typed::{ConnectionKey, Effect, Event, Input};
+use super::cdr::{Draft, Post, ReceiverKey};
+use super::dialing::{Destination, DialStep};
+use super::typed::{ConnectionKey, Effect, Event, Input, LinkKey};
 use crate::time::Instant;
 
 /// Something to be done.
@@ -27,6 +28,18 @@ pub(super) enum Due {
     FreePlace,
     /// End a connection on which the answer to a close frame is overdue.
     GiveUp(ConnectionKey),
+    /// Let a leg that has arrived enter its call or the IVR.
+    Place(String, Destination),
+    /// Number a record that has passed the mutants.
+    Record(Draft),
+    /// Send a receiver what waits for it.
+    Deliver(ReceiverKey),
+    /// Send a POST that has passed the mutants.
+    Post(LinkKey, Box<Post>),
+    /// Give up waiting for a receiver's answer, if it has not come.
+    LinkOverdue(LinkKey),
+    /// End a restart.
+    Up,
 }
 
 /// All that is to be done later.

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::server::Address;
 use crate::protocol::events::{Resource, State, UpdateType};
 use crate::protocol::http::{Request, Response};
 use crate::protocol::ws::frame::Header;
@@ -218,13 +219,32 @@ pub enum Effect {
         /// Which one.
         connection: ConnectionKey,
     },
+    /// A connection to a receiver is wanted. What concerns receivers does not pass `Mutant::effect`.
+    OpenLink {
+        /// The connection to be.
+        link: LinkKey,
+        /// Where to.
+        address: Address,
+    },
+    /// Bytes for a receiver.
+    SendLink {
+        /// Where to.
+        link: LinkKey,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// The end of a connection to a receiver.
+    CloseLink {
+        /// Which one.
+        link: LinkKey,
+    },
 }
 
 impl Effect {
     /// The connection that it concerns; answers concern none.
     pub const fn connection(&self) -> Option<ConnectionKey> {
         match self {
-            Self::Answer { .. } => None,
+            Self::Answer { .. } | Self::OpenLink { .. } | Self::SendLink { .. } | Self::CloseLink { .. } => None,
             Self::Accept { connection, .. }
             | Self::Ack { connection, .. }
             | Self::Message { connection, .. }

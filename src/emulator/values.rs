@@ -316,4 +316,52 @@ choices! {
         /// With s.
         British = "british",
     }
+    /// Which records go when a receiver's queue is full.
+    Overflow: "`oldest` or `newest`" {
+        /// Those that wait longest.
+        Oldest = "oldest",
+        /// Those that would come in addition.
+        Newest = "newest",
+    }
+    /// Whether a `callLegStart` names the call.
+    CallInStart: "`never`, `outgoing` or `known`" {
+        /// Never: an update does.
+        Never = "never",
+        /// On legs that were dialled out of a call.
+        Outgoing = "outgoing",
+        /// Wherever the call exists already.
+        Known = "known",
+    }
+    /// How durations become whole seconds.
+    Rounding: "`down`, `nearest` or `up`" {
+        /// To the next lower second.
+        Down = "down",
+        /// To the nearest second.
+        Nearest = "nearest",
+        /// To the next higher second.
+        Up = "up",
+    }
+    /// What a receiver gets that is configured while the Call Bridge runs.
+    LateReceiver: "`next` or `kept`" {
+        /// What happens from then on.
+        Next = "next",
+        /// The last records before, too.
+        Kept = "kept",
+    }
+    /// What records a call.
+    Recorder: "`path` or `uri`" {
+        /// The built-in recorder, known by the path of its file.
+        Path = "path",
+        /// An external SIP recorder, known by its URI.
+        Uri = "uri",
+    }
+    /// The name of the parameter with a receiver's URI.
+    UriParameter: "`both`, `uri` or `url`" {
+        /// Either.
+        Both = "both",
+        /// Only `uri`.
+        Uri = "uri",
+        /// Only `url`.
+        Url = "url",
+    }
 }

@@ -7,9 +7,13 @@
 use std::collections::BTreeMap;
 
 use chacha20::ChaCha8Rng;
-use rand::RngExt as _;
+use rand::{RngExt as _, SeedableRng as _};
 
+use super::cdr::LegDetail;
 use crate::time::Instant;
+
+/// What separates the randomness of what only records show from that of everything else.
+const ASIDE: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A permanent meeting space.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,6 +145,57 @@ pub struct Participant {
     pub moved_from: Option<String>,
     /// The Call Bridge that it was moved from.
     pub moved_from_bridge: Option<String>,
+    /// What only call detail records and the API's call legs show.
+    pub detail: LegDetail,
+}
+
+impl Participant {
+    /// Somebody who is dialled, with nothing decided yet.
+    pub(super) fn dialled(name: &str, remote_party: &str) -> Self {
+        Self {
+            id: String::new(),
+            leg: String::new(),
+            created: 0,
+            started: Instant::ZERO,
+            call: String::new(),
+            name: name.to_owned(),
+            uri: name.to_owned(),
+            remote_party: remote_party.to_owned(),
+            state: Signaling::Initial,
+            incoming: false,
+            audio_muted: false,
+            video_muted: false,
+            tx_audio_muted: false,
+            tx_video_muted: false,
+            importance: None,
+            layout: "allEqual".to_owned(),
+            active_speaker: false,
+            presenter: false,
+            endpoint_recording: false,
+            can_move: true,
+            can_move_to_lobby: false,
+            moved_from: None,
+            moved_from_bridge: None,
+            detail: LegDetail::default(),
+        }
+    }
+}
+
+/// Something that happened in the world, for the records.
+#[derive(Debug)]
+pub(super) enum Happening {
+    /// A call began.
+    CallStarted(String),
+    /// Something about a call or somebody in it may have changed.
+    CallTouched(String),
+    /// A call is over.
+    CallEnded(Box<Call>),
+    /// A call leg began: of a participant, or on its way to a call or the IVR.
+    LegStarted(String),
+    /// Something about a call leg may have changed.
+    LegTouched(String),
+    /// A call leg is over, for this reason.
+    LegEnded(Box<Participant>, &'static str),
 }
 
 /// Everything that the API shows and events report.
@@ -154,6 +209,8 @@ pub struct World {
     pub participants: BTreeMap<String, Participant>,
     /// Call legs by GUID, with their participants.
     pub legs: BTreeMap<String, String>,
+    /// Call legs by GUID that are in no call: on their way to one, or in the IVR.
+    pub outside: BTreeMap<String, Participant>,
     /// The GUID of the Call Bridge.
     pub bridge: String,
     /// Why those participants left that have left since changes were last reported.
@@ -162,29 +219,42 @@ pub struct World {
     pub(super) revision: u64,
     pub(super) legs_completed: u64,
     pub(super) most_legs: u64,
+    /// What happened since records were last made.
+    pub(super) journal: Vec<Happening>,
     created: u64,
     upper_case: bool,
     random: ChaCha8Rng,
+    aside: ChaCha8Rng,
 }
 
 impl World {
     /// An empty server.
-    pub(super) fn new(mut random: ChaCha8Rng, upper_case: bool) -> Self {
+    pub(super) fn new(seed: u64, upper_case: bool) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
         let bridge = guid(&mut random, upper_case);
         Self {
             co_spaces: BTreeMap::new(),
             calls: BTreeMap::new(),
             participants: BTreeMap::new(),
             legs: BTreeMap::new(),
+            outside: BTreeMap::new(),
             bridge,
             reasons: BTreeMap::new(),
             revision: 0,
             legs_completed: 0,
             most_legs: 0,
+            journal: Vec::new(),
             created: 0,
             upper_case,
             random,
+            aside: ChaCha8Rng::seed_from_u64(seed ^ ASIDE),
         }
+    }
+
+    /// A new GUID of something that only records show. It comes from randomness of its own, so that all other GUIDs
+    /// are the same with and without records.
+    pub(super) fn new_id_aside(&mut self) -> String {
+        guid(&mut self.aside, self.upper_case)
     }
 
     /// A new GUID.
@@ -248,6 +318,7 @@ impl World {
             participants: Vec::new(),
         };
         self.calls.insert(id.clone(), call);
+        self.journal.push(Happening::CallStarted(id.clone()));
         self.touch(&id);
         id
     }
@@ -255,22 +326,54 @@ impl World {
     /// Ends a call: its participants leave with `reason`. Whether there was one.
     pub(super) fn end_call(&mut self, id: &str, reason: &'static str) -> bool {
         let Some(call) = self.calls.remove(id) else { return false };
-        for participant in call.participants {
-            self.forget(&participant, reason);
+        for participant in &call.participants {
+            self.forget(participant, reason);
         }
+        self.journal.push(Happening::CallEnded(Box::new(call)));
         self.revision += 1;
         true
     }
 
     /// Brings somebody into a call that exists.
     pub(super) fn join(&mut self, now: Instant, call: &str, mut participant: Participant) -> String {
-        let (id, leg) = (self.new_id(), self.new_id());
-        participant.id.clone_from(&id);
-        participant.leg.clone_from(&leg);
+        self.name(now, &mut participant);
+        self.journal.push(Happening::LegStarted(participant.leg.clone()));
+        self.place(call, participant)
+    }
+
+    /// Lets a call leg begin that is not in a call yet; gives its GUID.
+    pub(super) fn arrive(&mut self, now: Instant, mut participant: Participant) -> String {
+        self.name(now, &mut participant);
+        let leg = participant.leg.clone();
+        self.journal.push(Happening::LegStarted(leg.clone()));
+        self.outside.insert(leg.clone(), participant);
+        leg
+    }
+
+    /// Brings a leg that is in no call into one that exists. Whether there was such a leg.
+    pub(super) fn enter(&mut self, leg: &str, call: &str) -> bool {
+        let Some(mut participant) = self.outside.remove(leg) else { return false };
+        participant.detail.in_ivr = false;
+        self.journal.push(Happening::LegTouched(leg.to_owned()));
+        self.place(call, participant);
+        true
+    }
+
+    fn name(&mut self, now: Instant, participant: &mut Participant) {
+        participant.id = self.new_id();
+        participant.leg = self.new_id();
         participant.created = self.next_created();
         participant.started = now;
+        participant.detail.sip_call_id = self.new_id_aside();
+        if participant.detail.group_id.is_empty() {
+            participant.detail.group_id = self.new_id_aside();
+        }
+    }
+
+    fn place(&mut self, call: &str, mut participant: Participant) -> String {
+        let id = participant.id.clone();
         participant.call = call.to_owned();
-        self.legs.insert(leg, id.clone());
+        self.legs.insert(participant.leg.clone(), id.clone());
         self.participants.insert(id.clone(), participant);
         self.most_legs = self.most_legs.max(self.participants.len() as u64);
         if let Some(call) = self.calls.get_mut(call) {
@@ -298,13 +401,59 @@ impl World {
         let gone = self.participants.remove(id)?;
         self.legs.remove(&gone.leg);
         self.legs_completed += 1;
-        self.reasons.insert(gone.id, reason);
-        Some(gone.call)
+        self.reasons.insert(gone.id.clone(), reason);
+        let call = gone.call.clone();
+        self.journal.push(Happening::LegEnded(Box::new(gone), reason));
+        Some(call)
+    }
+
+    /// Ends a leg, in a call or outside. Whether there was one.
+    pub(super) fn hang_up(&mut self, leg: &str, reason: &'static str) -> bool {
+        if let Some(gone) = self.outside.remove(leg) {
+            self.journal.push(Happening::LegEnded(Box::new(gone), reason));
+            return true;
+        }
+        match self.legs.get(leg).cloned() {
+            Some(participant) => self.leave(&participant, reason),
+            None => false,
+        }
+    }
+
+    /// The participant of a leg, in a call or outside.
+    pub(super) fn owner_of(&self, leg: &str) -> Option<&Participant> {
+        self.outside.get(leg).or_else(|| self.participants.get(self.legs.get(leg)?))
+    }
+
+    /// Changes the participant of a leg, in a call or outside. Whether there was one.
+    pub(super) fn change_leg(&mut self, leg: &str, change: impl FnOnce(&mut Participant)) -> bool {
+        if let Some(participant) = self.outside.get_mut(leg) {
+            change(participant);
+            self.journal.push(Happening::LegTouched(leg.to_owned()));
+            return true;
+        }
+        match self.legs.get(leg).cloned() {
+            Some(participant) => self.change(&participant, change),
+            None => false,
+        }
+    }
+
+    /// Loses everything that a restart loses; coSpaces stay.
+    pub(super) fn restart(&mut self) {
+        self.calls.clear();
+        self.participants.clear();
+        self.legs.clear();
+        self.outside.clear();
+        self.reasons.clear();
+        self.journal.clear();
+        self.legs_completed = 0;
+        self.most_legs = 0;
+        self.revision += 1;
     }
 
     /// Notes that a call has changed.
     pub(super) fn touch(&mut self, call: &str) {
         self.revision += 1;
+        self.journal.push(Happening::CallTouched(call.to_owned()));
         if let Some(call) = self.calls.get_mut(call) {
             call.revision = self.revision;
         }
@@ -315,6 +464,7 @@ impl World {
         let Some(participant) = self.participants.get_mut(id) else { return false };
         change(participant);
         let call = participant.call.clone();
+        self.journal.push(Happening::LegTouched(participant.leg.clone()));
         self.touch(&call);
         true
     }
@@ -330,14 +480,12 @@ fn guid(random: &mut ChaCha8Rng, upper_case: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng as _;
-
     use super::*;
     use crate::protocol::events::names::is_guid;
 
     #[test]
     fn ids_are_guids_and_differ() {
-        let mut world = World::new(ChaCha8Rng::seed_from_u64(1), true);
+        let mut world = World::new(1, true);
         let (a, b) = (world.new_id(), world.new_id());
         assert!(is_guid(&a) && is_guid(&b) && a != b);
         assert_eq!(world.canonical(&a.to_lowercase()), a);
@@ -346,7 +494,7 @@ mod tests {
 
     #[test]
     fn calls_of_a_co_space_share_a_correlator_and_ad_hoc_calls_do_not() {
-        let mut world = World::new(ChaCha8Rng::seed_from_u64(1), false);
+        let mut world = World::new(1, false);
         let space = world.create_co_space(BTreeMap::new());
         let space = world.co_spaces[&space].clone();
         let first = world.start_call(Instant::ZERO, Some(&space), None);

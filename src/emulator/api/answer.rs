@@ -82,7 +82,12 @@ impl Row {
 }
 
 /// One page of a list: `filter`, `offset` and `limit` from the request; `total` counts all that match.
-pub(super) fn list(settings: &Settings, asked: &Asked, root: &str, item: &str, mut rows: Vec<Row>) -> Answer {
+pub(super) fn list(settings: &Settings, asked: &Asked, root: &str, item: &str, rows: Vec<Row>) -> Answer {
+    list_with(settings, asked, Element::new(root), item, rows)
+}
+
+/// The same, with a root that has attributes of its own besides `total`.
+pub(super) fn list_with(settings: &Settings, asked: &Asked, root: Element, item: &str, mut rows: Vec<Row>) -> Answer {
     let offset = asked.number("offset")?.unwrap_or(0);
     let limit = asked.number("limit")?.unwrap_or(u64::MAX).min(settings.list_cap.max(1));
     if let Some(filter) = asked.text("filter").filter(|filter| !filter.is_empty()) {
@@ -93,7 +98,8 @@ pub(super) fn list(settings: &Settings, asked: &Asked, root: &str, item: &str, m
         Order::Newest => rows.sort_by_key(|row| std::cmp::Reverse(row.created)),
         Order::Id => rows.sort_by(|a, b| a.id.cmp(&b.id)),
     }
-    let mut page = Element::new(root).attribute("total", rows.len().to_string());
+    let mut page = root;
+    page.attributes.insert(0, ("total".to_owned(), rows.len().to_string()));
     let from = usize::try_from(offset).unwrap_or(usize::MAX);
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     for row in rows.into_iter().skip(from).take(most) {

@@ -3,49 +3,19 @@
 use super::answer::{Answer, Row, boolean, created, document, done, list as page, missing, parameter_error, refused};
 use super::asked::Asked;
 use super::call_legs;
+use crate::emulator::cdr::LegDetail;
 use crate::emulator::core::Core;
 use crate::emulator::dialing::user_part;
 use crate::emulator::world::{Participant, Signaling};
 use crate::protocol::api::xml::Element;
 use crate::protocol::events::Resource;
 use crate::spec::{Domain, elements};
-use crate::time::Instant;
 
 /// The words for layouts.
 pub(super) fn layouts() -> &'static [String] {
     match elements::find(Resource::CallRoster, "layout").map(|element| &element.domain) {
         Some(Domain::Enum(words)) => words,
         _ => &[],
-    }
-}
-
-/// Somebody who is dialled.
-fn dialled(remote_party: &str) -> Participant {
-    let user = user_part(remote_party);
-    Participant {
-        id: String::new(),
-        leg: String::new(),
-        created: 0,
-        started: Instant::ZERO,
-        call: String::new(),
-        name: user.to_owned(),
-        uri: user.to_owned(),
-        remote_party: remote_party.to_owned(),
-        state: Signaling::Initial,
-        incoming: false,
-        audio_muted: false,
-        video_muted: false,
-        tx_audio_muted: false,
-        tx_video_muted: false,
-        importance: None,
-        layout: "allEqual".to_owned(),
-        active_speaker: false,
-        presenter: false,
-        endpoint_recording: false,
-        can_move: true,
-        can_move_to_lobby: false,
-        moved_from: None,
-        moved_from_bridge: None,
     }
 }
 
@@ -85,7 +55,7 @@ pub(super) fn dial(core: &mut Core, asked: &Asked) -> Result<String, super::answ
     }
     let remote_party =
         asked.text("remoteParty").filter(|party| !party.is_empty()).ok_or_else(|| parameter_error("remoteParty"))?;
-    let mut who = dialled(remote_party);
+    let mut who = Participant::dialled(user_part(remote_party), remote_party);
     let muted = core.world.calls.get(asked.id()).and_then(|call| call.join_audio_mute_override);
     who.audio_muted = muted.unwrap_or_default();
     if let Some(name) = asked.text("nameLabelOverride").or_else(|| asked.text("name")) {
@@ -114,6 +84,7 @@ fn move_here(core: &mut Core, asked: &Asked) -> Answer {
         moved_from_bridge: Some(bridge),
         active_speaker: false,
         presenter: false,
+        detail: LegDetail { moved_leg: Some(before.leg.clone()), ..before.detail },
         ..before
     };
     let id = core.world.join(core.now, asked.id(), who);

@@ -4,7 +4,7 @@
 
 use super::answer::{Answer, Failure, failure, refused};
 use super::asked::Asked;
-use super::{call_legs, calls, co_spaces, participants, system, test_api};
+use super::{call_legs, calls, cdr_receivers, co_spaces, participants, system, test_api, test_legs};
 use crate::emulator::core::Core;
 use crate::emulator::timers::Due;
 use crate::emulator::typed::{Effect, ExchangeKey};
@@ -23,6 +23,14 @@ const ROUTES: &[Route] = &[
     (Method::Get, "system/status", system::status),
     (Method::Get, "system/alarms", system::alarms),
     (Method::Get, "system/load", system::load),
+    (Method::Get, "system/cdrReceivers", cdr_receivers::list),
+    (Method::Post, "system/cdrReceivers", cdr_receivers::create),
+    (Method::Get, "system/cdrReceivers/*", cdr_receivers::get),
+    (Method::Put, "system/cdrReceivers/*", cdr_receivers::change),
+    (Method::Delete, "system/cdrReceivers/*", cdr_receivers::delete),
+    (Method::Get, "system/cdrReceiver", cdr_receivers::get_only),
+    (Method::Put, "system/cdrReceiver", cdr_receivers::change_only),
+    (Method::Post, "system/cdrReceiver", cdr_receivers::change_only),
     (Method::Get, "callBridges", system::call_bridges),
     (Method::Get, "callBridges/*", system::call_bridge),
     (Method::Get, "coSpaces", co_spaces::list),
@@ -54,7 +62,7 @@ impl Core {
     /// Answers any request.
     pub(in crate::emulator) fn request(&mut self, exchange: ExchangeKey, request: &Request) {
         let path = request.path();
-        if path.trim_end_matches('/').eq_ignore_ascii_case(EVENTS_PATH) {
+        if path.trim_end_matches('/').eq_ignore_ascii_case(EVENTS_PATH) && self.cdr.down_until.is_none() {
             return self.upgrade(exchange, request);
         }
         let mut response = self.respond(request);
@@ -71,10 +79,13 @@ impl Core {
     }
 
     fn respond(&mut self, request: &Request) -> Response {
-        let (base, routes) = match strip(request.path(), BASE) {
-            Some(rest) => (rest, ROUTES),
+        if self.cdr.down_until.is_some() {
+            return Response::new(self.settings.restart_status);
+        }
+        let (base, tables): (_, &[&[Route]]) = match strip(request.path(), BASE) {
+            Some(rest) => (rest, &[ROUTES]),
             None => match strip(request.path(), TEST_BASE) {
-                Some(rest) => (rest, test_api::ROUTES),
+                Some(rest) => (rest, &[test_api::ROUTES, test_legs::ROUTES]),
                 None => return Response::new(404),
             },
         };
@@ -91,16 +102,16 @@ impl Core {
         if self.settings.busy_every > 0 && self.answered.is_multiple_of(self.settings.busy_every) {
             return Response::new(503);
         }
-        let answer = match self.find(routes, request.method, base) {
+        let answer = match self.find(tables, request.method, base) {
             Ok((handler, ids)) => handler(self, &Asked::new(request, ids)),
             Err(unknown) => Err(unknown),
         };
         answer.unwrap_or_else(|reason| failure(&self.settings, &reason))
     }
 
-    fn find(&self, routes: &[Route], method: Method, path: &str) -> Result<(Handler, Vec<String>), Failure> {
+    fn find(&self, tables: &[&[Route]], method: Method, path: &str) -> Result<(Handler, Vec<String>), Failure> {
         let mut known = false;
-        for (route_method, node, handler) in routes {
+        for (route_method, node, handler) in tables.iter().copied().flatten() {
             if let Some(ids) = ids_of(node, path) {
                 known = true;
                 if *route_method == method {

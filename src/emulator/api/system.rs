@@ -4,25 +4,35 @@ use super::answer::{Answer, Row, boolean, document, list, missing};
 use super::asked::Asked;
 use crate::emulator::core::Core;
 use crate::protocol::api::xml::Element;
-use crate::time::Instant;
 
 const BRIDGE_NAME: &str = "emulated";
 
 pub(super) fn status(core: &mut Core, _asked: &Asked) -> Answer {
-    let uptime = core.now.since(Instant::ZERO).as_secs();
+    let uptime = core.now.since(core.cdr.began).as_secs();
     let root = Element::new("status")
         .field("softwareVersion", core.settings.software_version.clone())
         .field("uptimeSeconds", uptime.to_string())
+        .field("cdrTime", core.cdr.time(&core.settings, core.now))
         .field("activated", boolean(true))
-        .field("clusterEnabled", boolean(false))
+        .field("clusterEnabled", boolean(core.settings.clustered))
+        .field("cdrCorrelatorIndex", core.cdr.next.to_string())
         .field("callLegsActive", core.world.legs.len().to_string())
         .field("callLegsMaxActive", core.world.most_legs.to_string())
         .field("callLegsCompleted", core.world.legs_completed.to_string());
     Ok(document(&root))
 }
 
-pub(super) fn alarms(_core: &mut Core, _asked: &Asked) -> Answer {
-    Ok(document(&Element::new("alarms").attribute("total", "0")))
+pub(super) fn alarms(core: &mut Core, asked: &Asked) -> Answer {
+    let failing = core.cdr.receivers().filter_map(|(key, receiver)| Some((key, receiver.failing.clone()?)));
+    let rows = failing.map(|(key, (since, id))| Row {
+        created: key.0,
+        id,
+        fields: vec![
+            ("type", "cdrConnectionFailure".to_owned()),
+            ("activeTimeSeconds", core.now.since(since).as_secs().to_string()),
+        ],
+    });
+    list(&core.settings, asked, "alarms", "alarm", rows.collect())
 }
 
 pub(super) fn load(core: &mut Core, _asked: &Asked) -> Answer {

@@ -1,0 +1,275 @@
+//! Connections to receivers: sets out, answers in, repetitions.
+//!
+//! A receiver has at most one set under way. What fails is put back and repeated after a wait that grows up to a limit;
+//! nothing else goes to that receiver meanwhile. The status line and the header of an answer decide: the guide's own
+//! sample receiver answers without a body and without a length on a connection that it keeps open.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::receivers::{HARD_LIMIT, Link};
+use super::record::{Draft, Made, Parcel, Post, ReceiverKey};
+use super::wire;
+use crate::emulator::core::Core;
+use crate::emulator::mutant::{Question, seen};
+use crate::emulator::timers::Due;
+use crate::emulator::typed::{Effect, LinkKey};
+use crate::emulator::values::{Count, WhiteSpace};
+use crate::protocol::cdr::NewSet;
+use crate::protocol::http1::{AnswerReader, NextAnswer, Unframed};
+
+impl Core {
+    /// Gives a record its index and queues it for every receiver.
+    pub(super) fn number(&mut self, draft: Draft) {
+        let index = self.cdr.next;
+        self.cdr.next += 1;
+        let made = Arc::new(Made { index, at: self.now, draft });
+        let most = usize::try_from(self.settings.cdr_queue).unwrap_or(usize::MAX).max(1);
+        self.cdr.kept.push_back(Arc::clone(&made));
+        while self.cdr.kept.len() > most {
+            self.cdr.kept.pop_front();
+        }
+        for (key, receiver) in &mut self.cdr.receivers {
+            if receiver.target.is_none() || !self.mutants.decide(Question::Receives { receiver: *key, index }, true) {
+                continue;
+            }
+            let waiting = receiver.queue.len();
+            let full = (receiver.is_failing() && waiting >= most) || waiting >= HARD_LIMIT;
+            let discards = self.mutants.decide(Question::Discards { receiver: *key, waiting }, full);
+            receiver.push(Arc::clone(&made), discards, self.settings.cdr_overflow);
+        }
+    }
+
+    /// Numbers a record that a mutant has delayed.
+    pub(in crate::emulator) fn number_late(&mut self, draft: Draft) {
+        self.number(draft);
+        self.deliver_to_all();
+    }
+
+    /// Sends to every receiver what may be sent.
+    pub(in crate::emulator) fn deliver_to_all(&mut self) {
+        let keys: Vec<ReceiverKey> = self.cdr.receivers.keys().copied().collect();
+        for key in keys {
+            self.deliver(key);
+        }
+    }
+
+    /// Sends a receiver what may be sent.
+    pub(in crate::emulator) fn deliver(&mut self, key: ReceiverKey) {
+        while self.may_send(key) {
+            let Some(parcel) = self.next_parcel(key) else { return };
+            self.dispatch(key, parcel);
+        }
+    }
+
+    fn may_send(&mut self, key: ReceiverKey) -> bool {
+        let Some(receiver) = self.cdr.receivers.get(&key) else { return false };
+        let down = self.cdr.down_until.is_some();
+        if receiver.target.is_none() || down || receiver.pause_until > self.now {
+            return false;
+        }
+        if receiver.queue.is_empty() && receiver.waiting.is_empty() {
+            return false;
+        }
+        let others_failing = self.cdr.receivers().any(|(other, known)| other != key && known.is_failing());
+        if !self.mutants.decide(Question::GoesAlone { receiver: key, others_failing }, true) {
+            self.timers.at(self.now + Duration::from_millis(50), Due::Deliver(key));
+            return false;
+        }
+        let outstanding = self.cdr.outstanding(key) as u64;
+        self.mutants.decide(Question::MaySendNext { receiver: key, outstanding }, outstanding == 0)
+    }
+
+    /// The set to be sent next: one that was sent in vain, or a new one when enough was collected.
+    fn next_parcel(&mut self, key: ReceiverKey) -> Option<Parcel> {
+        let receiver = self.cdr.receivers.get_mut(&key)?;
+        if let Some(parcel) = receiver.waiting.pop_front() {
+            return Some(parcel);
+        }
+        let most = match self.settings.cdr_batch {
+            Count::Any => usize::MAX,
+            Count::Of(most) => usize::try_from(most).unwrap_or(usize::MAX).max(1),
+        };
+        let ready_at = receiver.queue.front()?.at + self.settings.cdr_batch_delay;
+        if ready_at > self.now && receiver.queue.len() < most {
+            if receiver.batch_at != Some(ready_at) {
+                receiver.batch_at = Some(ready_at);
+                self.timers.at(ready_at, Due::Deliver(key));
+            }
+            return None;
+        }
+        let set = NewSet {
+            session: Some(self.cdr.session.clone()),
+            call_bridge: self.settings.clustered.then(|| self.world.bridge.clone()),
+            records: Vec::new(),
+        };
+        receiver.next_parcel(&self.settings, set, most)
+    }
+
+    /// Sends a set over an idle connection, or over a new one.
+    fn dispatch(&mut self, key: ReceiverKey, mut parcel: Parcel) {
+        let Some(target) = self.cdr.receivers.get(&key).and_then(|receiver| receiver.target.clone()) else { return };
+        parcel.attempts += 1;
+        let deadline = self.now + self.settings.cdr_answer_timeout;
+        let idle = self.cdr.links.iter_mut().find(|(_, link)| link.receiver == key && link.parcel.is_none());
+        let link = if let Some((id, link)) = idle {
+            let id = *id;
+            link.parcel = Some(parcel);
+            link.deadline = deadline;
+            self.post(id);
+            id
+        } else {
+            self.cdr.last_link += 1;
+            let id = LinkKey(self.cdr.last_link);
+            let answers = AnswerReader::new(Unframed::NoBody);
+            self.cdr.links.insert(id, Link { receiver: key, answers, parcel: Some(parcel), deadline });
+            self.emit_link(Effect::OpenLink { link: id, address: target.address });
+            id
+        };
+        self.timers.at(deadline, Due::LinkOverdue(link));
+    }
+
+    /// Takes the POST of a connection's set through the mutants and sends what they let through.
+    fn post(&mut self, link: LinkKey) {
+        let Some(known) = self.cdr.links.get(&link) else { return };
+        let Some(parcel) = &known.parcel else { return };
+        let Some(target) = self.cdr.receivers.get(&known.receiver).and_then(|known| known.target.as_ref()) else {
+            return;
+        };
+        let post = Post {
+            receiver: known.receiver,
+            attempt: parcel.attempts,
+            method: "POST".to_owned(),
+            target: target.path.clone(),
+            headers: wire::headers(&self.settings, target),
+            set: parcel.set.clone(),
+        };
+        let view = seen!(self);
+        for (delay, post) in self.mutants.post(&view, post) {
+            if delay.is_zero() {
+                self.send_post(link, &post);
+            } else {
+                self.timers.at(self.now + delay, Due::Post(link, Box::new(post)));
+            }
+        }
+    }
+
+    /// Writes a POST and sends it.
+    pub(in crate::emulator) fn send_post(&mut self, link: LinkKey, post: &Post) {
+        if !self.cdr.links.contains_key(&link) {
+            return;
+        }
+        let root = post.set.to_element();
+        let mut body = match self.settings.cdr_white_space {
+            WhiteSpace::None => root.to_document(),
+            WhiteSpace::Pretty => wire::indented(&root),
+        }
+        .into_bytes();
+        self.mutants.body(post.receiver, &mut body);
+        let bytes = wire::request(&self.settings, post, &body);
+        self.emit_link(Effect::SendLink { link, bytes });
+    }
+
+    /// A connection is open: its set goes out.
+    pub(in crate::emulator) fn link_opened(&mut self, link: LinkKey) {
+        self.post(link);
+    }
+
+    /// A connection could not be opened, or has ended.
+    pub(in crate::emulator) fn link_ended(&mut self, link: LinkKey) {
+        if let Some(known) = self.cdr.links.remove(&link) {
+            self.fails(known);
+        }
+    }
+
+    /// Patience with a set may be over.
+    pub(in crate::emulator) fn link_overdue(&mut self, link: LinkKey) {
+        let overdue = |known: &Link| known.parcel.is_some() && known.deadline <= self.now;
+        if self.cdr.links.get(&link).is_some_and(overdue) {
+            self.give_up(link);
+        }
+    }
+
+    fn give_up(&mut self, link: LinkKey) {
+        if let Some(known) = self.cdr.links.remove(&link) {
+            self.emit_link(Effect::CloseLink { link });
+            self.fails(known);
+        }
+    }
+
+    /// A receiver has sent bytes: an answer, or something that does not belong.
+    pub(in crate::emulator) fn link_bytes(&mut self, link: LinkKey, bytes: &[u8]) {
+        let Some(known) = self.cdr.links.get_mut(&link) else { return };
+        known.answers.feed(bytes);
+        match known.answers.next() {
+            NextAnswer::NeedMore if known.parcel.is_some() => {}
+            NextAnswer::Answer { status, keep_alive } if known.parcel.is_some() => {
+                let rest = known.answers.next();
+                self.answered_on(link, status, keep_alive && rest == NextAnswer::NeedMore);
+            }
+            _ => self.give_up(link),
+        }
+    }
+
+    fn answered_on(&mut self, link: LinkKey, status: u16, keep_alive: bool) {
+        let Some(known) = self.cdr.links.get_mut(&link) else { return };
+        let (key, Some(parcel)) = (known.receiver, known.parcel.take()) else { return };
+        let keeps = keep_alive && self.settings.cdr_keep_alive;
+        if !self.mutants.decide(Question::KeepsConnection { receiver: key }, keeps) {
+            self.cdr.links.remove(&link);
+            self.emit_link(Effect::CloseLink { link });
+        }
+        let good = if self.settings.cdr_strict_200 { status == 200 } else { (200..300).contains(&status) };
+        if !self.mutants.decide(Question::IsAcknowledged { receiver: key, status }, good) {
+            self.put_back(key, parcel);
+            return;
+        }
+        if let Some(receiver) = self.cdr.receivers.get_mut(&key) {
+            receiver.failing = None;
+            receiver.pause = Duration::ZERO;
+        }
+        self.deliver(key);
+    }
+
+    fn fails(&mut self, link: Link) {
+        if let Some(parcel) = link.parcel {
+            self.put_back(link.receiver, parcel);
+        }
+    }
+
+    /// Puts a set back that was sent in vain, and waits.
+    fn put_back(&mut self, key: ReceiverKey, parcel: Parcel) {
+        let attempt = parcel.attempts;
+        let repeats = self.mutants.decide(Question::IsRepeated { receiver: key, attempt }, true);
+        let alarm = self.world.new_id_aside();
+        let Some(receiver) = self.cdr.receivers.get_mut(&key) else { return };
+        if repeats {
+            receiver.put_back(parcel);
+        }
+        receiver.failing.get_or_insert((self.now, alarm));
+        let factor = u32::try_from(self.settings.cdr_retry_factor.clamp(1, 100)).unwrap_or(1);
+        let longest = self.settings.cdr_retry_longest.max(self.settings.cdr_retry_first);
+        receiver.pause = if receiver.pause.is_zero() {
+            self.settings.cdr_retry_first
+        } else {
+            receiver.pause.saturating_mul(factor).min(longest)
+        };
+        receiver.pause_until = self.now + receiver.pause;
+        self.timers.at(receiver.pause_until, Due::Deliver(key));
+    }
+
+    /// Ends all connections to a receiver. What was under way is put back without a failure, if it is to be kept.
+    pub(super) fn close_links(&mut self, key: ReceiverKey) {
+        let links: Vec<LinkKey> =
+            self.cdr.links.iter().filter(|(_, link)| link.receiver == key).map(|(id, _)| *id).collect();
+        for link in links {
+            let known = self.cdr.links.remove(&link);
+            self.emit_link(Effect::CloseLink { link });
+            if let (Some(parcel), Some(receiver)) =
+                (known.and_then(|known| known.parcel), self.cdr.receivers.get_mut(&key))
+            {
+                receiver.put_back(parcel);
+            }
+        }
+    }
+}
