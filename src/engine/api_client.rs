@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::core::{Core, Handle, Stop};
 use super::driver::Command;
+use super::receiver_steps::COLLECTION;
 use crate::protocol::api::{names, xml::Element};
 use crate::protocol::http::{Headers, Method, Request, Response};
 use crate::trace::{Event, ExchangeId, NetworkError, Sink};
@@ -22,7 +23,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(500);
 const EXCHANGE_GRACE: Duration = Duration::from_secs(5);
 
 /// The collections whose objects are removed at the end.
-const JOURNALLED: [&str; 2] = ["/calls", "/coSpaces"];
+const JOURNALLED: [&str; 3] = ["/calls", "/coSpaces", COLLECTION];
 
 /// The state of the API client.
 #[derive(Debug, Default)]
@@ -42,6 +43,12 @@ impl Api {
     /// Whether an exchange is under way.
     pub(super) fn is_busy(&self) -> bool {
         !self.pending.is_empty()
+    }
+
+    /// The newest object below a path, which leaves the journal.
+    fn take_made(&mut self, below: &str) -> Option<String> {
+        let at = self.journal.iter().rposition(|made| made.starts_with(below))?;
+        Some(self.journal.remove(at))
     }
 
     fn note(&mut self, method: Method, target: &str, response: &Response) {
@@ -101,14 +108,23 @@ impl<S: Sink> Core<S> {
         self.last_activity = self.now;
         self.last_seen = Some(format!("{method} {target} failed: {error}"));
         self.observe(Event::RequestFailed { exchange, error: &error });
-        self.network_errors.push(error.clone());
+        if !self.reception.is_restarting {
+            self.network_errors.push(error.clone());
+        }
         self.api.answers.insert(exchange, Err(error));
     }
 }
 
 impl<S: Sink> Handle<S> {
-    /// Carries out one exchange.
+    /// Carries out one exchange that has to get an answer.
     pub(super) async fn exchange(&self, request: Request) -> Result<Response, Stop> {
+        let what = format!("{} {}", request.method, request.target);
+        let answer = self.try_exchange(request).await?;
+        answer.map_err(|error| Stop::Unfinished(format!("{what} got no answer: {error}")))
+    }
+
+    /// Carries out one exchange.
+    pub(super) async fn try_exchange(&self, request: Request) -> Result<Result<Response, NetworkError>, Stop> {
         let what = format!("{} {}", request.method, request.target);
         let begun = self.now();
         // The driver ends an exchange in time; the second here is for one that forgets.
@@ -117,8 +133,7 @@ impl<S: Sink> Handle<S> {
             (core.send_request(request), deadline)
         });
         match self.until(deadline, |core| core.api.answers.remove(&exchange)).await? {
-            Some(Ok(response)) => Ok(response),
-            Some(Err(error)) => Err(Stop::Unfinished(format!("{what} got no answer: {error}"))),
+            Some(answer) => Ok(answer),
             None => Err(self.missed(begun, &format!("the answer to {what}"))),
         }
     }
@@ -172,10 +187,15 @@ impl<S: Sink> Handle<S> {
 
     /// Removes what the scenario made and is still there, newest first.
     pub(super) async fn clean_up(&self) {
+        self.remove_made("/").await;
+    }
+
+    /// Removes what the scenario made below a path and is still there, newest first.
+    pub(super) async fn remove_made(&self, below: &str) {
         // An answer may still be on its way that tells of an object.
         let deadline = self.with(|core| core.now + core.options.wait());
         let _ = self.until(deadline, |core| (!core.api.is_busy()).then_some(())).await;
-        while let Some(made) = self.with(|core| core.api.journal.pop()) {
+        while let Some(made) = self.with(|core| core.api.take_made(below)) {
             let answer = self.patient(request(Method::Delete, &made, &[])).await;
             if !answer.as_ref().is_ok_and(|response| response.is_success() || is_unknown(response)) {
                 self.with(|core| core.api.left_behind.push(format!("{}{made}", names::BASE)));

@@ -19,7 +19,8 @@ use super::driver::{Command, Input};
 use super::events_client::{EventsClient, Stage, Tracer};
 use super::options::Options;
 use super::outcome::{FailedExpectation, StepMark};
-use crate::scenario::syntax::{NumberTemplate, Template, Time};
+use super::receiver_steps::Reception;
+use crate::scenario::syntax::{NumberTemplate, Scenario, Template, Time};
 use crate::scenario::template::{self, TemplateError};
 use crate::time::Instant;
 use crate::trace::{ConnectionId, EndCause, Event, NetworkError, NetworkErrorKind, Seq, Sink};
@@ -62,6 +63,7 @@ pub(super) struct Core<S> {
     pub(super) options: Options,
     pub(super) random: ChaCha8Rng,
     pub(super) clients: BTreeMap<String, Client>,
+    pub(super) reception: Reception,
     pub(super) api: Api,
     pub(super) variables: BTreeMap<String, String>,
     pub(super) steps: Vec<StepMark>,
@@ -87,10 +89,12 @@ pub(super) struct Core<S> {
 }
 
 impl<S: Sink> Core<S> {
-    pub(super) fn new<'c>(clients: impl Iterator<Item = &'c str>, options: Options, sink: S) -> Self {
+    pub(super) fn new(scenario: &Scenario, options: Options, sink: S) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(options.seed);
-        let clients = clients.map(|name| (name.to_owned(), Client::new(random.random_range(1000..2000)))).collect();
+        let clients = scenario.clients.iter().map(|name| name.value.clone());
+        let clients = clients.map(|name| (name, Client::new(random.random_range(1000..2000)))).collect();
         Self {
+            reception: Reception::new(&scenario.receivers, options.request_limits),
             now: Instant::ZERO,
             trace: Tracer::new(sink),
             commands: VecDeque::new(),
@@ -130,7 +134,8 @@ impl<S: Sink> Core<S> {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.clients.values().filter_map(Client::poll_timeout).chain(self.timer).min()
+        let of_clients = self.clients.values().filter_map(Client::poll_timeout);
+        of_clients.chain(self.reception.actors.poll_timeout()).chain(self.timer).min()
     }
 
     /// Takes what happened; the steps look at it afterwards.
@@ -169,7 +174,7 @@ impl<S: Sink> Core<S> {
                     self.stop = Some(Stop::Interrupted);
                 }
             }
-            _ => {}
+            of_receivers => self.take_of_receivers(of_receivers),
         }
         self.look_at_the_time();
     }
@@ -268,7 +273,7 @@ impl<S: Sink> Core<S> {
         self.observe(Event::Ended { connection, cause });
     }
 
-    /// Sends acks that are due, and ends connections whose closing handshake takes too long.
+    /// Sends acks and answers that are due, and ends connections whose closing handshake takes too long.
     fn look_at_the_time(&mut self) {
         let names: Vec<String> = self
             .clients
@@ -283,6 +288,9 @@ impl<S: Sink> Core<S> {
                 self.commands.push_back(Command::Close { connection });
                 self.finish_connection(connection, EndCause::Closed);
             }
+        }
+        if self.reception.actors.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.let_receive(|actors, around| actors.handle_timeout(around));
         }
         if let Some((at, limit)) = self.deadline
             && at <= self.now
@@ -338,6 +346,9 @@ impl<S: Sink> Core<S> {
                 _ => {}
             }
             let (client, value) = name.rsplit_once('.')?;
+            if let Some(value) = self.reception.value(client, value) {
+                return Some(value);
+            }
             let client = self.clients.get(client)?;
             match value {
                 "unacked" => client.line.as_ref()?.oldest_owed().map(|id| id.to_string()),

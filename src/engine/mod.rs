@@ -3,7 +3,8 @@
 //! In reading order: [`driver`] (the contract between the engine and its drivers), [`runner`] (the engine itself),
 //! [`options`] and [`outcome`] (what goes in and what comes out), `core` (what all steps share, and how they wait),
 //! [`events_client`] (one event connection as an actor, independent of scenarios), `client` (a scenario's view of it),
-//! [`receiver`] (CDR receivers as actors, independent of scenarios, too), `api_client`, `compare`, then the steps by kind.
+//! [`receiver`] (CDR receivers as actors, independent of scenarios, too), `record_ear` (a scenario's view of them),
+//! `api_client`, `compare`, then the steps by kind.
 //!
 //! Steps are written as straight-line `async` code over the shared core. There is no runtime: the engine polls the one
 //! future itself, after every input, and the only thing that it ever waits for is an input or the time.
@@ -22,10 +23,12 @@ pub mod options;
 pub mod outcome;
 mod pattern;
 pub mod receiver;
+mod receiver_steps;
+mod record_ear;
 pub mod runner;
 mod step_text;
 mod waiting_steps;
 
-pub use options::{Addresses, Options};
+pub use options::{Addresses, Options, Restart};
 pub use outcome::{End, FailedExpectation, Outcome, StepMark};
 pub use runner::Engine;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::protocol::http1::Limits;
 use crate::spec::Version;
 
 /// The addresses that `dial` names in words, as they are on the target.
@@ -47,6 +48,17 @@ impl Addresses {
     }
 }
 
+/// How the Call Bridge of the target is restarted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// Over the test-only API of an emulator.
+    Emulator,
+    /// By the user's command, which the driver runs and which may take so long.
+    Command(Duration),
+    /// Not at all.
+    Impossible,
+}
+
 /// Settings of one scenario's run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -56,6 +68,15 @@ pub struct Options {
     pub run_id: String,
     /// How long a server may take to react; waits without `within` take a second more.
     pub reaction: Duration,
+    /// How long a set of records that was not answered 200 may wait for its repetition. Only bounds how long the trace
+    /// goes on at the end.
+    pub redelivery: Duration,
+    /// What the clock on the wall shows when the scenario begins, in milliseconds since 1970, UTC, if there is one.
+    pub wall_clock_unix_ms: Option<i64>,
+    /// How the Call Bridge is restarted.
+    pub restart: Restart,
+    /// The longest requests that CDR receivers read.
+    pub request_limits: Limits,
     /// How long nothing may have arrived until the target counts as being at rest.
     pub quiet: Duration,
     /// The target's release, for `elements: all`.
@@ -74,6 +95,10 @@ impl Default for Options {
             seed: 0,
             run_id: "bridgeproof".to_owned(),
             reaction: Duration::from_secs(5),
+            redelivery: Duration::from_secs(30),
+            wall_clock_unix_ms: None,
+            restart: Restart::Emulator,
+            request_limits: Limits::default(),
             quiet: Duration::from_millis(100),
             version: Version::LATEST,
             addresses: Addresses::default(),

@@ -1,8 +1,9 @@
 //! The engine: one scenario from its first step to the last exchange of tidying up.
 //!
 //! At the end, in this order: the trace goes on while the sink says that something is due; open connections are closed
-//! in order; what was made on the target is removed, and only that. So it is after a failure, too. After an interruption
-//! nothing is waited for that only the judge would like to see.
+//! in order; CDR receivers are removed from the target and listen no more; what else was made on the target is removed,
+//! and only that. So it is after a failure, too. After an interruption nothing is waited for that only the judge would
+//! like to see.
 
 use std::fmt;
 use std::future::Future;
@@ -43,8 +44,7 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
     /// An engine for `scenario`, which is called `id`. It begins with the first input, which should be a
     /// [`Input::Tick`].
     pub fn new(id: &str, scenario: &'s Scenario, options: Options, sink: S) -> Self {
-        let clients = scenario.clients.iter().map(|name| name.value.as_str());
-        let handle = Handle::new(Core::new(clients, options, sink));
+        let handle = Handle::new(Core::new(scenario, options, sink));
         let work = Box::pin(carry_out(handle.clone(), id.to_owned(), scenario));
         Self { handle, work: Some(work), started: false, end: None }
     }
@@ -129,6 +129,9 @@ async fn carry_out<S: Sink + Send>(handle: Handle<S>, id: String, scenario: &Sce
         let limit = scenario.deadline.map_or(SCENARIO_DEADLINE, |time| time.0);
         core.deadline = Some((core.now + limit, limit));
         core.observe(Event::ScenarioStarted { id: &id });
+        if let Some(unix_ms) = core.options.wall_clock_unix_ms {
+            core.observe(Event::WallClock { unix_ms });
+        }
     });
     let mut end = match run_steps(&handle, scenario.steps.iter().map(|step| &step.value)).await {
         Ok(()) => End::Finished,
@@ -142,6 +145,7 @@ async fn carry_out<S: Sink + Send>(handle: Handle<S>, id: String, scenario: &Sce
     handle.linger().await;
     handle.close_all().await;
     handle.linger().await;
+    handle.stop_receiving().await;
     handle.clean_up().await;
     handle.with(|core| {
         if core.interrupted && end == End::Finished {
@@ -214,6 +218,15 @@ async fn run_step<S: Sink + Send>(handle: &Handle<S>, step: &Step) -> Result<(),
         Step::Move(step) => handle.move_participant(step).await,
         Step::Request(step) => handle.request(step).await,
         Step::Emulate(step) => handle.emulate(step).await,
+        Step::Listen(step) => handle.listen(&step.receiver.value).await.map(drop),
+        Step::Refuse(step) => handle.refuse(step),
+        Step::Register(step) => handle.register(step).await,
+        Step::ChangeReceiver(step) => handle.change_receiver(step).await,
+        Step::Unregister(step) => handle.unregister(step).await,
+        Step::Plan(step) => handle.make_plan(step),
+        Step::WaitRecord(step) => handle.wait_record(step).await,
+        Step::WaitSet(step) => handle.wait_set(step).await,
+        Step::Restart(step) => handle.restart(step).await,
         Step::Wait(step) => handle.wait(step).await,
         Step::Rest(step) => handle.rest(step.quiet.map(|time| time.0)).await,
         Step::Pause(step) => handle.pause(step.time.0).await,

@@ -54,6 +54,24 @@ pub(super) fn of(step: &Step, mut value: impl FnMut(&Template) -> String) -> Str
             let message = step.message.as_ref().map_or_else(String::new, |m| format!(" {}", shortened(m.to_string())));
             format!("emulate{what}{message}{}", fields(&step.set, value))
         }
+        Step::Listen(step) => format!("listen {}", step.receiver.value),
+        Step::Refuse(step) => format!("refuse {}", step.receiver.value),
+        Step::Register(step) => {
+            format!("register {}{}", step.receiver.value, optional(&mut value, "as", step.uri.as_ref()))
+        }
+        Step::ChangeReceiver(step) => {
+            let to = step.to.as_ref().map_or_else(String::new, |to| format!(" to {}", to.value));
+            format!("change-receiver {}{to}{}", step.receiver.value, optional(&mut value, "to", step.uri.as_ref()))
+        }
+        Step::Unregister(step) => format!("unregister {}", step.receiver.value),
+        Step::Plan(step) => format!("plan {} [{} entries]", step.receiver.value, step.entries.len()),
+        Step::WaitRecord(step) => {
+            format!("wait-record {} {}", step.receiver.value, shortened(step.pattern.to_string()))
+        }
+        Step::WaitSet(step) => {
+            format!("wait-set {}{}", step.receiver.value, optional(&mut value, "count", step.count.as_ref()))
+        }
+        Step::Restart(_) => "restart".to_owned(),
         Step::Wait(step) => format!("wait {} {}", step.client.value, shortened(step.pattern.to_string())),
         Step::Rest(_) => "rest".to_owned(),
         Step::Pause(step) => format!("pause {:?}", step.time.0),

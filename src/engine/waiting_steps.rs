@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::core::{Core, Handle, Stop};
 use super::outcome::FailedExpectation;
 use super::pattern::fits;
+use super::record_ear::as_texts;
 use crate::scenario::syntax::{Expect, Wait};
 use crate::trace::Sink;
 
@@ -56,7 +57,7 @@ impl<S: Sink + Send> Handle<S> {
         let deadline = self.deadline(None) + quiet;
         let look = |core: &mut Core<S>| {
             let calm = core.last_activity.max(begun) + quiet;
-            if calm <= core.now && !core.api.is_busy() {
+            if calm <= core.now && !core.api.is_busy() && !core.reception.actors.is_busy() {
                 return Some(());
             }
             core.wake_at(calm);
@@ -82,7 +83,7 @@ impl<S: Sink + Send> Handle<S> {
 
     /// Lets the trace go on while the sink says that something is due.
     pub(super) async fn linger(&self) {
-        let bound = self.with(|core| core.now + core.options.reaction * 3);
+        let bound = self.with(|core| core.now + core.options.redelivery + core.options.reaction * 3);
         let through = |core: &mut Core<S>| {
             match core.trace.due().filter(|due| *due >= core.now) {
                 Some(due) if !core.interrupted => core.wake_at(due + PAST_DUE),
@@ -103,12 +104,21 @@ impl<S: Sink> Core<S> {
             return Ok((left != right).then(|| format!("`{left}` is not `{right}`")));
         }
         let name = step.client.as_ref().map_or("", |client| client.value.as_str());
-        let (pattern, wanted) = match (&step.none, &step.message) {
+        let (pattern, wanted) = match (&step.none, step.message.as_ref().or(step.record.as_ref())) {
             (Some(pattern), _) => (pattern, false),
             (_, Some(pattern)) => (pattern, true),
             _ => return Err(Stop::Unfinished("`expect` names nothing".to_owned())),
         };
         let pattern: Value = self.resolve_json(pattern)?;
+        if let Some(receiver) = &step.receiver {
+            let (name, pattern) = (receiver.value.as_str(), as_texts(pattern));
+            let found = self.reception.ear(name)?.heard().find(|record| fits(&pattern, record));
+            return Ok(match (found, wanted) {
+                (Some(record), false) => Some(format!("{name} took the record {record}")),
+                (None, true) => Some(format!("{name} took no record like {pattern}")),
+                _ => None,
+            });
+        }
         let found = self.client(name)?.ear.heard().find(|value| fits(&pattern, value));
         Ok(match (found, wanted) {
             (Some(value), false) => Some(format!("{name} received {value}")),

@@ -7,7 +7,7 @@ use crate::config::{Allow, RunConfig};
 use crate::emulator::dialects::DIALECTS;
 use crate::emulator::settings::{KEYS, SettingError};
 use crate::emulator::{Settings, mutants};
-use crate::engine::{Addresses, bends};
+use crate::engine::{Addresses, Restart, bends};
 use crate::exit::Failure;
 use crate::net::probe::Capabilities;
 use crate::report::assemble::ScenarioRun;
@@ -24,6 +24,8 @@ pub(super) struct Planned {
     pub(super) skip: Option<String>,
     pub(super) version: Version,
     pub(super) clustered: Option<bool>,
+    /// How the target is restarted.
+    pub(super) restart: Restart,
 }
 
 impl Planned {
@@ -109,12 +111,18 @@ pub(super) fn plan(
 ) -> Vec<Planned> {
     let version =
         capabilities.software_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(Version::LATEST);
+    let restart = match &config.restart {
+        Some(restart) => Restart::Command(restart.deadline),
+        None if capabilities.test_api => Restart::Emulator,
+        None => Restart::Impossible,
+    };
     let scenarios = scenarios.into_iter().map(|(id, scenario)| {
         let skip =
             scenario.needs.iter().find_map(|need| missing(need.value.parse().ok()?, version, capabilities, config));
         let skip = skip.or_else(|| too_many(&scenario, config));
+        let skip = skip.or_else(|| no_places(&scenario, capabilities));
         let skip = skip.or_else(|| unknown_party(&scenario, capabilities, config));
-        Planned { id, scenario, skip, version, clustered: capabilities.clustered }
+        Planned { id, scenario, skip, version, clustered: capabilities.clustered, restart }
     });
     scenarios.collect()
 }
@@ -127,6 +135,7 @@ pub(super) fn all_skipped(scenarios: Vec<(String, Scenario)>, why: &str) -> Vec<
         skip: Some(why.to_owned()),
         version: Version::LATEST,
         clustered: None,
+        restart: Restart::Impossible,
     };
     scenarios.into_iter().map(skipped).collect()
 }
@@ -141,9 +150,30 @@ fn missing(need: Need, version: Version, capabilities: &Capabilities, config: &R
         Need::UnprivilegedAccount if !capabilities.unprivileged_account => {
             Some("needs a second account: --unprivileged-user".to_owned())
         }
+        Need::Restart if !allowed(Allow::Restart) => Some("restarts the server: --allow restart".to_owned()),
+        Need::Restart if !capabilities.test_api && config.restart.is_none() => {
+            Some("needs a command that restarts the server: --restart-command".to_owned())
+        }
+        Need::HttpsReceivers if !capabilities.test_api => {
+            Some("shows the server a certificate that nobody has signed".to_owned())
+        }
         Need::Version(since) if version < since => Some(format!("needs release {since}, the target has {version}")),
         _ => None,
     }
+}
+
+/// The list of receivers belongs to others, too: what they have is never taken from them.
+fn no_places(scenario: &Scenario, capabilities: &Capabilities) -> Option<String> {
+    let wanted = scenario.receivers.len();
+    if wanted == 0 {
+        return None;
+    }
+    let Some(places) = capabilities.receiver_places else {
+        return Some("the target shows no list of CDR receivers".to_owned());
+    };
+    // The one too many of a scenario that wants to be refused needs no place.
+    let missing = wanted.min(places.all).saturating_sub(places.free());
+    (missing > 0).then(|| format!("needs {missing} more free places for CDR receivers; {} are taken", places.taken))
 }
 
 /// Whom a scenario dials is known of an emulator; on any other server the profile has to say.

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::one::{Site, Terms, play};
 use super::plan::Planned;
 use crate::emulator::Settings;
-use crate::engine::Addresses;
+use crate::engine::{Addresses, Restart};
 use crate::net::clock::Clock;
 use crate::rules::Deadlines;
 use crate::scenario::{self, Source};
@@ -24,8 +24,14 @@ pub(crate) async fn failed_over_sockets(
     stop: watch::Receiver<bool>,
 ) -> Option<BTreeSet<RequirementId>> {
     let scenario = scenario::read(&source.file, &source.text).ok()?;
-    let planned =
-        Planned { id: source.id.clone(), scenario, skip: None, version: Version::LATEST, clustered: Some(false) };
+    let planned = Planned {
+        id: source.id.clone(),
+        scenario,
+        skip: None,
+        version: Version::LATEST,
+        clustered: Some(false),
+        restart: Restart::Emulator,
+    };
     let site = Site::Embedded { settings: Box::new(Settings::default()), mutants: vec![mutant.to_owned()] };
     let terms = Terms {
         seed,

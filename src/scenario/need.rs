@@ -17,17 +17,23 @@ pub enum Need {
     TestApi,
     /// A second account, which may not issue tokens.
     UnprivilegedAccount,
+    /// A way to restart the Call Bridge, and permission: `--allow restart`.
+    Restart,
+    /// A Call Bridge that accepts the certificate that receivers show.
+    HttpsReceivers,
     /// A release at least this new.
     Version(Version),
 }
 
 impl Need {
     /// The needs that are one word.
-    pub const WORDS: [(Self, &'static str); 4] = [
+    pub const WORDS: [(Self, &'static str); 6] = [
         (Self::Limits, "limits"),
         (Self::Probing, "probing"),
         (Self::TestApi, "test-api"),
         (Self::UnprivilegedAccount, "unprivileged-account"),
+        (Self::Restart, "restart"),
+        (Self::HttpsReceivers, "https-receivers"),
     ];
 }
 
@@ -74,7 +80,8 @@ mod tests {
 
     #[test]
     fn needs_go_both_ways() {
-        for text in ["limits", "probing", "test-api", "unprivileged-account", "version >= 3.5"] {
+        let words = Need::WORDS.iter().map(|(_, word)| *word);
+        for text in words.chain(["version >= 3.5"]) {
             assert_eq!(text.parse::<Need>().unwrap().to_string(), text);
         }
         assert_eq!("version>=2.6".parse(), Ok(Need::Version(Version { major: 2, minor: 6 })));

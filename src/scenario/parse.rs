@@ -5,12 +5,12 @@
 //! size, depth, and number of nodes and aliases before it costs anything.
 
 use serde::de::DeserializeOwned;
-use serde_saphyr::Error;
+use serde_saphyr::{Error, Spanned};
 
-use super::check::check;
+use super::check::{check, check_plan};
 use super::diagnostic::ScenarioError;
 use super::suggest;
-use super::syntax::Scenario;
+use super::syntax::{PlanEntry, Scenario};
 
 /// The largest scenario file that is read, in bytes.
 pub const MAX_BYTES: usize = 256 * 1024;
@@ -25,11 +25,25 @@ pub fn read(file: &str, text: &str) -> Result<Scenario, Vec<ScenarioError>> {
     if errors.is_empty() { Ok(scenario) } else { Err(errors) }
 }
 
+/// Reads and checks a scenario's `plan` that stands alone: a list of its entries. What it refers to has no value.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_plan(file: &str, text: &str) -> Result<Vec<PlanEntry>, Vec<ScenarioError>> {
+    let entries: Vec<Spanned<PlanEntry>> = from_yaml(file, text).map_err(|error| vec![error])?;
+    let errors = check_plan(file, text, &entries);
+    if errors.is_empty() { Ok(entries.into_iter().map(|entry| entry.value).collect()) } else { Err(errors) }
+}
+
 /// Reads a scenario without checking it.
 ///
 /// # Errors
 /// The first thing that is no YAML or does not fit the syntax.
 pub fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
+    from_yaml(file, text)
+}
+
+fn from_yaml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, ScenarioError> {
     if text.len() > MAX_BYTES {
         let message = format!("a scenario of {} bytes is too large", text.len());
         let help = format!("at most {MAX_BYTES} bytes are read; split it, or repeat steps with `repeat`");

@@ -1,11 +1,12 @@
 //! Everything about a scenario that can be known before it runs.
 //!
-//! [`check`] reports all errors. `scenario` looks at the whole, `steps` and `client_steps` at each step with what it
+//! [`check`] reports all errors. `scenario` looks at the whole, `steps`, `client_steps` and `receiver_steps` at each step with what it
 //! refers to, `names` knows which names have a value where, and `wire` tells input that the guides allow from input that
 //! only `probing` may send.
 
 mod client_steps;
 mod names;
+mod receiver_steps;
 mod scenario;
 mod steps;
 mod wire;
@@ -13,4 +14,4 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use scenario::check;
+pub use scenario::{check, check_plan};

@@ -10,6 +10,9 @@ const BUILT_IN: [&str; 2] = ["run", "guid"];
 /// The built-in values of each client.
 const OF_CLIENT: [&str; 3] = ["unacked", "last", "received"];
 
+/// The built-in values of each CDR receiver.
+const OF_RECEIVER: [&str; 4] = ["uri", "id", "sets", "records"];
+
 /// The names that have a value.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -22,10 +25,11 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// The names before the first step, where these clients take part.
-    pub(super) fn new<'c>(clients: impl Iterator<Item = &'c str>) -> Self {
+    /// The names before the first step, where these clients and receivers take part.
+    pub(super) fn new<'c>(clients: impl Iterator<Item = &'c str>, receivers: impl Iterator<Item = &'c str>) -> Self {
         let of_clients = clients.flat_map(|client| OF_CLIENT.iter().map(move |value| format!("{client}.{value}")));
-        let exact = BUILT_IN.iter().map(|name| (*name).to_owned()).chain(of_clients).collect();
+        let of_receivers = receivers.flat_map(|name| OF_RECEIVER.iter().map(move |value| format!("{name}.{value}")));
+        let exact = BUILT_IN.iter().map(|name| (*name).to_owned()).chain(of_clients).chain(of_receivers).collect();
         Self { exact, ..Self::default() }
     }
 
@@ -82,7 +86,7 @@ fn literal_prefix(parts: &[Part]) -> &str {
     }
 }
 
-/// Whether a text can be the name of a client or of a loop: letters, digits, `-` and `_`, and no built-in name.
+/// Whether a text can be the name of a client, a receiver or a loop: letters, digits, `-` and `_`, and no built-in name.
 pub(super) fn is_plain_name(name: &str) -> bool {
     !name.is_empty()
         && !BUILT_IN.contains(&name)
@@ -105,8 +109,8 @@ mod tests {
 
     #[test]
     fn built_in_names_and_loops_have_values_where_they_belong() {
-        let mut names = Names::new(["alice"].into_iter());
-        assert!(has(&names, "${run} ${guid} ${alice.unacked}"));
+        let mut names = Names::new(["alice"].into_iter(), ["main"].into_iter());
+        assert!(has(&names, "${run} ${guid} ${alice.unacked} ${main.uri}") && !has(&names, "${alice.uri}"));
         assert!(!has(&names, "${bob.unacked}") && !has(&names, "${n}"));
         assert!(names.enter_loop("n"));
         assert!(has(&names, "${n + 1}") && !names.enter_loop("n"));

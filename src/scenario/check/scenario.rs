@@ -10,7 +10,7 @@ use super::names::{self, Names};
 use crate::scenario::diagnostic::ScenarioError;
 use crate::scenario::need::Need;
 use crate::scenario::suggest;
-use crate::scenario::syntax::{Judged, Scenario, Template, Time};
+use crate::scenario::syntax::{Judged, PlanEntry, Scenario, Template, Time};
 use crate::scenario::template::TemplateError;
 use crate::spec::requirements;
 use crate::spec::{RequirementId, Subject};
@@ -30,10 +30,16 @@ pub fn check(file: &str, text: &str, scenario: &Scenario) -> Vec<ScenarioError> 
     checker.head();
     checker.steps(&scenario.steps, text.len());
     checker.clients_are_used();
-    let mut errors = checker.errors;
-    errors.sort_by_key(|error| (error.span.start, error.span.end));
-    errors.dedup();
-    errors
+    checker.receivers_are_used();
+    checker.into_errors()
+}
+
+/// All that is wrong with the plan of a receiver that stands alone, in the order of its places.
+pub fn check_plan(file: &str, text: &str, entries: &[Spanned<PlanEntry>]) -> Vec<ScenarioError> {
+    let nobody = Scenario::default();
+    let mut checker = Checker::new(file, text, &nobody);
+    checker.plan_entries(entries);
+    checker.into_errors()
 }
 
 /// The state of a check.
@@ -45,6 +51,9 @@ pub(super) struct Checker<'s> {
     needs: BTreeSet<Need>,
     /// The clients that a `connect` has named so far.
     pub(super) connected: BTreeSet<&'s str>,
+    /// The CDR receivers that listen, and those that are configured on the server, by the steps so far.
+    pub(super) listening: BTreeSet<&'s str>,
+    pub(super) registered: BTreeSet<&'s str>,
     pub(super) names: Names,
     /// The bytes of the step (or the part of one) that is looked at.
     pub(super) at: Range<usize>,
@@ -54,6 +63,8 @@ pub(super) struct Checker<'s> {
 
 impl<'s> Checker<'s> {
     fn new(file: &'s str, text: &'s str, scenario: &'s Scenario) -> Self {
+        let clients = scenario.clients.iter().map(|client| client.value.as_str());
+        let receivers = scenario.receivers.iter().map(|receiver| receiver.value.name.as_str());
         Self {
             file,
             text,
@@ -61,10 +72,19 @@ impl<'s> Checker<'s> {
             errors: Vec::new(),
             needs: scenario.needs.iter().filter_map(|need| need.value.parse().ok()).collect(),
             connected: BTreeSet::new(),
-            names: Names::new(scenario.clients.iter().map(|client| client.value.as_str())),
+            listening: BTreeSet::new(),
+            registered: BTreeSet::new(),
+            names: Names::new(clients, receivers),
             at: 0..text.len(),
             rounds: 1,
         }
+    }
+
+    fn into_errors(self) -> Vec<ScenarioError> {
+        let mut errors = self.errors;
+        errors.sort_by_key(|error| (error.span.start, error.span.end));
+        errors.dedup();
+        errors
     }
 
     /// Whether the scenario says that it needs this.
@@ -138,6 +158,7 @@ impl<'s> Checker<'s> {
         self.exercises();
         self.needs_are_known();
         self.clients_are_well_named();
+        self.receivers_are_well_formed();
         if scenario.steps.is_empty() {
             self.error_at("steps", "there are no steps", None);
         }
@@ -150,9 +171,10 @@ impl<'s> Checker<'s> {
             self.error_at("exercises", "the scenario exercises nothing", Some(help));
         }
         self.no_duplicates(&scenario.exercises);
-        let wanted = match scenario.judge {
-            Judged::Server => Subject::Server,
-            Judged::Client => Subject::Client,
+        // A Meeting Server is judged as server of events and as sender of records.
+        let wanted: &[Subject] = match scenario.judge {
+            Judged::Server => &[Subject::Server, Subject::Sender],
+            Judged::Client => &[Subject::Client],
         };
         for name in &scenario.exercises {
             let Some(id) = RequirementId::from_name(&name.value) else {
@@ -162,9 +184,9 @@ impl<'s> Checker<'s> {
                 continue;
             };
             let subject = id.get().subject;
-            if subject != wanted {
+            if !wanted.contains(&subject) {
                 let help = match subject {
-                    Subject::Server => Some("leave out `judge`, or say `judge: server`".to_owned()),
+                    Subject::Server | Subject::Sender => Some("leave out `judge`, or say `judge: server`".to_owned()),
                     Subject::Client => Some("say `judge: client`".to_owned()),
                     _ => None,
                 };

@@ -60,7 +60,10 @@ impl<'s> Checker<'s> {
             Step::Compare(step) => self.compare(step),
             Step::Expect(step) => self.expect(step),
             Step::Repeat(step) => self.repeat(step),
-            client_step => self.client_step(client_step),
+            other => {
+                self.client_step(other);
+                self.receiver_step(other);
+            }
         }
     }
 
@@ -178,22 +181,38 @@ impl<'s> Checker<'s> {
     }
 
     fn expect(&mut self, step: &'s Expect) {
-        let forms =
-            usize::from(step.equal.is_some()) + usize::from(step.none.is_some()) + usize::from(step.message.is_some());
-        if forms != 1 {
-            return self.error_here("`expect` takes exactly one of `equal`, `none` and `message`", None);
+        let forms = [step.equal.is_some(), step.none.is_some(), step.message.is_some(), step.record.is_some()];
+        if forms.into_iter().filter(|given| *given).count() != 1 {
+            return self.error_here("`expect` takes exactly one of `equal`, `none`, `message` and `record`", None);
         }
         if step.because.trim().is_empty() {
             self.error_at("because", "`because` is empty", Some("say what it means when this fails".to_owned()));
         }
-        match (&step.client, &step.equal) {
-            (Some(client), None) => self.client(client),
-            (Some(client), Some(_)) => self.error(span(client), "`equal` takes no client", None),
-            (None, Some(_)) => {}
+        step.equal.iter().flatten().for_each(|value: &Template| self.template(value));
+        match (&step.client, &step.receiver) {
+            (None, None) if step.equal.is_some() => {}
+            (Some(client), _) if step.equal.is_some() => self.error(span(client), "`equal` takes no client", None),
+            (_, Some(receiver)) if step.equal.is_some() => {
+                self.error(span(receiver), "`equal` takes no receiver", None);
+            }
+            (Some(client), None) if step.record.is_some() => {
+                self.error(span(client), "a client receives no records", Some("name a `receiver`".to_owned()));
+            }
+            (None, Some(receiver)) if step.message.is_some() => {
+                self.error(span(receiver), "a receiver gets no messages", Some("say `record`".to_owned()));
+            }
+            (Some(client), None) => {
+                self.client(client);
+                [&step.none, &step.message].into_iter().flatten().for_each(|pattern| self.pattern(pattern));
+            }
+            (None, Some(receiver)) => {
+                self.listens(receiver);
+                [&step.none, &step.record].into_iter().flatten().for_each(|pattern| self.record_pattern(pattern));
+            }
+            (Some(_), Some(receiver)) => self.error(span(receiver), "either a client or a receiver", None),
+            (None, None) if step.record.is_some() => self.error_here("the key `receiver` is missing", None),
             (None, None) => self.error_here("the key `client` is missing", None),
         }
-        step.equal.iter().flatten().for_each(|value: &Template| self.template(value));
-        [&step.none, &step.message].into_iter().flatten().for_each(|pattern| self.pattern(pattern));
     }
 
     fn repeat(&mut self, step: &'s Repeat) {

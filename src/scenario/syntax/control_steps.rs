@@ -33,7 +33,7 @@ pub struct Wait {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rest {
-    /// How long nothing must have arrived on any connection; 100 ms unless said (500 ms on a real server).
+    /// How long nothing must have arrived on any connection, events or records; 100 ms unless said (500 ms on a real server).
     #[serde(default, rename = "for")]
     #[schemars(with = "Option<String>")]
     pub quiet: Option<Time>,
@@ -58,7 +58,7 @@ pub struct Compare {
     pub calls: Option<Vec<Template>>,
 }
 
-/// `expect`: exactly one of `equal`, `none` and `message`.
+/// `expect`: exactly one of `equal`, `none`, `message` and `record`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
@@ -69,9 +69,17 @@ pub struct Expect {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub client: Option<Spanned<String>>,
-    /// A pattern that no message since the client's last `wait` fits.
+    /// The CDR receiver of `none` and `record`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub receiver: Option<Spanned<String>>,
+    /// A pattern that no message since the client's last `wait` fits, or no record since the receiver's last
+    /// `wait-record`.
     #[serde(default)]
     pub none: Option<Pattern>,
+    /// A pattern that some record since the receiver's last `wait-record` fits.
+    #[serde(default)]
+    pub record: Option<Pattern>,
     /// A pattern that some message since the client's last `wait` fits.
     #[serde(default)]
     pub message: Option<Pattern>,

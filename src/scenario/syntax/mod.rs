@@ -11,6 +11,10 @@
 //! | `${CLIENT.unacked}` | the messageId of the oldest server message that CLIENT has not acknowledged |
 //! | `${CLIENT.last}` | the messageId of the message that the server sent CLIENT last |
 //! | `${CLIENT.received}` | how many messages (acks not counted) CLIENT has received |
+//! | `${RECEIVER.uri}` | the URI under which the CDR receiver RECEIVER can be reached |
+//! | `${RECEIVER.id}` | the id of RECEIVER's entry in the server's list |
+//! | `${RECEIVER.sets}` | how many sets have begun to arrive at RECEIVER |
+//! | `${RECEIVER.records}` | how many records RECEIVER has taken |
 //!
 //! A template may add or subtract a number, with spaces around the sign: `${n + 100}`. Names may themselves be made by
 //! templates, which is how loops keep several things apart: `as: call-${n}`, later `${call-${n}}`. Two dollars, `$${`,
@@ -21,6 +25,7 @@
 mod api_steps;
 mod client_steps;
 mod control_steps;
+mod receiver_steps;
 mod scenario;
 mod values;
 
@@ -33,5 +38,9 @@ pub use client_steps::{
     Subscribe, SubscribeUntil, Token, TokenPlace, Wanted,
 };
 pub use control_steps::{Compare, Expect, Pause, Repeat, Rest, Wait};
+pub use receiver_steps::{
+    ChangeReceiver, Failing, MakePlan, PlanEntry, Ranges, ReceiverHead, ReceiverOnly, Register, RegisterOutcome,
+    Restart, Slowly, WaitRecord, WaitSet,
+};
 pub use scenario::{Judged, Scenario, Step};
 pub use values::{Elements, Fields, NumberTemplate, Pattern, Template, Time, parse_time};

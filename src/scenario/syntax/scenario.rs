@@ -12,10 +12,13 @@ use super::client_steps::{
     AckNow, Acks, ClientOnly, Close, Connect, Send, SendBytes, SendFrame, SendText, Subscribe, Token,
 };
 use super::control_steps::{Compare, Expect, Pause, Repeat, Rest, Wait};
+use super::receiver_steps::{
+    ChangeReceiver, MakePlan, ReceiverHead, ReceiverOnly, Register, Restart, WaitRecord, WaitSet,
+};
 use super::values::Time;
 
 /// One scenario: one behaviour, put to the test.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// One sentence that says what is tested.
@@ -37,6 +40,11 @@ pub struct Scenario {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub clients: Vec<Spanned<String>>,
+    /// The CDR receivers that take part, each a name or a mapping with `name`, `tls` and `path`. They are configured on
+    /// the server by `register`.
+    #[serde(default)]
+    #[schemars(with = "Vec<ReceiverHead>")]
+    pub receivers: Vec<Spanned<ReceiverHead>>,
     /// How long the scenario may take in all; 60 s unless said.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -110,6 +118,25 @@ pub enum Step {
     Request(Request),
     /// Make something happen on the emulator that the real API has no way for (needs `test-api`).
     Emulate(Emulate),
+    // ── call detail records ──
+    /// Let a receiver take connections.
+    Listen(ReceiverOnly),
+    /// Let a receiver take no more connections: attempts are refused.
+    Refuse(ReceiverOnly),
+    /// Configure a receiver on the server.
+    Register(Register),
+    /// Change what is configured for a receiver on the server.
+    ChangeReceiver(ChangeReceiver),
+    /// Remove a receiver from the server's list.
+    Unregister(ReceiverOnly),
+    /// Say what a receiver does with the sets that it gets from now on.
+    Plan(MakePlan),
+    /// Wait until a record that fits is taken (or has been taken since the receiver's last `wait-record`).
+    WaitRecord(WaitRecord),
+    /// Wait until sets have begun to arrive.
+    WaitSet(WaitSet),
+    /// Restart the Call Bridge, and wait until its API answers again (needs `restart`).
+    Restart(Restart),
     // ── waiting, comparing, expecting ──
     /// Wait until a message that fits arrives (or has arrived since the client's last `wait`).
     Wait(Wait),
