@@ -281,6 +281,8 @@ fn frame_line(frame: &Frame<'_>, text: Option<&Text<'_>>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::cdr::Tape;
+    use crate::protocol::http1::Head;
     use crate::protocol::ws::handshake::upgrade_request;
 
     #[test]
@@ -293,6 +295,55 @@ mod tests {
         }
         assert_eq!(chronicle.line(Seq(2)).unwrap(), "#2 +10 ms alice#2 -> GET /events/v1?authToken=7174c1…");
         assert_eq!(chronicle.line(Seq(3)), None);
+    }
+
+    #[test]
+    fn lines_of_receivers_name_the_receiver_and_the_set() {
+        let (receiver, link, set) = (ReceiverId(1), LinkId(7), SetId(3));
+        let body = format!("<records session='s'>\n{}</records>", "<record/>".repeat(100));
+        let head = Head { method: "POST", target: "/cdr", minor_version: 1, fields: "" };
+        let (mut tape, mut nothing) = (Tape::new(), Tape::new());
+        let records = tape.read(body.as_bytes());
+        let events = [
+            Event::ReceiverOpened { receiver, name: "one", uri: "http://127.0.0.1:8080/cdr" },
+            Event::LinkOpened { link, receiver },
+            Event::SetReceived { set, link, receiver, head, records },
+            Event::SetAnswered { set, status: 200, whole: true },
+            Event::SetReceived { set: SetId(4), link, receiver, head, records: nothing.read(b"") },
+            Event::SetUnanswered { set: SetId(4) },
+            Event::SetCut { set: SetId(5), link, receiver, arrived_bytes: 12, by_receiver: false },
+            Event::LinkFault { link, what: "no\nsense" },
+            Event::LinkEnded { link, cause: EndCause::PeerReset },
+            Event::ReceiverClosed { receiver },
+            Event::RestartBegun,
+            Event::SetAnswered { set: SetId(9), status: 500, whole: false },
+        ];
+        let mut chronicle = Chronicle::new();
+        for (seq, event) in events.into_iter().enumerate() {
+            chronicle.observe(&Observation { seq: Seq(seq as u64), at: Instant::ZERO, event });
+        }
+        let said: Vec<String> = (0..12).map(|seq| chronicle.line(Seq(seq)).unwrap()).collect();
+        let said: Vec<&str> = said.iter().map(|line| line.split_once(" ms ").unwrap().1).collect();
+        assert!(
+            said[2].starts_with("one <- set 3: POST /cdr <records session='s'> <record/>") && said[2].ends_with('…')
+        );
+        assert_eq!(
+            [&said[..2], &said[3..]].concat(),
+            [
+                "one listens at http://127.0.0.1:8080/cdr",
+                "one <- connection 7",
+                "one -> 200 for set 3",
+                "one <- set 4: POST /cdr ",
+                "one -> no answer for set 4",
+                "one <- set 5, cut off after 12 bytes",
+                "one <- no HTTP request: no sense",
+                "one connection 7 reset by the peer",
+                "one refuses connections",
+                "the Call Bridge is restarted",
+                "? -> 500 for set 9, a part of it",
+            ]
+        );
+        assert!(chronicle.sets.is_empty() && chronicle.links.is_empty(), "what is over is forgotten");
     }
 
     #[test]

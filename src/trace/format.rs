@@ -256,10 +256,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::protocol::cdr::Tape;
     use crate::protocol::http::{Credentials, Headers, Method, Request, Response};
+    use crate::protocol::http1::Head;
     use crate::protocol::json::Document;
     use crate::protocol::ws::frame::{Frame, Header as FrameHeader, LengthForm, Opcode};
-    use crate::trace::{ConnectionId, EndCause, Event, ExchangeId, NetworkError, NetworkErrorKind, Scratch, Text};
+    use crate::trace::{
+        ConnectionId, EndCause, Event, ExchangeId, LinkId, NetworkError, NetworkErrorKind, ReceiverId, Scratch, SetId,
+        Text,
+    };
 
     /// Everything that an event can be made of.
     #[derive(Debug, Clone)]
@@ -353,7 +358,7 @@ mod tests {
     }
 
     /// One event of each kind.
-    fn events<'p>(parts: &'p Parts, document: &'p mut Document) -> Vec<Event<'p>> {
+    fn events<'p>(parts: &'p Parts, document: &'p mut Document, tape: &'p mut Tape) -> Vec<Event<'p>> {
         let (exchange, connection) = (ExchangeId(parts.number), ConnectionId(parts.number));
         let Parts { request, response, error, .. } = parts;
         let text = parts.message.as_deref().map(|bytes| match std::str::from_utf8(bytes) {
@@ -364,6 +369,8 @@ mod tests {
             },
         });
         let frame = Frame { header: parts.header, payload: &parts.bytes };
+        let (set, link, receiver) = (SetId(parts.nanos), LinkId(parts.number), ReceiverId(parts.number / 2));
+        let head = Head { method: &parts.words, target: &request.target, minor_version: 1, fields: &parts.words };
         vec![
             Event::ScenarioStarted { id: &parts.words },
             Event::StepStarted { number: parts.number, text: &parts.words },
@@ -380,6 +387,18 @@ mod tests {
             Event::Frame { connection, from: parts.side, frame, text },
             Event::RawBytesSent { connection, bytes: &parts.bytes },
             Event::Ended { connection, cause: parts.cause },
+            Event::WallClock { unix_ms: parts.nanos.cast_signed() },
+            Event::ReceiverOpened { receiver, name: &parts.words, uri: &request.target },
+            Event::ReceiverClosed { receiver },
+            Event::LinkOpened { link, receiver },
+            Event::LinkFault { link, what: &parts.words },
+            Event::LinkEnded { link, cause: parts.cause },
+            Event::SetReceived { set, link, receiver, head, records: tape.read(&parts.bytes) },
+            Event::SetCut { set, link, receiver, arrived_bytes: parts.nanos, by_receiver: parts.optional.is_some() },
+            Event::SetAnswered { set, status: response.status, whole: parts.optional.is_some() },
+            Event::SetUnanswered { set },
+            Event::RestartBegun,
+            Event::RestartDone,
         ]
     }
 
@@ -393,6 +412,10 @@ mod tests {
                 });
                 format!("{connection:?} {from:?} {frame:?} {text:?}")
             }
+            Event::SetReceived { set, link, receiver, head, records } => {
+                let (body, deviations) = (records.body(), records.deviations());
+                format!("{set:?} {link:?} {receiver:?} {head:?} {:?} {body:?} {deviations:?}", head.fields)
+            }
             other => format!("{other:?}"),
         }
     }
@@ -400,8 +423,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_event_comes_back_as_it_was_written(parts in parts(), at in any::<u64>()) {
-            let (mut one, mut other) = (Document::new(), Scratch::default());
-            for (number, event) in events(&parts, &mut one).into_iter().enumerate() {
+            let (mut one, mut tape, mut other) = (Document::new(), Tape::new(), Scratch::default());
+            for (number, event) in events(&parts, &mut one, &mut tape).into_iter().enumerate() {
                 let observation = Observation { seq: Seq(number as u64), at: Instant::from_nanos(at), event };
                 let mut line = Vec::new();
                 write_observation(&parts.words, &observation, &mut Secrets::new(), &mut line);
@@ -417,8 +440,8 @@ mod tests {
         #[test]
         fn no_line_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..80), parts in parts(), cut in any::<prop::sample::Index>()) {
             let _ = read_line(&bytes);
-            let mut document = Document::new();
-            for event in events(&parts, &mut document) {
+            let (mut document, mut tape) = (Document::new(), Tape::new());
+            for event in events(&parts, &mut document, &mut tape) {
                 let mut line = Vec::new();
                 let observation = Observation { seq: Seq(1), at: Instant::ZERO, event };
                 write_observation("a/b", &observation, &mut Secrets::new(), &mut line);
@@ -431,6 +454,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn set_that_is_no_utf_8_comes_back_with_all_its_bytes_and_its_records() {
+        let body = b"<records session='s'><record type='callEnd'><call id='\xff\x00'/></record></records>";
+        let head = Head { method: "POST", target: "/cdr?a=b", minor_version: 1, fields: "Host: x\r\nX-A: b\r\n" };
+        let mut tape = Tape::new();
+        let records = tape.read(body);
+        let event = Event::SetReceived { set: SetId(1), link: LinkId(2), receiver: ReceiverId(3), head, records };
+        let mut line = Vec::new();
+        let observation = Observation { seq: Seq(1), at: Instant::ZERO, event };
+        write_observation("a/b", &observation, &mut Secrets::new(), &mut line);
+        let Ok(Line::Observation(_, read)) = read_line(&line) else { panic!("it is a line") };
+        let mut scratch = Scratch::default();
+        let Event::SetReceived { head: read_head, records, .. } = read.lend(&mut scratch).event else {
+            panic!("it is a set");
+        };
+        assert_eq!((read_head, records.body()), (head, &body[..]));
+        assert_eq!(records.records().next().unwrap().id(), Some("\u{FFFD}\0"));
+        assert!(!records.is_well_formed());
     }
 
     #[test]

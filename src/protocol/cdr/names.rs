@@ -188,6 +188,13 @@ words! {
     }
 }
 
+impl FieldName {
+    /// The field that an element of this name is. One name has two casings in documents and clients: either is it.
+    pub fn of_element(name: &str) -> Option<Self> {
+        Self::from_name(name).or_else(|| (name == "multiStreamVideo").then_some(Self::MultistreamVideo))
+    }
+}
+
 /// The root element.
 pub const RECORDS: &str = "records";
 
@@ -211,6 +218,8 @@ mod tests {
             assert_eq!(FieldName::from_name(name.as_str()), Some(*name));
         }
         assert_eq!(RecordType::from_name("CallStart"), None);
+        assert_eq!(FieldName::of_element("multiStreamVideo"), FieldName::of_element("multistreamVideo"));
+        assert_eq!(FieldName::from_name(""), None);
         assert_eq!(RecordType::StreamingEnd.subject().as_str(), "streaming");
     }
 }

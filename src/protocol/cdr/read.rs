@@ -390,7 +390,7 @@ impl<'s> Reading<'_, 's> {
             self.tape.is_cut = true;
             return Flow::End;
         }
-        let known = FieldName::from_name(name);
+        let known = FieldName::of_element(name);
         if known.is_none() && name != RECORD && !is_name(name) {
             self.note(at, true, format!("an element with the name {}", quoted(name)));
         }
