@@ -226,6 +226,13 @@ fn transition(connection: &mut Connection, index: u64, old: Option<State>, new: 
             scene.docket.tested(R::Sub05);
         }
         (Some(old), new) if old == new => return,
+        (Some(State::Active | State::Deactivated), State::Pending) if asked_anew_after_its_end(slot, scene.api) => {
+            // Its end was not told before the request came that asks for it anew: only the newest state is told.
+            if let Some(slot) = connection.book.slots.get_mut(&index) {
+                slot.known = false;
+            }
+            return;
+        }
         (Some(old), new) => {
             let expected = "pending to active or deactivated, active to deactivated";
             let rule = if around(slot.kept, scene.at).is_some() { R::Sub10 } else { R::Sub05 };
@@ -242,6 +249,12 @@ fn transition(connection: &mut Connection, index: u64, old: Option<State>, new: 
         State::Deactivated => deactivated(connection, index, old, scene),
         State::Pending => {}
     }
+}
+
+/// Whether a repeated subscription may have ended with its conference before the server saw the repetition.
+fn asked_anew_after_its_end(slot: &Slot, api: &ApiView) -> bool {
+    let gone = slot.wanted.call.as_deref().is_some_and(|call| !api.alive(call));
+    slot.kept.is_some() && gone
 }
 
 fn activated(connection: &Connection, index: u64, scene: &mut Scene<'_>) {
