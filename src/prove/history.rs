@@ -12,6 +12,25 @@ use rand::{RngExt as _, SeedableRng as _};
 /// The events clients that take part.
 const CLIENTS: [&str; 3] = ["alice", "bob", "carol"];
 
+/// The CDR receivers that take part.
+const RECEIVERS: [&str; 2] = ["main", "spare"];
+
+/// What a receiver may do with a set, besides answering 200.
+const FAILURES: [&str; 12] = [
+    "answer: 503",
+    "answer: 404",
+    "answer: 200, after: 300ms",
+    "answer: 200, close: true",
+    "answer: 200, bare: true",
+    "fail: never",
+    "fail: close-at-start",
+    "fail: close-in-body",
+    "fail: close-after-body",
+    "fail: half-answer",
+    "fail: reset-after-body",
+    "fail: lose-answer",
+];
+
 /// How many deeds a history has at most.
 const LONGEST: usize = 28;
 
@@ -44,6 +63,18 @@ pub enum Deed {
     Move(usize, usize),
     /// Time passes, in milliseconds.
     Pause(u32),
+    /// A receiver is put on the server's list.
+    Register(usize),
+    /// A receiver is taken off the server's list.
+    Unregister(usize),
+    /// A receiver fails a few sets in one of several ways.
+    Fail(usize, u32),
+    /// A receiver refuses connections.
+    Refuse(usize),
+    /// A receiver takes connections again.
+    Listen(usize),
+    /// The Call Bridge restarts.
+    Restart,
     /// Nothing more arrives.
     Rest,
     /// Events and API are compared.
@@ -77,9 +108,16 @@ impl History {
         let clients = part().collect::<Vec<_>>().join(", ");
         let acks: String = part().map(|name| format!("  - acks: {{client: {name}, mode: at-once}}\n")).collect();
         told.steps.push_str(&acks);
+        for (place, name) in RECEIVERS.iter().enumerate().filter(|(place, _)| told.on_list[*place]) {
+            let again = if told.listening[place] { "" } else { "  - listen: {receiver: main}\n" };
+            told.steps.push_str(&again.replace("main", name));
+            let _ = writeln!(told.steps, "  - plan: {{receiver: {name}, entries: []}}");
+        }
+        let receivers = RECEIVERS.iter().zip(told.ever_on_list).filter(|(_, ever)| *ever).map(|(name, _)| *name);
+        let receivers = receivers.collect::<Vec<_>>().join(", ");
         told.steps.push_str("  - rest: {}\n  - compare: {}\n");
         format!(
-            "title: A history drawn at random.\nexercises: [UPD-14]\nneeds: [limits, test-api]\nclients: [{clients}]\nsteps:\n{}",
+            "title: A history drawn at random.\nexercises: [UPD-14]\nneeds: [limits, restart, test-api]\nclients: [{clients}]\nreceivers: [{receivers}]\nsteps:\n{}",
             told.steps
         )
     }
@@ -108,7 +146,7 @@ impl History {
 
 fn deed(random: &mut ChaCha8Rng) -> Deed {
     let (one, other, bits) = (random.random_range(0..8_usize), random.random_range(0..8_usize), random.random::<u32>());
-    match random.random_range(0..32_u32) {
+    match random.random_range(0..42_u32) {
         0..=1 => Deed::Connect(one),
         2 => Deed::Close(one),
         3 => Deed::Break(one),
@@ -123,6 +161,12 @@ fn deed(random: &mut ChaCha8Rng) -> Deed {
         25 => Deed::Move(one, other),
         26..=28 => Deed::Pause(bits % 400 + 1),
         29..=30 => Deed::Rest,
+        31..=33 => Deed::Register(one),
+        34 => Deed::Unregister(one),
+        35..=37 => Deed::Fail(one, bits),
+        38 => Deed::Refuse(one),
+        39 => Deed::Listen(one),
+        40 if bits.is_multiple_of(3) => Deed::Restart,
         _ => Deed::Compare,
     }
 }
@@ -134,6 +178,9 @@ struct Told {
     connected: [bool; CLIENTS.len()],
     took_part: [bool; CLIENTS.len()],
     withholding: [bool; CLIENTS.len()],
+    on_list: [bool; RECEIVERS.len()],
+    ever_on_list: [bool; RECEIVERS.len()],
+    listening: [bool; RECEIVERS.len()],
     /// Calls that are under way, by number.
     calls: Vec<usize>,
     /// Parties that are connected: their number and their call.
@@ -214,6 +261,35 @@ impl Told {
                 ));
             }
             Deed::Pause(ms) => self.step(&format!("pause: {{for: {ms}ms}}")),
+            Deed::Register(which) => self.register(which % RECEIVERS.len()),
+            Deed::Unregister(which) => {
+                let Some(place) = self.receiver(which) else { return };
+                self.on_list[place] = false;
+                self.step(&format!("unregister: {{receiver: {}}}", RECEIVERS[place]));
+            }
+            Deed::Fail(which, bits) => {
+                let Some(place) = self.receiver(which) else { return };
+                let (how, times) = (FAILURES[bits as usize % FAILURES.len()], (bits >> 8) % 3 + 1);
+                let entry = format!("{{times: {times}, {how}}}");
+                self.step(&format!("plan: {{receiver: {}, entries: [{entry}]}}", RECEIVERS[place]));
+            }
+            Deed::Refuse(which) => {
+                let Some(place) = self.receiver(which).filter(|place| self.listening[*place]) else { return };
+                self.listening[place] = false;
+                self.step(&format!("refuse: {{receiver: {}}}", RECEIVERS[place]));
+            }
+            Deed::Listen(which) => {
+                let Some(place) = self.receiver(which).filter(|place| !self.listening[*place]) else { return };
+                self.listening[place] = true;
+                self.step(&format!("listen: {{receiver: {}}}", RECEIVERS[place]));
+            }
+            Deed::Restart => {
+                self.connected = [false; CLIENTS.len()];
+                self.withholding = [false; CLIENTS.len()];
+                self.calls.clear();
+                self.parties.clear();
+                self.step("restart: {}");
+            }
             Deed::Rest => self.step("rest: {}"),
             Deed::Compare => {
                 // Only what every client has had the chance to be told can be compared.
@@ -223,6 +299,22 @@ impl Told {
                 }
             }
         }
+    }
+
+    /// A receiver that is on the list.
+    fn receiver(&self, which: usize) -> Option<usize> {
+        Some(which % RECEIVERS.len()).filter(|place| self.on_list[*place])
+    }
+
+    fn register(&mut self, place: usize) {
+        if self.on_list[place] {
+            return;
+        }
+        if self.ever_on_list[place] && !self.listening[place] {
+            self.step(&format!("listen: {{receiver: {}}}", RECEIVERS[place]));
+        }
+        (self.on_list[place], self.ever_on_list[place], self.listening[place]) = (true, true, true);
+        self.step(&format!("register: {{receiver: {}}}", RECEIVERS[place]));
     }
 
     fn leave(&mut self, which: usize, how: &str) {
