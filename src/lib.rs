@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`protocol`] (wire types and codecs), [`spec`] (the catalogue of requirements), [`trace`] (what can
 //! be observed), [`rules`] (pure judges of the trace), [`scenario`] (the language), [`engine`] (carries scenarios out,
-//! sans-IO), [`emulator`] (what it is tried on), [`simulation`] and [`net`] (the two drivers), [`report`]; [`run`] joins them.
+//! sans-IO), [`emulator`] (what it is tried on), [`simulation`] and [`net`] (the two drivers), [`load`] (latencies),
+//! [`report`]; [`run`] joins them.
 //! Start with [`trace::Observation`], which everything meets in, and [`engine::driver`], the contract with the outside.
 //! `docs/ARCHITECTURE.md` tells why it is so.
 
@@ -12,6 +13,7 @@ pub mod config;
 pub mod emulator;
 pub mod engine;
 pub mod exit;
+pub mod load;
 pub mod net;
 pub mod protocol;
 pub mod prove;

@@ -1,0 +1,134 @@
+//! The distribution of one latency: a histogram with three significant digits, in microseconds.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+/// Significant digits that a histogram keeps: values are off by a thousandth at most.
+const DIGITS: u8 = 3;
+
+/// The longest time that is told from a wrong clock.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// One latency. Takes no room before its first value.
+#[derive(Debug, Clone, Default)]
+pub struct Series {
+    histogram: Option<Histogram<u64>>,
+    errors: u64,
+}
+
+/// What a report shows of one latency, all times in microseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// What was timed.
+    pub name: &'static str,
+    /// How many were timed.
+    pub count: u64,
+    /// How many have no time; [`super::recorder`] says which these are.
+    pub errors: u64,
+    /// The shortest.
+    pub min_us: u64,
+    /// Half of them took no longer.
+    pub p50_us: u64,
+    /// Nine in ten took no longer.
+    pub p90_us: u64,
+    /// 99 in a hundred took no longer.
+    pub p99_us: u64,
+    /// 999 in a thousand took no longer.
+    pub p99_9_us: u64,
+    /// The longest.
+    pub max_us: u64,
+}
+
+impl Series {
+    /// Takes one value. One that is longer than an hour counts as an error.
+    pub fn record(&mut self, time: Duration) {
+        if time > LONGEST {
+            return self.miss();
+        }
+        // Under a microsecond is shown as one: zero would read as "not measured".
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1);
+        let histogram = self
+            .histogram
+            .get_or_insert_with(|| Histogram::new(DIGITS).expect("three digits are within what a histogram can keep"));
+        histogram.record(micros).expect("the histogram grows as values need");
+    }
+
+    /// Counts something that has no time.
+    pub fn miss(&mut self) {
+        self.errors += 1;
+    }
+
+    /// Adds another series, as if its values had been recorded here.
+    pub fn merge(&mut self, other: &Self) {
+        self.errors += other.errors;
+        match (&mut self.histogram, &other.histogram) {
+            (Some(own), Some(other)) => own.add(other).expect("the histogram grows as values need"),
+            (own @ None, Some(other)) => *own = Some(other.clone()),
+            (_, None) => {}
+        }
+    }
+
+    /// How many values were recorded.
+    pub fn count(&self) -> u64 {
+        self.histogram.as_ref().map_or(0, Histogram::len)
+    }
+
+    /// How many had no time.
+    pub const fn errors(&self) -> u64 {
+        self.errors
+    }
+
+    /// The distribution; `None` where there is nothing to show.
+    pub fn row(&self, name: &'static str) -> Option<Row> {
+        let value = |at: f64| self.histogram.as_ref().map_or(0, |histogram| histogram.value_at_quantile(at));
+        (self.count() + self.errors > 0).then(|| Row {
+            name,
+            count: self.count(),
+            errors: self.errors,
+            min_us: self.histogram.as_ref().map_or(0, Histogram::min),
+            p50_us: value(0.5),
+            p90_us: value(0.9),
+            p99_us: value(0.99),
+            p99_9_us: value(0.999),
+            max_us: self.histogram.as_ref().map_or(0, Histogram::max),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn distribution_of_a_thousand_values_is_theirs() {
+        let mut series = Series::default();
+        assert_eq!(series.row("x"), None);
+        (1..=1000).for_each(|ms| series.record(Duration::from_millis(ms)));
+        series.record(Duration::from_secs(7200));
+        let row = series.row("x").unwrap();
+        assert_eq!((row.count, row.errors), (1000, 1));
+        let near = |value: u64, exact: u64| value.abs_diff(exact) * 1000 <= exact * 2;
+        assert!(near(row.p50_us, 500_000) && near(row.p99_us, 990_000) && near(row.max_us, 1_000_000), "{row:?}");
+        assert!(near(row.min_us, 1000));
+    }
+
+    proptest! {
+        #[test]
+        fn merged_series_are_the_series_of_all_values(
+            values in prop::collection::vec((0..7_200_000_000_u64, any::<bool>(), any::<bool>()), 0..60)
+        ) {
+            let (mut one, mut other, mut all) = (Series::default(), Series::default(), Series::default());
+            for (micros, first, missed) in values {
+                let part = if first { &mut one } else { &mut other };
+                for series in [part, &mut all] {
+                    if missed { series.miss() } else { series.record(Duration::from_micros(micros)) }
+                }
+            }
+            one.merge(&other);
+            prop_assert_eq!(one.row("x"), all.row("x"));
+        }
+    }
+}
