@@ -15,6 +15,7 @@ pub mod exit;
 pub mod net;
 pub mod protocol;
 pub mod prove;
+pub mod receive;
 pub mod report;
 pub mod rules;
 pub mod run;
