@@ -1,18 +1,20 @@
 //! The settings of a CDR receiver that stands alone.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Zoned;
 
 use super::{known, text};
-use crate::cli::receive;
+use crate::cli::{output, receive};
 use crate::engine::receiver::plan::Entry;
 use crate::exit::Failure;
 use crate::net::tls::ServerTls;
 use crate::report::known::Known;
 use crate::report::model::quoted;
 use crate::rules::Deadlines;
+use crate::scenario;
+use crate::scenario::syntax::PlanEntry;
 
 /// Where to listen unless it is said.
 const LISTEN: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 8444);
@@ -66,7 +68,7 @@ impl ReceiveConfig {
             command: command(&args),
             listen,
             tls,
-            plan: Vec::new(),
+            plan: args.plan.as_deref().map_or_else(|| Ok(Vec::new()), plan)?,
             sync: !args.no_sync,
             deadlines: Deadlines { redelivery, ..usual },
             strict: args.strict,
@@ -75,6 +77,19 @@ impl ReceiveConfig {
             report_dir: args.report_dir,
         })
     }
+}
+
+/// The plan that stands in a file.
+fn plan(path: &Path) -> Result<Vec<Entry>, Failure> {
+    let (file, text) = (path.display().to_string(), text(path)?);
+    let wrong = |errors: Vec<_>| Failure::usage(scenario::render(&text, &errors, output::styled()).trim_end());
+    let entries = scenario::read_plan(&file, &text).map_err(wrong)?;
+    let entry = |entry: &PlanEntry| {
+        let location = entry.location.as_ref().map(|location| location.resolve(&|_| None));
+        let location = location.transpose().map_err(|error| Failure::usage(format!("{file}: location: {error}")))?;
+        Ok(Entry::from_syntax(entry, location))
+    };
+    entries.iter().map(entry).collect()
 }
 
 /// The command that receives the same way again.
@@ -105,6 +120,21 @@ fn command(args: &receive::Args) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_is_read_as_in_scenarios_and_a_slip_is_shown_with_its_line() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("plan.yaml");
+        let resolved = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            let args = receive::Args { plan: Some(file.clone()), ..receive::Args::default() };
+            ReceiveConfig::resolve(args, &Zoned::default()).map(|config| config.plan)
+        };
+        let plan = resolved("- {sets: 2-3, answer: 503}\n- {every: 10, fail: lose-answer}\n").unwrap();
+        assert_eq!((plan.len(), plan[1].which.every), (2, Some(10)));
+        let error = resolved("- {sets: 2-3, anser: 503}\n").unwrap_err();
+        assert!(error.message.contains("plan.yaml:1") && error.message.contains("anser"), "{error}");
+    }
 
     #[test]
     fn the_command_repeats_what_was_typed() {
