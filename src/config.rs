@@ -2,6 +2,8 @@
 //!
 //! The only place where defaults live. Passwords come from the environment, a file or a prompt, and show nowhere.
 
+mod receive;
+
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -22,6 +24,8 @@ use crate::report::known::{self, Known};
 use crate::rules::Deadlines;
 use crate::scenario::syntax::Time;
 use crate::scenario::{self, Source};
+
+pub use receive::ReceiveConfig;
 
 /// How long the command that restarts a target may take: a Meeting Server takes minutes.
 const RESTART_DEADLINE: Duration = Duration::from_secs(300);

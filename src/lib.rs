@@ -17,6 +17,7 @@ pub mod load;
 pub mod net;
 pub mod protocol;
 pub mod prove;
+pub mod receive;
 pub mod report;
 pub mod rules;
 pub mod run;

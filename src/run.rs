@@ -162,6 +162,12 @@ impl Running {
             }
             results.push(played.run);
         }
+        if let Site::Server(link) = site.as_ref()
+            && link.reception().failure().is_some()
+        {
+            // What it was is among the errors of the scenario.
+            self.exit_codes.push(ExitCode::Unreachable);
+        }
         let why = halted.unwrap_or_else(|| "interrupted".to_owned());
         results.extend(waiting.into_iter().map(|scenario| Planned { skip: Some(why.clone()), ..scenario }.skipped()));
         results

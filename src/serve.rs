@@ -62,7 +62,8 @@ async fn serving(
     let ca_pem = tls.as_ref().and_then(|tls| tls.ca_pem.clone());
     let watched = config.judge.then(Watched::new);
     let faults = config.mutants.iter().filter_map(|name| mutants::make(name)).collect();
-    let server = MeetingServer::new(settings, faults, config.seed);
+    let mut server = MeetingServer::new(settings, faults, config.seed);
+    server.set_wall_clock(clock.now(), clock.unix_ms());
     let options = ShellOptions {
         listen: config.listen,
         tls,

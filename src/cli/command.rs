@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{check, emulate, lint, prove, rules, run, scenarios, schema};
+use super::{check, emulate, lint, prove, receive, rules, run, scenarios, schema};
 use crate::exit::{ExitCode, Failure};
 use crate::net::clock::Clock;
 
@@ -24,6 +24,8 @@ enum Command {
     Emulate(Box<emulate::Args>),
     /// Prove that every rule bites: play all mutants and dialects, and show the kill matrix.
     Prove(prove::Args),
+    /// Receive call detail records of whatever Call Bridge sends them, judge and keep them.
+    Receive(Box<receive::Args>),
     /// List requirements, or explain one.
     Rules(rules::Args),
     /// Check scenario files.
@@ -45,6 +47,7 @@ impl Cli {
             Command::Check(args) => check::execute(args, &Clock::today()),
             Command::Emulate(args) => emulate::execute(*args),
             Command::Prove(args) => prove::execute(&args),
+            Command::Receive(args) => receive::execute(*args, &Clock::today()),
             Command::Rules(args) => rules::execute(&args),
             Command::Lint(args) => lint::execute(&args),
             Command::Schema(args) => schema::execute(&args),

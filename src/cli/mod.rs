@@ -9,6 +9,7 @@ pub mod output;
 pub mod progress;
 pub mod prompt;
 pub mod prove;
+pub mod receive;
 pub mod rules;
 pub mod run;
 pub mod scenarios;

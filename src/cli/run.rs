@@ -184,6 +184,9 @@ fn prospects(all: &[Prospect]) -> String {
     let mut out = String::new();
     for one in all.iter().filter(|one| one.skip.is_none()) {
         let _ = writeln!(out, "run   {:width$}  {}", one.id, one.title);
+        if !one.receivers.is_empty() {
+            let _ = writeln!(out, "      {:width$}  adds CDR receivers: {}", "", one.receivers.join(", "));
+        }
     }
     let skipped: Vec<_> = all.iter().filter_map(|one| Some((one, one.skip.as_ref()?))).collect();
     for (one, why) in &skipped {
@@ -226,8 +229,10 @@ mod tests {
             id: id.to_owned(),
             title: "t".to_owned(),
             skip: skip.map(str::to_owned),
+            receivers: vec!["main (http)".to_owned()],
         };
         let text = prospects(&[one("a/b", None), one("limits/c", Some("--allow limits"))]);
+        assert!(text.contains("t\n                adds CDR receivers: main (http)\nskip"), "{text}");
         assert!(text.contains("skip  limits/c  --allow limits\n\n1 scenario would run, 1 would not"), "{text}");
     }
 }

@@ -53,6 +53,11 @@ impl<S: Sink> Tracer<S> {
         self.sink.due()
     }
 
+    /// The sink, to be told something else than observations.
+    pub const fn sink_mut(&mut self) -> &mut S {
+        &mut self.sink
+    }
+
     /// The sink.
     pub fn into_sink(self) -> S {
         self.sink

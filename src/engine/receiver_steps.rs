@@ -191,7 +191,7 @@ impl<S: Sink + Send> Handle<S> {
                 let uri = core.reception.actors.uri(receiver).map(str::to_owned);
                 uri.ok_or_else(|| Stop::Unfinished(format!("the receiver {name} has no URI")))
             }),
-            Some(Err(error)) => Err(Stop::Unfinished(format!("the receiver {name} cannot listen: {error}"))),
+            Some(Err(error)) => Err(Stop::Unfinished(format!("the receiver {name}: {error}"))),
             None => Err(self.missed(begun, &format!("{name} to listen"))),
         }
     }

@@ -31,6 +31,12 @@ impl Clock {
         self.started_at.as_millisecond().saturating_add_unsigned(self.now().as_millis())
     }
 
+    /// The date and time of an instant.
+    pub fn date_of(&self, at: Instant) -> jiff::Timestamp {
+        // Only a run of many thousand years goes beyond what has a date.
+        self.started_at.saturating_add(at.since(Instant::ZERO)).unwrap_or(self.started_at)
+    }
+
     /// Date and time of the beginning.
     pub const fn started_at(&self) -> jiff::Timestamp {
         self.started_at

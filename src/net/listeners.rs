@@ -130,6 +130,7 @@ pub struct Reception {
     advertise: Option<Advertised>,
     own: Option<ServerTls>,
     made: OnceLock<ServerTls>,
+    failure: OnceLock<NetworkError>,
 }
 
 impl Reception {
@@ -155,6 +156,11 @@ impl Reception {
             network_error(NetworkErrorKind::Connect, address.to_string(), format!("cannot listen: {error}"))
         };
         open(address).map(drop).map_err(failed)
+    }
+
+    /// The first receiver that could not listen, and why, if there was one.
+    pub fn failure(&self) -> Option<&NetworkError> {
+        self.failure.get()
     }
 
     /// The host and port under which a Call Bridge reaches the receiver of that number, which listens on `address`.
@@ -221,6 +227,14 @@ impl Listeners {
     /// # Errors
     /// The address, and why it cannot be listened on.
     pub(crate) fn listen(&mut self, receiver: ReceiverId, tls: bool) -> Result<String, NetworkError> {
+        let listening = self.try_to_listen(receiver, tls);
+        if let Err(error) = &listening {
+            self.reception.failure.get_or_init(|| error.clone());
+        }
+        listening
+    }
+
+    fn try_to_listen(&mut self, receiver: ReceiverId, tls: bool) -> Result<String, NetworkError> {
         let known = self.ports.get(&receiver).map(|port| (port.number, port.address));
         let number = known.map_or_else(|| u16::try_from(self.ports.len()).unwrap_or(u16::MAX), |(number, _)| number);
         let failed = |address: String, cause: String| {

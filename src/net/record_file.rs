@@ -129,7 +129,7 @@ impl RecordFile {
     }
 }
 
-/// Where the last whole line ends. A line that ends, but is no JSON, was torn by the disk and does not count.
+/// Where the last whole line ends. A line that is no object of JSON, or has holes, was torn by the disk and does not count.
 fn whole_lines(file: &mut File, length: u64) -> io::Result<u64> {
     let mut end = last_line_end(file, length)?;
     while end > 0 {
@@ -139,7 +139,7 @@ fn whole_lines(file: &mut File, length: u64) -> io::Result<u64> {
         let mut line = vec![0; bytes];
         file.seek(SeekFrom::Start(begin))?;
         file.read_exact(&mut line)?;
-        if serde_json::from_slice::<serde::de::IgnoredAny>(&line).is_ok() {
+        if line.starts_with(b"{") && line.ends_with(b"}\n") && memchr::memchr(0, &line).is_none() {
             break;
         }
         end = begin;
@@ -218,7 +218,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let long = format!("{{\"long\":\"{}\"}}\n", "x".repeat(2 * PIECE_BYTES));
         let whole = format!("{{\"a\":1}}\n{long}");
-        for (case, torn) in ["{", "{\"b\":", &long[..PIECE_BYTES + 5], "\0\0\0\0\n", "{\"b\":\n\0\0"].iter().enumerate()
+        for (case, torn) in
+            ["{", "{\"b\":", &long[..PIECE_BYTES + 5], "\0\0\0\0\n", "{\"b\":\n\0\0", "{\"b\":\"\0\"}\n"]
+                .iter()
+                .enumerate()
         {
             let path = root.path().join(format!("{case}.jsonl"));
             fs::write(&path, format!("{whole}{torn}")).unwrap();

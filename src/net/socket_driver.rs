@@ -104,6 +104,11 @@ impl Link {
         Self { reception: Arc::new(reception), ..self }
     }
 
+    /// Where CDR receivers listen.
+    pub fn reception(&self) -> &Reception {
+        &self.reception
+    }
+
     /// Gives the command that restarts the Call Bridge of the target.
     #[must_use]
     pub fn with_restart(self, command: Option<&str>) -> Self {

@@ -142,6 +142,15 @@ impl Origin {
         }
     }
 
+    /// Whether it is this machine, by its name or address.
+    pub fn is_loopback(&self) -> bool {
+        match &self.host {
+            Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+            Host::Ipv4(address) => address.is_loopback(),
+            Host::Ipv6(address) => address.is_loopback(),
+        }
+    }
+
     /// The TCP port.
     pub const fn port(&self) -> u16 {
         self.port

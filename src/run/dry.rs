@@ -2,7 +2,7 @@
 //!
 //! A server is asked what it can do, as before every run; nothing is created or changed there.
 
-use super::plan::{check_mutants, plan, read, settings};
+use super::plan::{Planned, check_mutants, plan, read, settings};
 use super::{embedded, runtime};
 use crate::config::RunConfig;
 use crate::exit::{ExitCode, Failure};
@@ -19,6 +19,8 @@ pub struct Prospect {
     pub title: String,
     /// Why it would not run.
     pub skip: Option<String>,
+    /// The CDR receivers that it would add to a server's list, by name; removed at its end.
+    pub receivers: Vec<String>,
 }
 
 /// Tells what [`super::run`] would do.
@@ -38,5 +40,11 @@ pub fn dry_run(config: &RunConfig) -> Result<Vec<Prospect>, Failure> {
         })?,
     };
     let planned = plan(scenarios, &capabilities, config).into_iter();
-    Ok(planned.map(|one| Prospect { id: one.id, title: one.scenario.title, skip: one.skip }).collect())
+    let prospect = |one: Planned| {
+        let added = one.scenario.receivers.iter().filter(|_| config.target.is_some());
+        let scheme = |tls| if tls { "https" } else { "http" };
+        let receivers = added.map(|head| format!("{} ({})", head.value.name, scheme(head.value.tls))).collect();
+        Prospect { id: one.id, title: one.scenario.title, skip: one.skip, receivers }
+    };
+    Ok(planned.map(prospect).collect())
 }

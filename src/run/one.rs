@@ -205,7 +205,8 @@ async fn embedded(
 ) -> Result<(EmulatorShell, Link), String> {
     let accounts = Accounts::generated();
     let mutants = names.iter().filter_map(|name| mutants::make(name)).collect();
-    let server = MeetingServer::new(settings.clone(), mutants, seed);
+    let mut server = MeetingServer::new(settings.clone(), mutants, seed);
+    server.set_wall_clock(clock.now(), clock.unix_ms());
     let options = ShellOptions {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         tls: None,

@@ -121,6 +121,7 @@ pub(super) fn plan(
             scenario.needs.iter().find_map(|need| missing(need.value.parse().ok()?, version, capabilities, config));
         let skip = skip.or_else(|| too_many(&scenario, config));
         let skip = skip.or_else(|| no_places(&scenario, capabilities));
+        let skip = skip.or_else(|| out_of_reach(&scenario, config));
         let skip = skip.or_else(|| unknown_party(&scenario, capabilities, config));
         Planned { id, scenario, skip, version, clustered: capabilities.clustered, restart }
     });
@@ -174,6 +175,13 @@ fn no_places(scenario: &Scenario, capabilities: &Capabilities) -> Option<String>
     // The one too many of a scenario that wants to be refused needs no place.
     let missing = wanted.min(places.all).saturating_sub(places.free());
     (missing > 0).then(|| format!("needs {missing} more free places for CDR receivers; {} are taken", places.taken))
+}
+
+/// Receivers listen on this machine alone unless it is said where: another machine cannot reach them there.
+fn out_of_reach(scenario: &Scenario, config: &RunConfig) -> Option<String> {
+    let target = config.target.as_ref()?;
+    let unreachable = config.cdr_listen.is_none() && !scenario.receivers.is_empty() && !target.origin.is_loopback();
+    unreachable.then(|| "needs CDR receivers that the target can reach: --cdr-listen".to_owned())
 }
 
 /// Whom a scenario dials is known of an emulator; on any other server the profile has to say.
