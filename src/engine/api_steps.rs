@@ -10,8 +10,8 @@ use super::core::{Core, Handle, Stop};
 use crate::protocol::api::names;
 use crate::protocol::http::Method;
 use crate::scenario::syntax::{
-    CallOnly, ChangeCall, ChangeParticipant, CreateSpace, Dial, DialUntil, Emulate, Fields, Move, ParticipantOnly,
-    Request, RequestOutcome, SpaceOnly, StartCall, Template,
+    CallIn, CallOnly, ChangeCall, ChangeParticipant, CreateSpace, Dial, DialUntil, Emulate, Fields, Move,
+    ParticipantOnly, Request, RequestOutcome, SpaceOnly, StartCall, Template,
 };
 use crate::trace::Sink;
 
@@ -177,22 +177,54 @@ impl<S: Sink + Send> Handle<S> {
         }
     }
 
+    pub(super) async fn call_in(&self, step: &CallIn) -> Result<(), Stop> {
+        let mut form = vec![("remoteParty".to_owned(), self.value(&step.from)?)];
+        for (name, place) in [("coSpace", &step.space), ("call", &step.call)] {
+            if let Some(place) = place {
+                form.push((name.to_owned(), self.value(place)?));
+            }
+        }
+        form.extend(self.with(|core| core.fields(&step.with))?);
+        let target = format!("{}/callLegs", names::TEST_BASE);
+        let response = self.succeed(form_request(Method::Post, target, &borrowed(&form))).await?;
+        match (&step.store, location_id(&response)) {
+            (Some(name), Some(id)) => self.keep(name, &id),
+            (Some(_), None) => Err(Stop::Unfinished("a leg that calls in was answered without a Location".to_owned())),
+            (None, _) => Ok(()),
+        }
+    }
+
     pub(super) async fn emulate(&self, step: &Emulate) -> Result<(), Stop> {
         let base = names::TEST_BASE;
-        let (method, target, form) = match (&step.call, &step.participant, &step.message) {
-            (Some(call), _, _) => {
-                let id = self.value(call)?;
-                (Method::Put, format!("{base}/calls/{id}"), self.with(|core| core.fields(&step.set))?)
+        if let Some(message) = &step.message {
+            let message: Value = self.with(|core| core.resolve_json(message))?;
+            let form = [("message", &*message.to_string())];
+            return self.succeed(form_request(Method::Post, format!("{base}/messages"), &form)).await.map(drop);
+        }
+        let subjects = [
+            ("calls", &step.call),
+            ("participants", &step.participant),
+            ("callLegs", &step.leg),
+            ("coSpaces", &step.space),
+        ];
+        let named = subjects.iter().find_map(|(node, id)| Some((node, id.as_ref()?)));
+        let Some((node, id)) = named else { return Err(Stop::Unfinished("`emulate` names nothing".to_owned())) };
+        let target = format!("{base}/{node}/{}", self.value(id)?);
+        let mut form = self.with(|core| core.fields(&step.set))?;
+        let (method, target) = match (&step.end, &step.into_call, &step.into_space) {
+            (Some(reason), _, _) => {
+                form.push(("reason".to_owned(), self.value(reason)?));
+                (Method::Delete, target)
             }
-            (_, Some(participant), _) => {
-                let id = self.value(participant)?;
-                (Method::Put, format!("{base}/participants/{id}"), self.with(|core| core.fields(&step.set))?)
+            (_, Some(call), _) => {
+                form.push(("call".to_owned(), self.value(call)?));
+                (Method::Post, format!("{target}/move"))
             }
-            (_, _, Some(message)) => {
-                let message: Value = self.with(|core| core.resolve_json(message))?;
-                (Method::Post, format!("{base}/messages"), vec![("message".to_owned(), message.to_string())])
+            (_, _, Some(space)) => {
+                form.push(("coSpace".to_owned(), self.value(space)?));
+                (Method::Post, format!("{target}/move"))
             }
-            _ => return Err(Stop::Unfinished("`emulate` names nothing".to_owned())),
+            (None, None, None) => (Method::Put, target),
         };
         self.succeed(form_request(method, target, &borrowed(&form))).await.map(drop)
     }

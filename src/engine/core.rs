@@ -432,6 +432,11 @@ impl<S: Sink> Handle<S> {
         self.with(|core| core.now + within.map_or_else(|| core.options.wait(), |time| time.0))
     }
 
+    /// The end of a wait for records that begins now.
+    pub(super) fn record_deadline(&self, within: Option<Time>) -> Instant {
+        self.with(|core| core.now + within.map_or_else(|| core.options.wait_for_records(), |time| time.0))
+    }
+
     /// Why a wait that began at `begun` came to nothing.
     pub(super) fn missed(&self, begun: Instant, what: &str) -> Stop {
         self.with(|core| {

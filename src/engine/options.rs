@@ -113,4 +113,9 @@ impl Options {
     pub fn wait(&self) -> Duration {
         self.reaction + Duration::from_secs(1)
     }
+
+    /// How long a wait for records takes unless the scenario says otherwise: they may have to be sent again first.
+    pub fn wait_for_records(&self) -> Duration {
+        self.reaction.max(self.redelivery) + Duration::from_secs(1)
+    }
 }

@@ -304,7 +304,7 @@ impl<S: Sink + Send> Handle<S> {
     pub(super) async fn wait_record(&self, step: &WaitRecord) -> Result<(), Stop> {
         let name = step.receiver.value.as_str();
         let begun = self.now();
-        let deadline = self.deadline(step.within);
+        let deadline = self.record_deadline(step.within);
         let (pattern, count) = self.with(|core| {
             let count = step.count.as_ref().map_or(Ok(1), |count| core.resolve_number(count))?;
             Ok((as_texts(core.resolve_json(&step.pattern)?), count))
@@ -322,7 +322,7 @@ impl<S: Sink + Send> Handle<S> {
     pub(super) async fn wait_set(&self, step: &WaitSet) -> Result<(), Stop> {
         let name = step.receiver.value.as_str();
         let begun = self.now();
-        let deadline = self.deadline(step.within);
+        let deadline = self.record_deadline(step.within);
         let count = self.with(|core| step.count.as_ref().map_or(Ok(1), |count| core.resolve_number(count)))?;
         let look = |core: &mut Core<S>| core.reception.ear(name).ok()?.has_got(count).then_some(());
         match self.until(deadline, look).await? {

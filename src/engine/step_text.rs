@@ -48,9 +48,22 @@ pub(super) fn of(step: &Step, mut value: impl FnMut(&Template) -> String) -> Str
         Step::HangUp(step) => format!("hang-up {}", value(&step.participant)),
         Step::Move(step) => format!("move {} to {}", value(&step.participant), value(&step.to)),
         Step::Request(step) => format!("request {} {}", step.method.value, value(&step.path)),
+        Step::CallIn(step) => {
+            let (space, call) = (step.space.as_ref(), step.call.as_ref());
+            let from = format!("call-in {}", value(&step.from));
+            from + &optional(&mut value, "space", space) + &optional(&mut value, "call", call)
+        }
         Step::Emulate(step) => {
-            let (call, participant) = (step.call.as_ref(), step.participant.as_ref());
-            let what = optional(&mut value, "call", call) + &optional(&mut value, "participant", participant);
+            let parts = [
+                ("call", &step.call),
+                ("participant", &step.participant),
+                ("leg", &step.leg),
+                ("space", &step.space),
+                ("end", &step.end),
+                ("into-call", &step.into_call),
+                ("into-space", &step.into_space),
+            ];
+            let what: String = parts.iter().map(|(word, part)| optional(&mut value, word, part.as_ref())).collect();
             let message = step.message.as_ref().map_or_else(String::new, |m| format!(" {}", shortened(m.to_string())));
             format!("emulate{what}{message}{}", fields(&step.set, value))
         }

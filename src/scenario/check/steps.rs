@@ -8,7 +8,7 @@ use crate::protocol::http::{Credentials, Method};
 use crate::scenario::need::Need;
 use crate::scenario::suggest;
 use crate::scenario::syntax::{
-    Compare, Dial, DialUntil, Emulate, Expect, Fields, Repeat, Request, StartCall, Step, Template, Token,
+    CallIn, Compare, Dial, DialUntil, Emulate, Expect, Fields, Repeat, Request, StartCall, Step, Template, Token,
 };
 
 /// How often a loop may repeat its steps, with the loops around it.
@@ -54,6 +54,7 @@ impl<'s> Checker<'s> {
                 self.bind(&step.store);
             }
             Step::Request(step) => self.request(step),
+            Step::CallIn(step) => self.call_in(step),
             Step::Emulate(step) => self.emulate(step),
             Step::Rest(step) => self.time("for", step.quiet),
             Step::Pause(step) => self.time("for", Some(step.time)),
@@ -149,16 +150,40 @@ impl<'s> Checker<'s> {
         }
     }
 
+    fn call_in(&mut self, step: &CallIn) {
+        self.require(Need::TestApi, "`call-in`");
+        self.template(&step.from);
+        for place in [&step.space, &step.call].into_iter().flatten() {
+            self.template(place);
+        }
+        if step.space.is_some() && step.call.is_some() {
+            self.error_at("call", "a leg goes into a coSpace or into a call, not both", None);
+        }
+        self.fields(&step.with);
+        if let Some(name) = &step.store {
+            self.bind(name);
+        }
+    }
+
     fn emulate(&mut self, step: &Emulate) {
         self.require(Need::TestApi, "`emulate`");
-        let subjects = usize::from(step.call.is_some())
-            + usize::from(step.participant.is_some())
-            + usize::from(step.message.is_some());
-        if subjects != 1 {
-            self.error_here("`emulate` takes exactly one of `call`, `participant` and `message`", None);
+        let subjects = [&step.call, &step.participant, &step.leg, &step.space];
+        let named = subjects.iter().filter(|subject| subject.is_some()).count() + usize::from(step.message.is_some());
+        if named != 1 {
+            self.error_here("`emulate` takes exactly one of `call`, `participant`, `leg`, `space` and `message`", None);
         }
-        for template in [&step.call, &step.participant].into_iter().flatten() {
+        let changes = [&step.end, &step.into_call, &step.into_space];
+        for template in subjects.into_iter().chain(changes).flatten() {
             self.template(template);
+        }
+        let moves = step.into_call.is_some() || step.into_space.is_some();
+        if moves && step.leg.is_none() {
+            self.error_here("only a `leg` goes into a call", None);
+        }
+        match changes.iter().filter(|change| change.is_some()).count() {
+            0 => {}
+            1 if step.message.is_none() => return self.fields(&step.set),
+            _ => self.error_here("`emulate` takes one of `end`, `into-call` and `into-space`, and no `message`", None),
         }
         let Some(message) = &step.message else { return self.changes(&step.set) };
         if !step.set.is_empty() {

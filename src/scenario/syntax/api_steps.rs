@@ -166,19 +166,56 @@ pub enum RequestOutcome {
     Any,
 }
 
-/// `emulate`: exactly one of `call`, `participant` and `message`.
+/// `call-in`
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Emulate {
-    /// A call whose state is set: `endpointRecording`, `callType`, ...
+pub struct CallIn {
+    /// Who calls: an address such as `anna@emulator.invalid`.
+    pub from: Template,
+    /// The coSpace that is called; its call begins if there is none. Without `space` and `call` the leg stays in the IVR.
+    #[serde(default)]
+    pub space: Option<Template>,
+    /// The call that is joined.
     #[serde(default)]
     pub call: Option<Template>,
-    /// A participant whose state is set: `activeSpeaker`, `presenter`, `endpointRecording`, `state`, ...
+    /// Further parameters of the emulator: `type`, `subType`, `lyncSubType`, `guest`, `name`, ...
+    #[serde(default)]
+    pub with: Fields,
+    /// Where the call leg's id is stored.
+    #[serde(default, rename = "as")]
+    pub store: Option<Template>,
+}
+
+/// `emulate`: exactly one of `call`, `participant`, `leg`, `space` and `message`, and for all but `message` exactly one
+/// of `set`, `end`, `into-call` and `into-space`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Emulate {
+    /// A call whose state is set: `endpointRecording`, `callType`, ...; or that ends.
+    #[serde(default)]
+    pub call: Option<Template>,
+    /// A participant whose state is set: `activeSpeaker`, `presenter`, `endpointRecording`, `state`, ...; or that leaves.
     #[serde(default)]
     pub participant: Option<Template>,
-    /// The values.
+    /// A call leg, by its own id or its participant's, whose state is set: `confirmation`, `alarm`, `rxAudio`,
+    /// `deactivated`, ...; or that ends, or goes from the IVR into a call.
+    #[serde(default)]
+    pub leg: Option<Template>,
+    /// A coSpace whose state is set: `metaDataConfigured`.
+    #[serde(default)]
+    pub space: Option<Template>,
+    /// The values; with `end` further ones: `remoteTeardown`.
     #[serde(default)]
     pub set: Fields,
+    /// It ends for this reason, a code of call detail records such as `remoteTeardown`.
+    #[serde(default)]
+    pub end: Option<Template>,
+    /// The leg goes from the IVR into this call.
+    #[serde(default)]
+    pub into_call: Option<Template>,
+    /// The leg goes from the IVR into the call of this coSpace.
+    #[serde(default)]
+    pub into_space: Option<Template>,
     /// A message that the server sends on every event connection: the inner object, without `messageId`.
     #[serde(default)]
     pub message: Option<serde_json::Value>,

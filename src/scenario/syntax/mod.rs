@@ -30,8 +30,8 @@ mod scenario;
 mod values;
 
 pub use api_steps::{
-    CallOnly, ChangeCall, ChangeParticipant, CreateSpace, Dial, DialUntil, Emulate, Move, ParticipantOnly, Request,
-    RequestOutcome, SpaceOnly, StartCall,
+    CallIn, CallOnly, ChangeCall, ChangeParticipant, CreateSpace, Dial, DialUntil, Emulate, Move, ParticipantOnly,
+    Request, RequestOutcome, SpaceOnly, StartCall,
 };
 pub use client_steps::{
     AckMode, AckNow, Acks, ClientOnly, Close, Connect, ConnectOutcome, Send, SendBytes, SendFrame, SendText, SendUntil,

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::api_steps::{
-    CallOnly, ChangeCall, ChangeParticipant, CreateSpace, Dial, Emulate, Move, ParticipantOnly, Request, SpaceOnly,
-    StartCall,
+    CallIn, CallOnly, ChangeCall, ChangeParticipant, CreateSpace, Dial, Emulate, Move, ParticipantOnly, Request,
+    SpaceOnly, StartCall,
 };
 use super::client_steps::{
     AckNow, Acks, ClientOnly, Close, Connect, Send, SendBytes, SendFrame, SendText, Subscribe, Token,
@@ -116,6 +116,8 @@ pub enum Step {
     Move(Move),
     /// Send any request to the API.
     Request(Request),
+    /// Have somebody call in (needs `test-api`).
+    CallIn(CallIn),
     /// Make something happen on the emulator that the real API has no way for (needs `test-api`).
     Emulate(Emulate),
     // ── call detail records ──
