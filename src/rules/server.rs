@@ -165,6 +165,7 @@ impl ServerJudge {
                 let mut scene = scene!(self, observation);
                 self.comparison.snapshot(&mut self.connections, *since, &mut scene);
             }
+            Event::RestartBegun => self.restarted(),
             Event::HarnessLate { by } => {
                 for connection in self.connections.values_mut() {
                     connection.harness_late(*by);
@@ -172,6 +173,21 @@ impl ServerJudge {
             }
             _ => {}
         }
+    }
+
+    /// What the server knew before its restart is gone, and nothing is owed any more: no connection, token or call.
+    fn restarted(&mut self) {
+        self.connections.clear();
+        self.sent.clear();
+        self.earlier_indexes.clear();
+        self.suspects.clear();
+        self.strangers.clear();
+        self.several_clients = false;
+        self.api = ApiView::default();
+        self.tokens = Tokens::default();
+        self.places = Places::default();
+        self.correlators = Correlators::default();
+        self.comparison = Comparison::default();
     }
 
     fn drop_connection(&mut self, connection: ConnectionId) {
