@@ -298,6 +298,10 @@ impl Bench {
         reader.feed(bytes);
         while let Next::Request { head, body, .. } = reader.next() {
             let reception = self.receptions.entry(*port).or_default();
+            if reception.refuses {
+                self.reactions.push_back((link, Reaction::Ended));
+                return;
+            }
             let set = Element::parse(body).unwrap_or_default();
             let head = format!("{} {} HTTP/1.{}\r\n{}", head.method, head.target, head.minor_version, head.fields);
             reception.posts.push(Arrived { at: self.now, link: link.0, head, set });

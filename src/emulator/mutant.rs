@@ -211,6 +211,13 @@ pub enum Question<'a> {
         receiver: ReceiverKey,
         /// How often it was sent.
         attempt: u64,
+        /// The status of the answer, if one came.
+        status: Option<u16>,
+    },
+    /// Does a set that was sent in vain go before what was never sent?
+    RepeatsFirst {
+        /// Whom they go to.
+        receiver: ReceiverKey,
     },
     /// Is the connection kept after an answer?
     KeepsConnection {

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::bench::Bench;
+use super::bench::{Bench, Plan};
 use super::dialects::DIALECTS;
 use super::mutant::Mutant;
 use super::mutants;
@@ -173,12 +173,142 @@ fn session(items: &[&str], mutant: Option<Box<dyn Mutant>>, large: bool) -> Stri
     log.join("\n")
 }
 
+fn receivers(bench: &mut Bench, log: &mut Vec<String>) {
+    let node = "/api/v1/system/cdrReceivers";
+    for port in 5000..5005 {
+        bench.receptions.entry(port).or_default();
+        let uri = format!("uri=http://127.0.0.1:{port}/Cdr?id=cms1%2526a");
+        let id = id_of(&bench.call(Method::Post, node, &uri));
+        log.push(bench.call(Method::Get, &format!("{node}/{id}"), "").text().into_owned());
+    }
+    log.push(bench.call(Method::Get, node, "").text().into_owned());
+    let first = |port: u16, plans: Vec<Plan>, bench: &mut Bench| {
+        bench.receptions.get_mut(&port).unwrap().plans = plans.into();
+    };
+    first(5000, vec![Plan::status(404), Plan::Close, Plan::status(500), Plan::Silent], bench);
+    first(5001, vec![Plan::status(200), Plan::Close, Plan::Close, Plan::Close], bench);
+}
+
+/// A meeting with everything that records tell of.
+fn meet(bench: &mut Bench, space: &str) {
+    let arrive = |bench: &mut Bench, form: &str| {
+        let leg = id_of(&bench.call(Method::Post, "/emulator/v1/callLegs", form));
+        bench.pass(120);
+        leg
+    };
+    let waiting = arrive(bench, "remoteParty=anna&type=acano&guest=true");
+    bench.call(Method::Post, &format!("/emulator/v1/callLegs/{waiting}/move"), &format!("coSpace={space}"));
+    let legs: Vec<String> = ["", "&subType=avaya", "&subType=webApp", "&lyncSubType=audioVideo", "&cdrTag=own"]
+        .iter()
+        .map(|more| arrive(bench, &format!("remoteParty=ben&coSpace={space}{more}")))
+        .collect();
+    let call = bench.call(Method::Get, "/api/v1/calls", "").text().into_owned();
+    let call = call.split("id=\"").nth(1).map_or("none", |rest| &rest[..36]).to_owned();
+    let target = format!("/api/v1/calls/{call}");
+    for form in
+        ["recording=true&streaming=true", "recording=false", "recording=true", "streaming=false", "streaming=true"]
+    {
+        bench.call(Method::Put, &target, form);
+        bench.pass(20);
+    }
+    let dialled = id_of(&bench.call(Method::Post, &format!("{target}/callLegs"), "remoteParty=eve&confirmation=true"));
+    let refused = id_of(&bench.call(Method::Post, &format!("{target}/callLegs"), "remoteParty=una&confirmation=true"));
+    for party in ["busy", "rejects"] {
+        bench.call(Method::Post, &format!("{target}/participants"), &format!("remoteParty={party}"));
+    }
+    bench.pass(400);
+    let media = "rxAudio=opus&presentationViewer=20.0&alarm=packetLoss:1.5&canMove=false&deactivated=true";
+    for (leg, form) in [
+        (&dialled, "confirmation=confirmed"),
+        (&dialled, "ownerId=7"),
+        (&refused, "confirmation=rejected"),
+        (&legs[0], media),
+    ] {
+        bench.call(Method::Put, &format!("/emulator/v1/callLegs/{leg}"), form);
+        bench.pass(20);
+    }
+    let who = bench.call(Method::Get, &format!("{target}/participants"), "").text().into_owned();
+    let who = who.split("id=\"").nth(5).map_or("none", |rest| &rest[..36]).to_owned();
+    let other = id_of(&bench.call(Method::Post, "/api/v1/calls", "name=ad+hoc+%26+more&cdrTag=x"));
+    bench.call(Method::Post, &format!("/api/v1/calls/{other}/participants"), &format!("movedParticipant={who}"));
+    for reason in ["timeout", "apiInitiatedTeardown"] {
+        let leg = arrive(bench, "remoteParty=ivr");
+        bench.call(Method::Delete, &format!("/emulator/v1/callLegs/{leg}?reason={reason}"), "");
+    }
+    bench.call(Method::Delete, &format!("/api/v1/callLegs/{}", legs[1]), "");
+    bench.call(Method::Delete, &format!("/emulator/v1/callLegs/{}", legs[2]), "");
+    arrive(bench, &format!("remoteParty=late&coSpace={space}"));
+    bench.pass(1_200);
+    for call in [&other, &call] {
+        bench.call(Method::Delete, &format!("/api/v1/calls/{call}"), "");
+        bench.pass(100);
+    }
+}
+
+/// Everything that receivers saw of meetings, failures, outages and a restart.
+fn record_session(mutant: Option<Box<dyn Mutant>>) -> String {
+    let mut bench = Bench::with(&["cdr-queue=8"], mutant.into_iter().collect());
+    let mut log = Vec::new();
+    receivers(&mut bench, &mut log);
+    let tag = "t".repeat(80);
+    let space = id_of(&bench.call(Method::Post, "/api/v1/coSpaces", &format!("name=room&cdrTag=%C3%A4{tag}")));
+    let outage = |bench: &mut Bench, space: &str| {
+        for refuses in [true, false] {
+            bench.receptions.get_mut(&5002).unwrap().refuses = refuses;
+            if refuses {
+                for _ in 0..12 {
+                    let call = id_of(&bench.call(Method::Post, "/api/v1/calls", "name=short"));
+                    bench.call(Method::Delete, &format!("/api/v1/calls/{call}"), "");
+                }
+                let call = id_of(&bench.call(Method::Post, "/api/v1/calls", &format!("coSpace={space}")));
+                bench.pass(50);
+                bench.call(Method::Delete, &format!("/api/v1/calls/{call}"), "");
+            }
+            bench.pass(1_500);
+        }
+    };
+    meet(&mut bench, &space);
+    outage(&mut bench, &space);
+    bench.call(Method::Put, &format!("/api/v1/coSpaces/{space}"), "name=hall");
+    meet(&mut bench, &space);
+    outage(&mut bench, &space);
+    log.push(bench.call(Method::Post, "/emulator/v1/restart", "").status.to_string());
+    bench.pass(500);
+    meet(&mut bench, &space);
+    let listed = bench.call(Method::Get, "/api/v1/system/cdrReceivers", "").text().into_owned();
+    for (at, id) in listed.split("id=\"").skip(1).map(|rest| rest[..36].to_owned()).enumerate() {
+        let target = format!("/api/v1/system/cdrReceivers/{id}");
+        log.push(format!("{:?}", bench.call(Method::Put, &target, &format!("uri=http://127.0.0.1:{}/", 5010 + at))));
+        log.push(format!("{:?}", bench.call(Method::Delete, &target, "")));
+        bench.call(Method::Post, "/api/v1/calls", "name=last");
+    }
+    bench.pass(2_000);
+    log.push(bench.transcript.clone());
+    log.join("\n")
+}
+
+#[test]
+fn every_mutant_of_records_changes_something_that_receivers_see() {
+    let plain = record_session(None);
+    assert_eq!(plain, record_session(None), "the same seed gives the same bytes");
+    let about_records =
+        |mutant: &&mutants::Registered| mutant.breaks.starts_with("CDR") || mutant.breaks.starts_with("REC");
+    let dead: Vec<&str> = mutants::all()
+        .filter(about_records)
+        .filter(|mutant| record_session(Some((mutant.make)())) == plain)
+        .map(|mutant| mutant.name)
+        .collect();
+    assert!(dead.is_empty(), "without effect: {dead:?}");
+}
+
 #[test]
 fn every_mutant_changes_something_that_clients_see() {
     let plain = [false, true].map(|large| session(&[], None, large));
     assert_eq!(plain[0], session(&[], None, false), "the same seed gives the same bytes");
     let mut dead = Vec::new();
-    for mutant in mutants::all() {
+    let about_events =
+        |mutant: &&mutants::Registered| !mutant.breaks.starts_with("CDR") && !mutant.breaks.starts_with("REC");
+    for mutant in mutants::all().filter(about_events) {
         let large = mutant.breaks.starts_with("LIM") || mutant.breaks == "MSG-04";
         if session(&[], Some((mutant.make)()), large) == plain[usize::from(large)] {
             dead.push(mutant.name);

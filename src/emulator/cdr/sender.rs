@@ -83,8 +83,11 @@ impl Core {
     /// The set to be sent next: one that was sent in vain, or a new one when enough was collected.
     fn next_parcel(&mut self, key: ReceiverKey) -> Option<Parcel> {
         let receiver = self.cdr.receivers.get_mut(&key)?;
-        if let Some(parcel) = receiver.waiting.pop_front() {
-            return Some(parcel);
+        if !receiver.waiting.is_empty() {
+            let repeats = self.mutants.decide(Question::RepeatsFirst { receiver: key }, true);
+            if repeats || receiver.queue.is_empty() {
+                return receiver.waiting.pop_front();
+            }
         }
         let most = match self.settings.cdr_batch {
             Count::Any => usize::MAX,
@@ -225,7 +228,7 @@ impl Core {
         }
         let good = if self.settings.cdr_strict_200 { status == 200 } else { (200..300).contains(&status) };
         if !self.mutants.decide(Question::IsAcknowledged { receiver: key, status }, good) {
-            self.put_back(key, parcel);
+            self.put_back(key, parcel, Some(status));
             return;
         }
         if let Some(receiver) = self.cdr.receivers.get_mut(&key) {
@@ -237,14 +240,14 @@ impl Core {
 
     fn fails(&mut self, link: Link) {
         if let Some(parcel) = link.parcel {
-            self.put_back(link.receiver, parcel);
+            self.put_back(link.receiver, parcel, None);
         }
     }
 
     /// Puts a set back that was sent in vain, and waits.
-    fn put_back(&mut self, key: ReceiverKey, parcel: Parcel) {
+    fn put_back(&mut self, key: ReceiverKey, parcel: Parcel, status: Option<u16>) {
         let attempt = parcel.attempts;
-        let repeats = self.mutants.decide(Question::IsRepeated { receiver: key, attempt }, true);
+        let repeats = self.mutants.decide(Question::IsRepeated { receiver: key, attempt, status }, true);
         let alarm = self.world.new_id_aside();
         let Some(receiver) = self.cdr.receivers.get_mut(&key) else { return };
         if repeats {

@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value};
 
+use super::super::cdr::{Draft, Post, ReceiverKey};
 use super::super::mutant::{Mutant, Pass, Question, View};
 use super::super::settings::Settings;
 use super::super::typed::{ConnectionKey, Effect, Entry, Event, Input};
@@ -15,6 +16,9 @@ type OnInput<S> = fn(&mut S, &View<'_>, Input, &mut Pass<Input>);
 type OnDecide<S> = fn(&mut S, &Question<'_>, bool) -> bool;
 type OnEvent<S> = fn(&mut S, &View<'_>, ConnectionKey, Event, &mut Pass<(ConnectionKey, Event)>);
 type OnEffect<S> = fn(&mut S, &View<'_>, Effect, &mut Pass<Effect>);
+type OnRecord<S> = fn(&mut S, &View<'_>, Draft, &mut Pass<Draft>);
+type OnPost<S> = fn(&mut S, &View<'_>, Post, &mut Pass<Post>);
+type OnBody<S> = fn(&mut S, ReceiverKey, &mut Vec<u8>);
 type OnFrame<S> = fn(&mut S, ConnectionKey, &mut Header, &mut Vec<u8>);
 
 /// A mutant made of functions.
@@ -27,11 +31,25 @@ pub(super) struct Fault<S> {
     event: Option<OnEvent<S>>,
     effect: Option<OnEffect<S>>,
     frame: Option<OnFrame<S>>,
+    record: Option<OnRecord<S>>,
+    post: Option<OnPost<S>>,
+    body: Option<OnBody<S>>,
 }
 
 impl<S: Default + std::fmt::Debug + Send + 'static> Fault<S> {
     pub(super) fn new() -> Self {
-        Self { state: S::default(), settings: None, input: None, decide: None, event: None, effect: None, frame: None }
+        Self {
+            state: S::default(),
+            settings: None,
+            input: None,
+            decide: None,
+            event: None,
+            effect: None,
+            frame: None,
+            record: None,
+            post: None,
+            body: None,
+        }
     }
 
     pub(super) fn settings(self, settings: fn(&mut Settings)) -> Self {
@@ -56,6 +74,18 @@ impl<S: Default + std::fmt::Debug + Send + 'static> Fault<S> {
 
     pub(super) fn frame(self, frame: OnFrame<S>) -> Self {
         Self { frame: Some(frame), ..self }
+    }
+
+    pub(super) fn record(self, record: OnRecord<S>) -> Self {
+        Self { record: Some(record), ..self }
+    }
+
+    pub(super) fn post(self, post: OnPost<S>) -> Self {
+        Self { post: Some(post), ..self }
+    }
+
+    pub(super) fn body(self, body: OnBody<S>) -> Self {
+        Self { body: Some(body), ..self }
     }
 
     pub(super) fn boxed(self) -> Box<dyn Mutant> {
@@ -100,6 +130,26 @@ impl<S: std::fmt::Debug + Send> Mutant for Fault<S> {
             change(&mut self.state, connection, header, payload);
         }
     }
+
+    fn record(&mut self, view: &View<'_>, draft: Draft, pass: &mut Pass<Draft>) {
+        match self.record {
+            Some(filter) => filter(&mut self.state, view, draft, pass),
+            None => pass.now(draft),
+        }
+    }
+
+    fn post(&mut self, view: &View<'_>, post: Post, pass: &mut Pass<Post>) {
+        match self.post {
+            Some(filter) => filter(&mut self.state, view, post, pass),
+            None => pass.now(post),
+        }
+    }
+
+    fn body(&mut self, receiver: ReceiverKey, body: &mut Vec<u8>) {
+        if let Some(change) = self.body {
+            change(&mut self.state, receiver, body);
+        }
+    }
 }
 
 /// A mutant that changes settings only.
@@ -127,6 +177,37 @@ pub(super) fn entries(change: OnEntry) -> Box<dyn Mutant> {
         .boxed()
 }
 
+/// What is done to a record, with a counter of its own; `false` drops it.
+type OnDraft = fn(&mut u64, &View<'_>, &mut Draft) -> bool;
+
+/// A mutant that changes every record before it is numbered; `false` drops it.
+pub(super) fn records(change: OnDraft) -> Box<dyn Mutant> {
+    Fault::<(u64, Option<OnDraft>)>::new()
+        .record(|(count, change), view, mut draft, pass| {
+            if change.is_none_or(|change| change(count, view, &mut draft)) {
+                pass.now(draft);
+            }
+        })
+        .with((0, Some(change)))
+        .boxed()
+}
+
+/// What is done to a POST, with a counter of its own.
+type OnSet = fn(&mut u64, &View<'_>, &mut Post);
+
+/// A mutant that changes every POST.
+pub(super) fn posts(change: OnSet) -> Box<dyn Mutant> {
+    Fault::<(u64, Option<OnSet>)>::new()
+        .post(|(count, change), view, mut post, pass| {
+            if let Some(change) = change {
+                change(count, view, &mut post);
+            }
+            pass.now(post);
+        })
+        .with((0, Some(change)))
+        .boxed()
+}
+
 /// Where an entry belongs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
@@ -142,7 +223,7 @@ struct EntryState {
 }
 
 impl<S> Fault<S> {
-    fn with(self, state: S) -> Self {
+    pub(super) fn with(self, state: S) -> Self {
         Self { state, ..self }
     }
 }

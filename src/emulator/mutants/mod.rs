@@ -3,9 +3,14 @@
 //! [`registry`] lists them and makes them by name; `fault` puts them together from small functions.
 
 mod auth;
+mod cdr_numbers;
+mod cdr_receivers;
+mod cdr_transport;
 mod fault;
 mod limits;
 mod messages;
+mod records_content;
+mod records_course;
 pub mod registry;
 mod subscriptions;
 mod subtle;

@@ -1,7 +1,10 @@
 //! The list of all mutants, and how to make one by name.
 
 use super::super::mutant::Mutant;
-use super::{auth, limits, messages, subscriptions, subtle, updates, values, websocket};
+use super::{
+    auth, cdr_numbers, cdr_receivers, cdr_transport, limits, messages, records_content, records_course, subscriptions,
+    subtle, updates, values, websocket,
+};
 
 /// One mutant of the list.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +31,11 @@ pub const ALL: &[&[Registered]] = &[
     values::MUTANTS,
     limits::MUTANTS,
     subtle::MUTANTS,
+    cdr_transport::MUTANTS,
+    cdr_numbers::MUTANTS,
+    cdr_receivers::MUTANTS,
+    records_course::MUTANTS,
+    records_content::MUTANTS,
 ];
 
 /// All mutants one after the other.
@@ -62,13 +70,15 @@ mod tests {
 
     use super::*;
 
-    const AREAS: [(&str, &[u8]); 6] = [
+    const AREAS: [(&str, &[u8]); 8] = [
         ("AUTH", &[1, 2, 3, 4, 5, 6, 7, 8]),
         ("WS", &[1, 2, 3, 4, 5, 8, 10]),
         ("MSG", &[1, 3, 4, 5, 7, 8, 9, 10, 11]),
         ("SUB", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]),
         ("UPD", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]),
         ("LIM", &[1, 2, 3, 4, 5, 6, 7]),
+        ("CDR", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19]),
+        ("REC", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 24]),
     ];
 
     #[test]

@@ -1,0 +1,239 @@
+//! Mutants of who gets records (CDR-13 to CDR-15, CDR-19).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::cdr::ReceiverKey;
+use super::super::mutant::{Mutant, Question};
+use super::super::typed::{Effect, ExchangeKey, Input};
+use super::fault::{Fault, posts};
+use super::registry::{Registered, row};
+use crate::protocol::http::Method;
+
+const NODE: &str = "/system/cdrreceivers";
+
+const GAP: (&str, &str) = ("CDR-10", "what is not sent leaves a gap");
+const COUNTED: (&str, &str) = ("CDR-12", "what is not sent was not discarded");
+const EVERYTHING: (&str, &str) = ("CDR-13", "a receiver lacks records");
+const LEG: (&str, &str) = ("REC-04", "the start of a leg is missing");
+const CALL: (&str, &str) = ("REC-03", "the start of a call is missing");
+const NO_CALL: (&str, &str) = ("REC-14", "the start of a call is missing");
+const PARTS: (&str, &str) = ("REC-05", "the start of a recording is missing");
+const COUNTS: (&str, &str) = ("REC-06", "the end of a leg is missing");
+const AGREEMENT: (&str, &str) = ("REC-24", "a record of a call is missing");
+const NAMES: (&str, &str) = ("REC-22", "the leg of a recording is missing");
+
+pub(super) const MUTANTS: &[Registered] = &[
+    row("fourth-receiver-gets-nothing", "CDR-13", &[AGREEMENT], "The table of senders has three rows.", || {
+        unserved(|receiver, _| receiver.0 == 4)
+    }),
+    row(
+        "three-receivers-at-most",
+        "CDR-13",
+        &[("CDR-14", "there are no four to go on"), ("CDR-15", "a receiver cannot be created")],
+        "One place is kept for the product's own manager.",
+        || places(3),
+    ),
+    row(
+        "recordings-for-the-first-receiver-only",
+        "CDR-13",
+        &[GAP, COUNTED, PARTS, NAMES, ("CDR-11", "recordIndex has the gap, too"), ("CDR-01", "a set is empty")],
+        "Recordings were added to the sender of the older single receiver.",
+        || {
+            posts(|_, _, post| {
+                if post.receiver.0 > 1 && post.records().len() > 1 {
+                    post.records().retain(|record| !record.kind.starts_with("recording"));
+                }
+            })
+        },
+    ),
+    row(
+        "third-receiver-skips-now-and-then",
+        "CDR-13",
+        &[GAP, COUNTED, LEG, CALL, NO_CALL, PARTS, COUNTS, AGREEMENT, NAMES],
+        "A lock is tried, not waited for.",
+        || unserved(|receiver, index| receiver.0 == 3 && index % 11 == 9),
+    ),
+    row("fifth-receiver-is-taken", "CDR-14", &[], "The comparison is off by one.", || places(5)),
+    row(
+        "fifth-attempt-stops-the-fourth",
+        "CDR-14",
+        &[EVERYTHING, AGREEMENT, ("CDR-19", "the fourth gets nothing any more"), GAP],
+        "The last row of the table is cleared for the newcomer before the check.",
+        || disturbed(|receiver| receiver.0 == 4),
+    ),
+    row(
+        "fifth-attempt-stops-the-first",
+        "CDR-14",
+        &[EVERYTHING, AGREEMENT, ("CDR-19", "the first gets nothing any more"), GAP],
+        "The oldest entry makes place before the check.",
+        || disturbed(|receiver| receiver.0 == 1),
+    ),
+    row("deleted-receiver-served-on", "CDR-15", &[], "The list is changed, the sender is not told.", || {
+        Fault::<()>::new()
+            .decide(|(), question, answer| answer && !matches!(question, Question::EndsWithDelete { .. }))
+            .boxed()
+    }),
+    row(
+        "change-of-receiver-without-effect",
+        "CDR-15",
+        &[("CDR-16", "the new URI is not used")],
+        "PUT reads its parameters from the query.",
+        || {
+            Fault::<()>::new()
+                .input(|(), _, mut input, pass| {
+                    if let Input::Request { request, .. } = &mut input
+                        && request.method == Method::Put
+                        && request.path().to_ascii_lowercase().contains(NODE)
+                    {
+                        request.body.clear();
+                    }
+                    pass.now(input);
+                })
+                .boxed()
+        },
+    ),
+    row(
+        "last-of-three-receivers-not-listed",
+        "CDR-15",
+        &[("CDR-14", "the list is not that of the four")],
+        "A page of the list holds two.",
+        || {
+            rewriting(|text| {
+                let starts: Vec<usize> = text.match_indices("<cdrReceiver ").map(|(at, _)| at).collect();
+                match (starts.len(), starts.last(), text.rfind("</cdrReceivers>")) {
+                    (3.., Some(from), Some(to)) => format!("{}{}", &text[..*from], &text[to..]),
+                    _ => text.to_owned(),
+                }
+            })
+        },
+    ),
+    row(
+        "uri-shown-without-query",
+        "CDR-15",
+        &[("CDR-16", "the URI seems to be another")],
+        "Secrets in queries are not to be shown.",
+        || {
+            rewriting(|text| match (text.find("http"), text.find("</uri>")) {
+                (Some(from), Some(to)) if text.matches("<uri>").count() == 1 => {
+                    let shown = text[from..to].split('?').next().unwrap_or_default();
+                    format!("{}{shown}{}", &text[..from], &text[to..])
+                }
+                _ => text.to_owned(),
+            })
+        },
+    ),
+    row(
+        "all-wait-for-the-slowest",
+        "CDR-19",
+        &[("CDR-03", "a repetition waits, too"), EVERYTHING],
+        "One thread serves all receivers.",
+        || waiting(|_| true),
+    ),
+    row(
+        "later-receivers-wait-for-the-first",
+        "CDR-19",
+        &[("CDR-03", "a repetition waits, too"), EVERYTHING],
+        "A loop over receivers stops at the first error.",
+        || waiting(|receiver| receiver.0 > 1),
+    ),
+    row(
+        "others-lose-while-one-fails",
+        "CDR-19",
+        &[EVERYTHING, GAP, COUNTED, LEG, CALL, NO_CALL, PARTS, COUNTS, AGREEMENT, NAMES],
+        "The buffer of the one that fails uses up the memory of all.",
+        || {
+            Fault::<BTreeMap<ReceiverKey, bool>>::new()
+                .decide(|failing, question, answer| match question {
+                    Question::GoesAlone { receiver, others_failing } => {
+                        failing.insert(*receiver, *others_failing);
+                        answer
+                    }
+                    Question::Receives { receiver, index } => {
+                        answer && !(failing.get(receiver) == Some(&true) && index % 3 == 0)
+                    }
+                    _ => answer,
+                })
+                .boxed()
+        },
+    ),
+];
+
+type IsUnserved = fn(ReceiverKey, u64) -> bool;
+
+/// A mutant that does not queue some records for some receivers.
+fn unserved(when: IsUnserved) -> Box<dyn Mutant> {
+    Fault::<Option<IsUnserved>>::new()
+        .decide(|when, question, answer| match question {
+            Question::Receives { receiver, index } => answer && !when.is_some_and(|when| when(*receiver, *index)),
+            _ => answer,
+        })
+        .with(Some(when))
+        .boxed()
+}
+
+/// A mutant with another number of places for receivers.
+fn places(most: u64) -> Box<dyn Mutant> {
+    Fault::<u64>::new()
+        .decide(|most, question, answer| match question {
+            Question::IsReceiverPlaceFree(count) => count < most,
+            _ => answer,
+        })
+        .with(most)
+        .boxed()
+}
+
+type IsThisOne = fn(ReceiverKey) -> bool;
+
+/// A mutant that stops serving a receiver when a fifth one is asked for.
+fn disturbed(which: IsThisOne) -> Box<dyn Mutant> {
+    Fault::<(bool, Option<IsThisOne>)>::new()
+        .decide(|(asked, which), question, answer| match question {
+            Question::IsReceiverPlaceFree(count) => {
+                *asked |= *count >= 4;
+                answer
+            }
+            Question::Receives { receiver, .. } => answer && !(*asked && which.is_some_and(|which| which(*receiver))),
+            _ => answer,
+        })
+        .with((false, Some(which)))
+        .boxed()
+}
+
+/// A mutant whose receivers of this kind wait while another fails.
+fn waiting(which: IsThisOne) -> Box<dyn Mutant> {
+    Fault::<Option<IsThisOne>>::new()
+        .decide(|which, question, answer| match question {
+            Question::GoesAlone { receiver, others_failing } => {
+                answer && !(*others_failing && which.is_some_and(|which| which(*receiver)))
+            }
+            _ => answer,
+        })
+        .with(Some(which))
+        .boxed()
+}
+
+type Rewrite = fn(&str) -> String;
+
+/// A mutant that answers GETs of receivers otherwise.
+fn rewriting(change: Rewrite) -> Box<dyn Mutant> {
+    Fault::<(BTreeSet<ExchangeKey>, Option<Rewrite>)>::new()
+        .input(|(asked, _), _, input, pass| {
+            if let Input::Request { exchange, request } = &input
+                && request.method == Method::Get
+                && request.path().to_ascii_lowercase().contains(NODE)
+            {
+                asked.insert(*exchange);
+            }
+            pass.now(input);
+        })
+        .effect(|(asked, change), _, mut effect, pass| {
+            if let (Effect::Answer { exchange, response, .. }, Some(change)) = (&mut effect, change)
+                && asked.remove(exchange)
+            {
+                response.body = change(&response.text()).into_bytes();
+            }
+            pass.now(effect);
+        })
+        .with((BTreeSet::new(), Some(change)))
+        .boxed()
+}
