@@ -21,8 +21,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "run",
         &[
-            "cli", "config", "emulator", "engine", "exit", "net", "protocol", "report", "rules", "scenario", "spec",
-            "time", "trace",
+            "cli", "config", "emulator", "engine", "exit", "load", "net", "protocol", "report", "rules", "scenario",
+            "spec", "time", "trace",
         ],
     ),
     (
@@ -44,7 +44,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "traceability",
         ],
     ),
-    ("check", &["exit", "protocol", "report", "rules", "scenario", "spec", "time", "trace"]),
+    ("check", &["exit", "load", "protocol", "report", "rules", "scenario", "spec", "time", "trace"]),
     ("serve", &["config", "emulator", "exit", "net", "report", "rules", "run", "spec", "time", "trace"]),
     ("receive", &["cli", "config", "engine", "exit", "net", "protocol", "report", "rules", "spec", "time", "trace"]),
     (

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::load::LatencyRecorder;
 use crate::report::assemble::{ExpectationFailure, ScenarioRun, StepMark};
 use crate::rules::{Context, Deadlines, Judge};
 use crate::spec::RequirementId;
@@ -23,6 +24,7 @@ struct UnderWay {
     run: ScenarioRun,
     judge: Judge,
     chronicle: Chronicle,
+    latency: LatencyRecorder,
     last: Option<(Seq, Instant)>,
     /// Why it is not judged to its end, if it is not.
     gap: Option<String>,
@@ -103,7 +105,14 @@ impl UnderWay {
             began: Instant::from_nanos(begin.began_ns),
             ..ScenarioRun::default()
         };
-        Ok(Self { run, judge: Judge::new(context), chronicle: Chronicle::new(), last: None, gap: None })
+        Ok(Self {
+            run,
+            judge: Judge::new(context),
+            chronicle: Chronicle::new(),
+            latency: LatencyRecorder::new(),
+            last: None,
+            gap: None,
+        })
     }
 
     /// Takes the next observation. After a gap none is judged any more: what is missing would be laid to the server.
@@ -124,14 +133,16 @@ impl UnderWay {
         }
         self.last = Some((seq, observation.at));
         self.judge.observe(&observation);
+        self.latency.observe(&observation);
         self.chronicle.observe(&observation);
         self.chronicle.keep(self.judge.findings().iter().map(|finding| finding.evidence.as_slice()));
         Ok(())
     }
 
     fn finish(self, end: Option<End>) -> ScenarioRun {
-        let Self { mut run, judge, chronicle, last, mut gap } = self;
+        let Self { mut run, judge, chronicle, latency, last, mut gap } = self;
         run.judgement = judge.finish();
+        run.latency = latency;
         run.observations = chronicle.count();
         run.duration = last.map_or(Duration::ZERO, |(_, at)| at.since(run.began));
         if let Some(end) = end {

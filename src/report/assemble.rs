@@ -10,6 +10,7 @@ use super::model::{
     CharacteristicResult, FindingResult, Report, RequirementResult, Run, SCHEMA, ScenarioResult, Target, Tool, Verdict,
 };
 use crate::exit::ExitCode;
+use crate::load::LatencyRecorder;
 use crate::rules::{Finding, Judgement};
 use crate::spec::{Level, RequirementId, Version};
 use crate::time::Instant;
@@ -68,6 +69,8 @@ pub struct ScenarioRun {
     pub duration: Duration,
     /// How many observations it made.
     pub observations: u64,
+    /// What was timed.
+    pub latency: LatencyRecorder,
 }
 
 /// What is known about the run as a whole.
@@ -108,6 +111,9 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
     let verdicts =
         verdicts.chain(findings.iter().map(|one| one.verdict)).chain(scenarios.iter().map(|one| one.verdict));
     let verdict = verdicts.max().unwrap_or(Verdict::Skipped);
+    let mut latency = LatencyRecorder::new();
+    order.iter().for_each(|run| latency.merge(&run.latency));
+    let latency = latency.rows().into_iter().map(Into::into).collect();
     let mut report = Report {
         schema: SCHEMA,
         tool: Tool { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
@@ -119,7 +125,7 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
         scenarios,
         findings,
         characteristics,
-        latency: Vec::new(),
+        latency,
         thresholds: Vec::new(),
         errors: facts.errors,
     };

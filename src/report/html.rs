@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::escape::html;
 use super::model::{FindingResult, Report};
 use super::quantity::span;
-use super::table;
+use super::{latency, table};
 
 pub(super) const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse}td,th{padding:.2rem .6rem;border-bottom:1px solid #ccc;text-align:left;vertical-align:top}\
@@ -31,6 +31,7 @@ pub fn render(report: &Report) -> String {
         html(&report.run.command)
     );
     area_table(&mut out, report);
+    latencies(&mut out, report);
     if !report.findings.is_empty() {
         out.push_str("<h2>Findings</h2>\n");
     }
@@ -55,6 +56,18 @@ fn area_table(out: &mut String, report: &Report) {
             let _ = write!(out, "<td>{count}</td>");
         }
         let _ = writeln!(out, "<td>{}</td></tr>", row.tested);
+    }
+    out.push_str("</table>\n");
+}
+
+fn latencies(out: &mut String, report: &Report) {
+    if report.latency.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "<h2>Latency</h2>\n<table><tr><th>{}</th></tr>", latency::COLUMNS.join("</th><th>"));
+    for one in &report.latency {
+        let cells = latency::cells(one).map(|cell| html(&cell));
+        let _ = writeln!(out, "<tr><td>{}</td></tr>", cells.join("</td><td>"));
     }
     out.push_str("</table>\n");
 }

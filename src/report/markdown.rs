@@ -6,7 +6,7 @@ use super::escape::{markdown, shortened};
 use super::groups::{Group, groups};
 use super::model::{Report, Verdict};
 use super::quantity::{counted, span};
-use super::table;
+use super::{latency, table};
 
 /// How many characters of one line of evidence are shown.
 const EVIDENCE_CHARACTERS: usize = 400;
@@ -33,6 +33,14 @@ pub fn render(report: &Report) -> String {
     for row in table::rows(report) {
         let counts: Vec<_> = row.counts.iter().map(usize::to_string).collect();
         let _ = writeln!(out, "| {} | {} | {} |", markdown(&row.area), counts.join(" | "), row.tested);
+    }
+    if !report.latency.is_empty() {
+        let _ = writeln!(out, "\n| {} |", latency::COLUMNS.join(" | "));
+        let _ = writeln!(out, "|---|{}", "--:|".repeat(latency::COLUMNS.len() - 1));
+    }
+    for one in &report.latency {
+        let cells = latency::cells(one).map(|cell| markdown(&cell));
+        let _ = writeln!(out, "| {} |", cells.join(" | "));
     }
     for one in &groups(report) {
         group(&mut out, report, one);

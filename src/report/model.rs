@@ -242,11 +242,12 @@ pub struct CharacteristicResult {
 /// The distribution of one latency.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
-    /// What was timed.
+    /// What was timed: `cdr_arrival` (from a record's own time to its arrival), `cdr_stimulus` (from the API request that
+    /// caused a record to its arrival), `cdr_redelivery` (from a failed delivery to its repetition).
     pub name: String,
     /// How many.
     pub count: u64,
-    /// How many failed and have no time.
+    /// How many have no time: they failed, or the clocks disagree.
     pub errors: u64,
     /// Smallest.
     pub min_us: u64,

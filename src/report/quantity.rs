@@ -10,6 +10,17 @@ pub fn span(ms: u64) -> String {
     }
 }
 
+/// A length of time in microseconds with three digits: `870 us`, `1.23 ms`, `12.3 s`.
+pub fn brief(us: u64) -> String {
+    let (value, unit) = match us {
+        0..1_000 => return format!("{us} us"),
+        1_000..1_000_000 => (us as f64 / 1e3, "ms"),
+        _ => (us as f64 / 1e6, "s"),
+    };
+    let decimals = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
+    format!("{value:.decimals$} {unit}")
+}
+
 /// So many of something, whose plural ends in s: `1 finding`, `2 findings`.
 pub fn counted(count: usize, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
@@ -31,6 +42,22 @@ mod tests {
         ];
         for (ms, text) in cases {
             assert_eq!(span(ms), text);
+        }
+    }
+
+    #[test]
+    fn a_short_time_has_three_digits() {
+        let cases = [
+            (0, "0 us"),
+            (999, "999 us"),
+            (1_000, "1.00 ms"),
+            (9_994, "9.99 ms"),
+            (9_996, "10.0 ms"),
+            (99_960, "100 ms"),
+            (3_600_000_000, "3600 s"),
+        ];
+        for (us, text) in cases {
+            assert_eq!(brief(us), text);
         }
     }
 

@@ -11,7 +11,7 @@ use anstyle::{AnsiColor, Style};
 use super::escape::clean;
 use super::model::{Report, Verdict};
 use super::quantity::{counted, span};
-use super::table;
+use super::{latency, table};
 
 /// What to show beside the table and the findings.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +38,7 @@ pub fn render(report: &Report, options: &Options) -> String {
         details(&mut out, report);
     }
     area_table(&mut out, report);
+    latencies(&mut out, report);
     let all_in = if options.folder.is_some() { "report.html has" } else { "--report-dir writes" };
     findings::findings(&mut out, report, all_in);
     findings::undecided(&mut out, report);
@@ -100,6 +101,25 @@ fn area_table(out: &mut String, report: &Report) {
             let _ = write!(out, " {cell}");
         }
         line(out, &format!(" {:>9}", row.tested));
+    }
+}
+
+fn latencies(out: &mut String, report: &Report) {
+    if report.latency.is_empty() {
+        return;
+    }
+    out.push('\n');
+    let mut row = |cells: &[&str]| {
+        let _ = write!(out, "{:16}", clean(cells[0]));
+        cells[1..].iter().for_each(|cell| {
+            let _ = write!(out, " {cell:>8}");
+        });
+        out.push('\n');
+    };
+    row(&latency::COLUMNS);
+    for one in &report.latency {
+        let cells = latency::cells(one);
+        row(&cells.each_ref().map(String::as_str));
     }
 }
 

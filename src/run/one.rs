@@ -12,6 +12,7 @@ use super::plan::Planned;
 use super::recorder::ScenarioRecorder;
 use crate::emulator::{MeetingServer, Settings, mutants};
 use crate::engine::{Addresses, End, Engine, Options, Outcome};
+use crate::load::LatencyRecorder;
 use crate::net::clock::Clock;
 use crate::net::emulator_shell::{EmulatorShell, ShellOptions, start};
 use crate::net::socket_driver::{Link, drive};
@@ -74,11 +75,13 @@ struct Watch {
     /// Connections given up since a frame is too long to be read.
     unreadable: Vec<ConnectionId>,
     recorder: Option<io::Result<ScenarioRecorder>>,
+    latency: LatencyRecorder,
 }
 
 impl Sink for Watch {
     fn observe(&mut self, observation: &Observation<'_>) {
         self.judge.observe(observation);
+        self.latency.observe(observation);
         self.chronicle.observe(observation);
         self.chronicle.keep(self.judge.findings().iter().map(|finding| finding.evidence.as_slice()));
         if let Some(Ok(recorder)) = &mut self.recorder {
@@ -95,6 +98,16 @@ impl Sink for Watch {
 }
 
 impl Watch {
+    fn new(context: Context, recorder: Option<io::Result<ScenarioRecorder>>) -> Self {
+        Self {
+            judge: Judge::new(context),
+            chronicle: Chronicle::new(),
+            unreadable: Vec::new(),
+            recorder,
+            latency: LatencyRecorder::new(),
+        }
+    }
+
     /// What went wrong with connections to `address` beyond what rules judge: frames longer than `limit` bytes, and
     /// those that the server cut off.
     fn trouble(&self, cut: &[ConnectionId], address: &str, limit: u64) -> Vec<String> {
@@ -145,7 +158,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
     };
     let recorder = record.then(|| ScenarioRecorder::new(&begin_line(&planned, &context, began)));
     let frame_limit = options.frame_limit;
-    let watching = Watch { judge: Judge::new(context), chronicle: Chronicle::new(), unreadable: Vec::new(), recorder };
+    let watching = Watch::new(context, recorder);
     let limit = planned.scenario.deadline.map_or(DEADLINE, |deadline| deadline.0);
     let (watched, outcome, late) = {
         let mut engine = Engine::new(&planned.id, &planned.scenario, options, watching);
@@ -239,7 +252,7 @@ fn played(
     unfinished: Option<String>,
     (began, duration): (Instant, Duration),
 ) -> Played {
-    let Watch { judge, chronicle, recorder, .. } = watched;
+    let Watch { judge, chronicle, recorder, latency, .. } = watched;
     let judgement = judge.finish();
     let failures: Vec<ExpectationFailure> = outcome
         .failed_expectations
@@ -277,6 +290,7 @@ fn played(
         duration,
         observations: outcome.observations,
         judgement,
+        latency,
     };
     let recorded = recorder.map(|recorder| recorder.and_then(|recorder| recorder.finish(end_line(&run))));
     Played { run, network_error, left_behind: outcome.left_behind, trouble: Vec::new(), recorded }
