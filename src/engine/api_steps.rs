@@ -213,8 +213,10 @@ impl<S: Sink + Send> Handle<S> {
         let mut form = self.with(|core| core.fields(&step.set))?;
         let (method, target) = match (&step.end, &step.into_call, &step.into_space) {
             (Some(reason), _, _) => {
+                // A removal has no body; its parameters are in the query.
                 form.push(("reason".to_owned(), self.value(reason)?));
-                (Method::Delete, target)
+                let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(form.drain(..)).finish();
+                (Method::Delete, format!("{target}?{query}"))
             }
             (_, Some(call), _) => {
                 form.push(("call".to_owned(), self.value(call)?));

@@ -62,6 +62,11 @@ impl Reception {
         Self { actors, names, ears, listened, parameter, restarted: None, is_restarting: false }
     }
 
+    /// Whether the scenario has no receivers.
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     fn id(&self, name: &str) -> Result<ReceiverId, Stop> {
         let known = self.names.get(name).copied();
         known.ok_or_else(|| Stop::Unfinished(format!("there is no receiver `{name}`")))

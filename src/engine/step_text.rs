@@ -4,9 +4,6 @@ use crate::scenario::syntax::{Step, Template};
 
 /// The text of a step; `value` gives the values of templates as far as they have one.
 pub(super) fn of(step: &Step, mut value: impl FnMut(&Template) -> String) -> String {
-    let optional = |value: &mut dyn FnMut(&Template) -> String, word: &str, template: Option<&Template>| {
-        template.map_or_else(String::new, |template| format!(" {word} {}", value(template)))
-    };
     match step {
         Step::Token(step) => {
             let whose = step.credentials.as_ref().map_or("privileged", |name| name.value.as_str());
@@ -67,6 +64,19 @@ pub(super) fn of(step: &Step, mut value: impl FnMut(&Template) -> String) -> Str
             let message = step.message.as_ref().map_or_else(String::new, |m| format!(" {}", shortened(m.to_string())));
             format!("emulate{what}{message}{}", fields(&step.set, value))
         }
+        Step::Wait(step) => format!("wait {} {}", step.client.value, shortened(step.pattern.to_string())),
+        Step::Rest(_) => "rest".to_owned(),
+        Step::Pause(step) => format!("pause {:?}", step.time.0),
+        Step::Compare(_) => "compare".to_owned(),
+        Step::Expect(step) => format!("expect: {}", shortened(step.because.clone())),
+        Step::Repeat(step) => format!("repeat {} to {}", step.each, step.to),
+        of_receivers => receiver_step(of_receivers, value),
+    }
+}
+
+/// The text of a step of CDR receivers.
+fn receiver_step(step: &Step, mut value: impl FnMut(&Template) -> String) -> String {
+    match step {
         Step::Listen(step) => format!("listen {}", step.receiver.value),
         Step::Refuse(step) => format!("refuse {}", step.receiver.value),
         Step::Register(step) => {
@@ -85,13 +95,12 @@ pub(super) fn of(step: &Step, mut value: impl FnMut(&Template) -> String) -> Str
             format!("wait-set {}{}", step.receiver.value, optional(&mut value, "count", step.count.as_ref()))
         }
         Step::Restart(_) => "restart".to_owned(),
-        Step::Wait(step) => format!("wait {} {}", step.client.value, shortened(step.pattern.to_string())),
-        Step::Rest(_) => "rest".to_owned(),
-        Step::Pause(step) => format!("pause {:?}", step.time.0),
-        Step::Compare(_) => "compare".to_owned(),
-        Step::Expect(step) => format!("expect: {}", shortened(step.because.clone())),
-        Step::Repeat(step) => format!("repeat {} to {}", step.each, step.to),
+        _ => String::new(),
     }
+}
+
+fn optional(value: &mut dyn FnMut(&Template) -> String, word: &str, template: Option<&Template>) -> String {
+    template.map_or_else(String::new, |template| format!(" {word} {}", value(template)))
 }
 
 const fn mode(mode: crate::scenario::syntax::AckMode) -> &'static str {

@@ -83,7 +83,10 @@ impl<S: Sink + Send> Handle<S> {
 
     /// Lets the trace go on while the sink says that something is due.
     pub(super) async fn linger(&self) {
-        let bound = self.with(|core| core.now + core.options.redelivery + core.options.reaction * 3);
+        let bound = self.with(|core| {
+            let of_records = if core.reception.is_empty() { Duration::ZERO } else { core.options.redelivery };
+            core.now + core.options.reaction * 3 + of_records
+        });
         let through = |core: &mut Core<S>| {
             match core.trace.due().filter(|due| *due >= core.now) {
                 Some(due) if !core.interrupted => core.wake_at(due + PAST_DUE),

@@ -249,3 +249,89 @@ fn a_simulation_ends_at_its_limits_and_still_tidies_up() {
     assert!(why.contains("within its limits"), "{why}");
     place(&lines, "method: Delete, target: \"/api/v1/calls/");
 }
+
+const RECORDS: &str = "
+title: Records of a call
+exercises: [CDR-03]
+needs: [restart]
+receivers: [main, {name: other, path: '/in?x=1'}]
+steps:
+  - register: {receiver: main, as: entry}
+  - expect: {equal: ['${entry}', '${main.id}'], because: the entry has one id}
+  - register: {receiver: other}
+  - plan: {receiver: main, entries: [{sets: 1, fail: lose-answer}, {sets: 2, answer: 503}]}
+  - start-call: {as: call}
+  - wait-set: {receiver: main, count: 3}
+  - wait-record: {receiver: main, for: {type: callStart, correlatorIndex: 0}, count: 2, as: recorded}
+  - expect: {equal: ['${call}', '${recorded}'], because: API and records name the same call}
+  - expect: {equal: ['${other.records}', '1'], because: the other receiver got one record}
+  - end-call: {call: '${call}'}
+  - wait-record: {receiver: other, for: {type: callEnd, durationSeconds: '*'}}
+  - rest: {}
+  - expect: {receiver: other, none: {type: callEnd}, because: it came once}
+  - refuse: {receiver: other}
+  - restart: {}
+  - start-call: {as: second}
+  - wait-record: {receiver: main, for: {type: callStart, correlatorIndex: 0, session: '*'}}
+  - unregister: {receiver: main}
+";
+
+#[test]
+fn a_scenario_with_receivers_runs_from_the_api_to_the_end_of_listening() {
+    let (lines, outcome) = run(RECORDS, 5, &Limits::default());
+    let shown = lines.lines.join("\n");
+    assert_eq!(outcome.end, End::Finished, "{shown}");
+    assert!(outcome.failed_expectations.is_empty() && outcome.network_errors.is_empty(), "{outcome:?}\n{shown}");
+    assert!(outcome.left_behind.is_empty(), "{outcome:?}");
+    let order = [
+        "ReceiverOpened { receiver: ReceiverId(1), name: \"main\", uri: \"http://127.0.0.1:40001/main\"",
+        "target: \"/api/v1/system/cdrReceivers\"",
+        "LinkOpened",
+        "SetReceived { set: SetId(1)",
+        "SetUnanswered { set: SetId(1)",
+        "status: 503, whole: true",
+        "ReceiverClosed { receiver: ReceiverId(2)",
+        "RestartBegun",
+        "RestartDone",
+        "ReceiverClosed { receiver: ReceiverId(1)",
+        "ScenarioEnded { unfinished: None }",
+    ];
+    let places: Vec<usize> = order.iter().map(|what| place(&lines, what)).collect();
+    assert!(places.is_sorted(), "{places:?}\n{shown}");
+    let removed = lines.lines.iter().filter(|line| line.contains("method: Delete, target: \"/api/v1/system/cdrRec"));
+    assert_eq!(removed.count(), 2, "{shown}");
+    let sets = lines.lines.iter().filter(|line| line.contains("SetReceived")).count();
+    let outcomes = |line: &&String| line.contains("SetAnswered") || line.contains("SetUnanswered");
+    assert_eq!(sets, lines.lines.iter().filter(outcomes).count(), "{shown}");
+    let opened = lines.lines.iter().filter(|line| line.contains("LinkOpened")).count();
+    assert_eq!(opened, lines.lines.iter().filter(|line| line.contains("LinkEnded")).count(), "{shown}");
+}
+
+#[test]
+fn an_interruption_takes_receivers_off_the_list() {
+    let limits = Limits { interrupt_at: Some(Instant::from_millis(60)), ..Limits::default() };
+    let (lines, outcome) = run(RECORDS, 5, &limits);
+    assert_eq!(outcome.end, End::Interrupted);
+    assert!(outcome.left_behind.is_empty(), "{outcome:?}");
+    let order = ["method: Delete, target: \"/api/v1/system/cdrReceivers/", "ReceiverClosed", "ScenarioEnded"];
+    let places: Vec<usize> = order.iter().map(|what| place(&lines, what)).collect();
+    assert!(places.is_sorted(), "{places:?}");
+}
+
+#[test]
+fn records_that_never_come_end_the_scenario_with_what_was_waited_for() {
+    let text = "
+title: t
+exercises: [CDR-03]
+receivers: [main]
+steps:
+  - register: {receiver: main}
+  - plan: {receiver: main, entries: [{fail: never}]}
+  - start-call: {as: call}
+  - wait-record: {receiver: main, for: {type: callStart}, within: 4s}
+";
+    let (_, outcome) = run(text, 1, &Limits::default());
+    let End::Unfinished { step: 4, why } = &outcome.end else { panic!("{outcome:?}") };
+    assert!(why.contains("waited 4.0 s for a record that main takes like {\"type\":\"callStart\"}"), "{why}");
+    assert!(why.contains("main got a set of records (callStart)"), "{why}");
+}

@@ -183,7 +183,10 @@ impl<'s> Checker<'s> {
         match changes.iter().filter(|change| change.is_some()).count() {
             0 => {}
             1 if step.message.is_none() => return self.fields(&step.set),
-            _ => self.error_here("`emulate` takes one of `end`, `into-call` and `into-space`, and no `message`", None),
+            _ => {
+                return self
+                    .error_here("`emulate` takes one of `end`, `into-call` and `into-space`, and no `message`", None);
+            }
         }
         let Some(message) = &step.message else { return self.changes(&step.set) };
         if !step.set.is_empty() {

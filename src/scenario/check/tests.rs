@@ -187,3 +187,116 @@ fn the_list_of_errors_ends_somewhere() {
     assert_eq!(errors.len(), 100);
     assert!(errors[99].message.contains("more is wrong"), "{}", errors[99]);
 }
+
+/// The errors of a scenario with receivers, each with the text that its span covers.
+fn errors_of_receivers(head: &str, steps: &str) -> Vec<(String, String)> {
+    let text = format!("title: t\nexercises: [CDR-03]\n{head}steps:\n{steps}");
+    let errors = read("f.yaml", &text).err().unwrap_or_default();
+    let with_help = |error: &ScenarioError| {
+        let help = error.help.as_ref().map_or_else(String::new, |help| format!(" | {help}"));
+        (format!("{}{help}", error.message), text[error.span.clone()].to_owned())
+    };
+    errors.iter().map(with_help).collect()
+}
+
+#[track_caller]
+fn assert_receiver_error(steps: &str, message: &str, at: &str) {
+    let errors = errors_of_receivers("receivers: [main]\n", &format!("  - register: {{receiver: main}}\n{steps}"));
+    assert!(errors.len() == 1 && errors[0].0.contains(message), "`{message}` in {errors:?}");
+    assert_eq!(errors[0].1, at, "{errors:?}");
+}
+
+#[test]
+fn receivers_are_named_once_take_part_and_have_paths() {
+    let register = "  - register: {receiver: main}\n";
+    assert_eq!(errors_of_receivers("receivers: [main]\n", register), []);
+    let one = |head: &str, part: &str| {
+        let errors = errors_of_receivers(head, register);
+        assert!(errors.iter().any(|(message, _)| message.contains(part)), "`{part}` in {errors:?}");
+    };
+    one("receivers: [main, other]\n", "`other` takes no part");
+    one("receivers: [main, main]\n", "`main` stands twice");
+    one("clients: [main]\nreceivers: [main]\n", "`main` stands twice");
+    one("receivers: [main, run]\n", "`run` cannot be the name");
+    one("receivers: [{name: main, path: cdr}]\n", "`cdr` is no path");
+    one("receivers: [{name: main, path: '/a b'}]\n", "`/a b` is no path");
+    one("receivers: [{name: main, tls: true}]\n", "needs `https-receivers`");
+    one("receivers: [main, b, c]\n", "more than 2 receivers on a server need `limits`");
+    one("receivers: [mian]\n", "did you mean `mian`?");
+    one("receivers: [{name: main, tsl: true}]\n", "no key `tsl` belongs here | did you mean `tls`?");
+}
+
+#[test]
+fn steps_of_receivers_come_after_what_they_need() {
+    let only = "receivers: [main]\n";
+    let errors = errors_of_receivers(only, "  - wait-set: {receiver: main}\n  - register: {receiver: main}\n");
+    assert!(errors[0].0.contains("`main` does not listen yet"), "{errors:?}");
+    let errors = errors_of_receivers(only, "  - listen: {receiver: main}\n  - unregister: {receiver: main}\n");
+    assert!(errors[0].0.contains("`main` is not configured on the server yet"), "{errors:?}");
+    assert_receiver_error("  - restart: {}\n", "`restart` needs `restart`", "restart");
+    assert_receiver_error(
+        "  - change-receiver: {receiver: main}\n",
+        "exactly one of `to` and `uri`",
+        "change-receiver",
+    );
+    assert_receiver_error(
+        "  - wait-record: {receiver: main, for: {type: callEnt}}\n",
+        "did you mean `callEnd`?",
+        "callEnt",
+    );
+    assert_receiver_error("  - wait-record: {receiver: main, for: callEnd}\n", "a pattern is an object", "wait-record");
+    assert_receiver_error("  - wait-set: {receiver: main, count: 0}\n", "is 0, which is not from 1", "0");
+    assert_receiver_error("  - pause: {for: 1s}\n  - end-call: {call: '${main.url}'}\n", "`main.uri`", "${main.url");
+    assert_receiver_error(
+        "  - expect: {receiver: main, message: {type: x}, because: b}\n",
+        "a receiver gets no messages | say `record`",
+        "main",
+    );
+    assert_eq!(
+        errors_of_receivers(
+            only,
+            "  - register: {receiver: main}\n  - expect: {receiver: main, none: {type: callEnd}, because: b}\n"
+        ),
+        []
+    );
+}
+
+#[test]
+fn entries_of_plans_make_sense() {
+    let plan = |entry: &str| format!("  - plan: {{receiver: main, entries: [{{{entry}}}]}}\n");
+    assert_receiver_error(&plan("sets: 1"), "exactly one of `answer` and `fail`", "sets");
+    assert_receiver_error(&plan("answer: 200, fail: never"), "exactly one of `answer` and `fail`", "answer");
+    assert_receiver_error(&plan("answer: 99"), "99 is no status", "99");
+    assert_receiver_error(&plan("fail: never, after: 2s"), "`after` belongs to an `answer`", "after");
+    assert_receiver_error(&plan("answer: 503, times: 0"), "`times` is a number from 1", "times");
+    assert_receiver_error(&plan("answer: 503, from: 2s, to: 1s"), "`to` is before `from`", "to");
+    assert_receiver_error(&plan("answer: 503, records: [callStrat]"), "did you mean `callStart`?", "callStrat");
+    assert_receiver_error(&plan("fail: close-in-body, records: [callEnd]"), "shows only when it is whole", "records");
+    assert_receiver_error(&plan("answer: 200, read: {bytes: 0, every: 1s}"), "`bytes` is a number from 1", "bytes");
+    assert_receiver_error(&plan("fail: neverr"), "did you mean `never`?", "neverr");
+    assert_receiver_error(&plan("answer: 200, sets: 4-2"), "numbers of sets", "sets");
+}
+
+#[test]
+fn a_plan_that_stands_alone_is_read_and_checked() {
+    let read = crate::scenario::parse::read_plan;
+    assert_eq!(read("plan.yaml", "- {sets: 1-3, answer: 503}\n- {fail: never}\n").unwrap().len(), 2);
+    let errors = read("plan.yaml", "- {answer: 503}\n- {answer: 20}\n").unwrap_err();
+    assert_eq!((errors.len(), errors[0].line), (1, 2), "{errors:?}");
+    assert!(read("plan.yaml", "- {answer: 302, location: '${x}'}\n").is_err());
+}
+
+#[test]
+fn emulated_legs_have_one_subject_and_one_change() {
+    let one = |steps: &str, part: &str| {
+        let errors = errors_in("needs: [test-api]\n", steps);
+        assert!(errors.len() == 1 && errors[0].message.contains(part), "`{part}` in {errors:#?}");
+    };
+    let head = "needs: [test-api]\n";
+    assert_clean(head, "  - call-in: {from: a@b, as: leg}\n  - emulate: {leg: '${leg}', end: timeout}\n");
+    assert_clean(head, "  - call-in: {from: a@b, as: leg}\n  - emulate: {leg: '${leg}', into-space: x}\n");
+    one("  - call-in: {from: a@b, space: x, call: y}\n", "not both");
+    one("  - emulate: {call: x, into-call: y}\n", "only a `leg`");
+    one("  - emulate: {leg: x, end: timeout, into-call: y}\n", "one of `end`, `into-call` and `into-space`");
+    one("  - emulate: {leg: x}\n", "nothing is changed");
+}
