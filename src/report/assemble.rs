@@ -98,7 +98,10 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
     order.sort_by(|a, b| a.id.cmp(&b.id));
     let listed: BTreeSet<RequirementId> = order
         .iter()
-        .flat_map(|run| run.exercises.iter().chain(run.judgement.finding_counts.keys()).copied())
+        .flat_map(|run| {
+            let found = run.judgement.finding_counts.keys().chain(run.judgement.warning_counts.keys());
+            run.exercises.iter().chain(found).copied()
+        })
         .chain(order.iter().flat_map(|run| run.judgement.findings.iter().map(|finding| finding.requirement)))
         .collect();
     let requirements: Vec<_> = listed.into_iter().map(|id| requirement(id, &facts, &order)).collect();
@@ -157,8 +160,13 @@ fn exit_code(report: &Report, mut codes: Vec<ExitCode>) -> ExitCode {
 }
 
 fn finding_count(run: &ScenarioRun, id: RequirementId) -> u64 {
-    let kept = run.judgement.findings.iter().filter(|finding| finding.requirement == id).count() as u64;
+    let kept = run.judgement.findings.iter().filter(|one| one.requirement == id && !one.warns).count() as u64;
     run.judgement.finding_counts.get(&id).copied().unwrap_or(0).max(kept)
+}
+
+/// How many findings only warn, whatever the level of the requirement.
+fn warning_count(run: &ScenarioRun, id: RequirementId) -> u64 {
+    run.judgement.warning_counts.get(&id).copied().unwrap_or(0)
 }
 
 fn requirement(id: RequirementId, facts: &RunFacts, runs: &[&ScenarioRun]) -> RequirementResult {
@@ -173,7 +181,7 @@ fn requirement(id: RequirementId, facts: &RunFacts, runs: &[&ScenarioRun]) -> Re
         source: entry.source.clone(),
         verdict,
         tested: runs.iter().map(|run| times(run)).sum(),
-        findings: runs.iter().map(|run| finding_count(run, id)).sum(),
+        findings: runs.iter().map(|run| finding_count(run, id) + warning_count(run, id)).sum(),
         reason,
         scenarios: runs.iter().filter(|run| times(run) > 0).map(|run| run.id.clone()).collect(),
     }
@@ -206,6 +214,14 @@ fn decide(id: RequirementId, facts: &RunFacts, runs: &[&ScenarioRun]) -> (Verdic
     }
     if tested == 0 {
         return untested(id, runs);
+    }
+    let warning: Vec<_> = runs.iter().filter(|run| warning_count(run, id) > 0).collect();
+    if !warning.is_empty() {
+        let reasons = warning.iter().map(|run| waiver(id, facts, &run.id)).collect::<Option<BTreeSet<_>>>();
+        return match reasons {
+            Some(reasons) => (Verdict::Xfail, Some(reasons.into_iter().collect::<Vec<_>>().join("; "))),
+            None => (missed(Level::Should, facts.strict), None),
+        };
     }
     let stale = facts.known.iter().any(|known| {
         runs.iter()
@@ -253,7 +269,7 @@ fn findings(run: &ScenarioRun, facts: &RunFacts) -> Vec<FindingResult> {
         } else if waived {
             Verdict::Xfail
         } else {
-            missed(id.get().level, facts.strict)
+            missed(if finding.warns { Level::Should } else { id.get().level }, facts.strict)
         };
         finding_result(run, finding, verdict)
     });
@@ -403,6 +419,21 @@ mod tests {
         let strict = assemble(RunFacts { strict: true, ..facts() }, &[run]);
         assert_eq!((lax.verdict, lax.exit_code), (Verdict::Warn, 0));
         assert_eq!((strict.verdict, strict.exit_code), (Verdict::Fail, 1));
+    }
+
+    #[test]
+    fn a_finding_that_warns_does_so_at_any_level() {
+        let id = RequirementId::known("MSG-01");
+        let mut run = scenario("a/b", &["MSG-01"]);
+        run.judgement.findings = vec![Finding { warns: true, ..finding("MSG-01") }];
+        run.judgement.warning_counts = [(id, 1)].into();
+        let lax = assemble(facts(), std::slice::from_ref(&run));
+        assert_eq!((verdict_of(&lax, "MSG-01"), lax.verdict, lax.exit_code), (Verdict::Warn, Verdict::Warn, 0));
+        assert_eq!(lax.requirements[0].findings, 1);
+        let strict = assemble(RunFacts { strict: true, ..facts() }, std::slice::from_ref(&run));
+        assert_eq!(strict.verdict, Verdict::Fail);
+        run.judgement.finding_counts = [(id, 1)].into();
+        assert_eq!(assemble(facts(), &[run]).verdict, Verdict::Fail);
     }
 
     #[test]

@@ -64,6 +64,7 @@ pub(crate) fn scenario(id: &str, exercises: &[&str]) -> ScenarioRun {
 pub(crate) fn finding(name: &str) -> Finding {
     Finding {
         requirement: RequirementId::known(name),
+        warns: false,
         at: Instant::from_millis(34),
         connection: Some(ConnectionId(1)),
         expected: "an ack".to_owned(),

@@ -24,6 +24,7 @@ const QUOTE_CHARS: usize = 240;
 pub(super) struct Docket {
     tested: [u64; R::ALL.len()],
     found: [u64; R::ALL.len()],
+    warned: [u64; R::ALL.len()],
     findings: Vec<Finding>,
     characteristics: BTreeSet<Characteristic>,
     /// Characteristics with a fixed value that were entered already, for the hot path.
@@ -53,6 +54,7 @@ impl Docket {
         Self {
             tested: [0; R::ALL.len()],
             found: [0; R::ALL.len()],
+            warned: [0; R::ALL.len()],
             findings: Vec::new(),
             characteristics: BTreeSet::new(),
             words: Vec::new(),
@@ -79,10 +81,27 @@ impl Docket {
         if self.found[rule as usize] > KEPT {
             return;
         }
-        let Charge { connection, expected, observed, mut evidence } = charge();
+        self.enter(rule, at, charge(), false);
+    }
+
+    /// The requirement was put to the test, and what was seen goes beyond it in a way that it allows for: the finding
+    /// warns.
+    pub(super) fn warn(&mut self, rule: R, at: Instant, charge: impl FnOnce() -> Charge) {
+        if self.disabled[rule as usize] {
+            return;
+        }
+        self.tested[rule as usize] += 1;
+        self.warned[rule as usize] += 1;
+        if self.warned[rule as usize] <= KEPT {
+            self.enter(rule, at, charge(), true);
+        }
+    }
+
+    fn enter(&mut self, rule: R, at: Instant, charge: Charge, warns: bool) {
+        let Charge { connection, expected, observed, mut evidence } = charge;
         evidence.sort_unstable();
         evidence.dedup();
-        self.findings.push(Finding { requirement: rule.id(), at, connection, expected, observed, evidence });
+        self.findings.push(Finding { requirement: rule.id(), warns, at, connection, expected, observed, evidence });
     }
 
     /// One of two requirements was not met, and which one only the rest of the trace can tell: the second, if it is
@@ -142,6 +161,7 @@ impl Docket {
         Judgement {
             tested: counts(&self.tested),
             finding_counts: counts(&self.found),
+            warning_counts: counts(&self.warned),
             findings: self.findings,
             characteristics: self.characteristics.into_iter().collect(),
             undecided: self.undecided.into_iter().map(|(rule, reason)| (rule.id(), reason)).collect(),

@@ -43,6 +43,8 @@ pub struct Context {
 pub struct Finding {
     /// The requirement.
     pub requirement: RequirementId,
+    /// Whether it only warns, whatever the requirement's level: what was seen may be right in a later release.
+    pub warns: bool,
     /// When it was established.
     pub at: Instant,
     /// The connection that it was seen on, if it was on one.
@@ -75,6 +77,8 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// How many findings each requirement had in all, those included that were not kept.
     pub finding_counts: BTreeMap<RequirementId, u64>,
+    /// The same for findings that only warn, which are not among those.
+    pub warning_counts: BTreeMap<RequirementId, u64>,
     /// What was seen where the guides are silent.
     pub characteristics: Vec<Characteristic>,
     /// Requirements that could not be decided, with the reason (the harness was late, the trace ended too early).

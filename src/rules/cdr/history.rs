@@ -1,5 +1,442 @@
-//! The lives of calls, call legs, recordings and streams.
+//! The lives of calls, call legs, recordings and streams, as the records of one session tell them (REC-03 to REC-05, and
+//! what must stay as it was: REC-11, REC-14 to REC-16, REC-21, REC-22). What the end of a call adds up is judged in
+//! `totals.rs`.
+//!
+//! Records are taken in the order of their index, each once, whichever receiver it came to first. Where records are
+//! missing, or the session began before the first that was seen, a leg or call that nothing has shown may well exist:
+//! then only what is known of the others is judged.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, DefaultHasher};
+
+use super::Moment;
+use super::content::{Facts, NONE};
+use super::identity::text_digest;
+use super::ledger::Ledger;
+use super::totals::{self, Call};
+use crate::protocol::cdr::{FieldName, RecordType};
+use crate::rules::docket::quote;
+use crate::rules::registry::R;
+use crate::trace::Seq;
+
+/// How many objects that ended are remembered.
+const ENDED: usize = 4096;
+
+/// How many live objects are followed; of more than these all are forgotten.
+const LIVE: usize = 100_000;
+
+/// How many coSpaces' correlators are remembered.
+const SPACES: usize = 4096;
+
+/// A table by GUID.
+pub(super) type Table<T> = HashMap<u128, T, BuildHasherDefault<DefaultHasher>>;
+
+/// What does not change between the records of a leg.
+const IDENTITY: [FieldName; 4] = [FieldName::SipCallId, FieldName::GroupId, FieldName::Direction, FieldName::Type];
+
+/// A leg.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Leg {
+    /// Whether its start was seen.
+    pub(super) whole: bool,
+    pub(super) started: Option<i64>,
+    pub(super) connected_at: Option<i64>,
+    pub(super) connected: bool,
+    /// Its call; [`NONE`] where no record has told.
+    pub(super) call: u128,
+    pub(super) in_ivr: bool,
+    pub(super) recording: bool,
+    pub(super) streaming: bool,
+    /// A link between servers rather than a participant.
+    pub(super) distribution: bool,
+    pub(super) deactivated: bool,
+    /// Whether it counts as surely active in its call.
+    pub(super) counted: bool,
+    confirmed: bool,
+    /// Digests of what identifies it; 0 where not told.
+    identity: [u64; IDENTITY.len()],
+    pub(super) seq: Seq,
+}
+
+impl Leg {
+    /// Whether nothing has told where it belongs.
+    pub(super) const fn is_stray(&self) -> bool {
+        self.call == NONE && !self.in_ivr
+    }
+}
+
+/// Objects that ended, the latest.
+#[derive(Debug, Default)]
+struct Ended {
+    order: VecDeque<u128>,
+    places: Table<Seq>,
+}
+
+impl Ended {
+    fn insert(&mut self, id: u128, seq: Seq) {
+        if self.order.len() == ENDED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.places.remove(&oldest);
+        }
+        self.order.push_back(id);
+        self.places.insert(id, seq);
+    }
+
+    fn get(&self, id: u128) -> Option<Seq> {
+        self.places.get(&id).copied()
+    }
+}
+
+/// What outlives sessions: the correlator of each coSpace.
+#[derive(Debug, Default)]
+pub(super) struct Spaces(Table<(u128, Seq)>);
+
+impl Spaces {
+    /// A coSpace was removed.
+    pub(super) fn removed(&mut self, space: u128) {
+        self.0.remove(&space);
+    }
+}
 
 /// What is known of one session.
 #[derive(Debug, Default)]
-pub(super) struct History;
+pub(super) struct History {
+    /// The index of the record to take next.
+    next: Option<u64>,
+    /// Whether every record of the session was seen.
+    pub(super) whole: bool,
+    pub(super) legs: Table<Leg>,
+    pub(super) calls: Table<Call>,
+    /// Recordings and streams.
+    streams: Table<(RecordType, Seq)>,
+    ended: Ended,
+    /// Legs that nothing has assigned to a call: those alive, and those that ended.
+    pub(super) strays: (u32, u32),
+}
+
+impl History {
+    /// Whether this is the next record to take.
+    pub(super) fn admits(&mut self, index: u64) -> bool {
+        match self.next {
+            Some(next) if index < next => return false,
+            Some(next) if index > next => self.forget(),
+            None => self.whole = index == 0,
+            Some(_) => {}
+        }
+        self.next = Some(index.saturating_add(1));
+        true
+    }
+
+    /// Records are missing: what lives now is not known any more.
+    fn forget(&mut self) {
+        self.whole = false;
+        self.legs.clear();
+        self.calls.clear();
+        self.streams.clear();
+        self.strays = (0, 0);
+    }
+
+    /// Whether a call's start was seen.
+    pub(super) fn knows_call(&self, call: u128) -> bool {
+        self.calls.contains_key(&call) || self.ended.get(call).is_some()
+    }
+
+    /// Takes the next record.
+    pub(super) fn take(&mut self, facts: &Facts<'_>, ledger: &Ledger, spaces: &mut Spaces, moment: &mut Moment<'_>) {
+        if self.legs.len() + self.calls.len() + self.streams.len() > LIVE {
+            self.forget();
+        }
+        match facts.kind {
+            RecordType::CallStart => self.call_start(facts, ledger, spaces, moment),
+            RecordType::CallEnd => self.call_end(facts, moment),
+            RecordType::CallLegStart => self.leg_start(facts, ledger, moment),
+            RecordType::CallLegUpdate => self.leg_update(facts, moment),
+            RecordType::CallLegEnd => self.leg_end(facts, moment),
+            RecordType::RecordingStart | RecordType::StreamingStart => self.stream_start(facts, moment),
+            RecordType::RecordingEnd | RecordType::StreamingEnd => self.stream_end(facts, moment),
+        }
+    }
+
+    fn call_start(&mut self, facts: &Facts<'_>, ledger: &Ledger, spaces: &mut Spaces, moment: &mut Moment<'_>) {
+        let before = self.calls.get(&facts.id).map(|call| call.seq).or_else(|| self.ended.get(facts.id));
+        if let Some(seq) = before {
+            return moment.fail(R::Rec03, "one callStart for a call", "a second one".to_owned(), &[seq]);
+        }
+        let call = Call::new(facts.time, self.strays.1, moment.at, moment.seq);
+        self.calls.insert(facts.id, call);
+        let space = facts.id_in(FieldName::CoSpace);
+        let known = moment.api.calls.get(&guid_text(facts.id));
+        let told = known.and_then(|call| Some((call.space.as_ref()?.as_deref(), call.seq, call.ours)));
+        if let Some((told, seq, true)) = told
+            && told.is_none_or(|told| crate::rules::guid::number(told).is_some())
+            && told.and_then(crate::rules::guid::number).unwrap_or(NONE) != space
+            // Without one it may be a coSpace all the same, named in another way.
+            && told.is_some()
+        {
+            let observed = facts.text(FieldName::CoSpace).unwrap_or("none").to_owned();
+            moment.fail(R::Rec10, "the coSpace that the call was started in", observed, &[seq]);
+        }
+        let chosen = known.is_some_and(|call| call.correlator_given);
+        let correlator = facts.id_in(FieldName::CallCorrelator);
+        if space != NONE && correlator != NONE && !chosen {
+            if spaces.0.len() == SPACES {
+                spaces.0.clear();
+            }
+            match spaces.0.get(&space).copied() {
+                Some((first, seq)) if first != correlator => {
+                    let observed = "another one".to_owned();
+                    moment.fail(R::Rec11, "the same callCorrelator for all calls of the coSpace", observed, &[seq]);
+                }
+                Some(_) => moment.docket.tested(R::Rec11),
+                None => _ = spaces.0.insert(space, (correlator, moment.seq)),
+            }
+        }
+        tag(facts, space, ledger, moment);
+    }
+
+    fn call_end(&mut self, facts: &Facts<'_>, moment: &mut Moment<'_>) {
+        let Some(call) = self.calls.remove(&facts.id) else {
+            if let Some(seq) = self.ended.get(facts.id) {
+                moment.fail(R::Rec03, "one callEnd for a call", "a second one".to_owned(), &[seq]);
+            } else if self.whole {
+                moment.fail(R::Rec03, "a callEnd after its callStart", "none was there".to_owned(), &[]);
+            }
+            return;
+        };
+        moment.docket.tested(R::Rec03);
+        totals::call_end(facts, &call, self.strays, moment);
+        self.ended.insert(facts.id, moment.seq);
+    }
+
+    fn leg_start(&mut self, facts: &Facts<'_>, ledger: &Ledger, moment: &mut Moment<'_>) {
+        let before = self.legs.get(&facts.id).map(|leg| leg.seq).or_else(|| self.ended.get(facts.id));
+        if let Some(seq) = before {
+            return moment.fail(R::Rec04, "callLegStart first and once", "a later one".to_owned(), &[seq]);
+        }
+        let mut leg = Leg {
+            whole: true,
+            started: facts.time,
+            recording: facts.is_true(FieldName::Recording),
+            streaming: facts.is_true(FieldName::Streaming),
+            distribution: facts.get(FieldName::SubType) == Some("lyncdistribution"),
+            ..Leg::default()
+        };
+        self.strays.0 += 1;
+        self.tell(&mut leg, facts, moment);
+        tag(facts, facts.id, ledger, moment);
+        self.legs.insert(facts.id, leg);
+    }
+
+    /// The leg of a record that must not be its first.
+    fn leg_of(&mut self, facts: &Facts<'_>, moment: &mut Moment<'_>) -> Option<Leg> {
+        if let Some(leg) = self.legs.remove(&facts.id) {
+            if leg.whole {
+                moment.docket.tested(R::Rec04);
+            }
+            return Some(leg);
+        }
+        let kind = facts.kind.as_str();
+        if let Some(seq) = self.ended.get(facts.id) {
+            moment.fail(R::Rec04, "nothing of a leg after its callLegEnd", kind.to_owned(), &[seq]);
+            return None;
+        }
+        if self.whole {
+            let expected = format!("a {kind} after its callLegStart");
+            moment.fail(R::Rec04, &expected, "none was there".to_owned(), &[]);
+            return None;
+        }
+        Some(Leg::default())
+    }
+
+    fn leg_update(&mut self, facts: &Facts<'_>, moment: &mut Moment<'_>) {
+        let Some(mut leg) = self.leg_of(facts, moment) else { return };
+        if facts.get(FieldName::Call).is_some() && facts.get(FieldName::Ivr).is_some() {
+            let observed = "both".to_owned();
+            moment.fail(R::Rec14, "call, or ivr for a leg in the IVR", observed, &[]);
+        }
+        match facts.get(FieldName::State) {
+            Some("connected") => {
+                leg.connected_at = leg.connected_at.or(facts.time);
+                leg.connected = true;
+            }
+            None if leg.connected => {
+                moment.fail(R::Rec15, "connected, as before", "no state".to_owned(), &[leg.seq]);
+                leg.connected = false;
+            }
+            _ => moment.docket.tested(R::Rec15),
+        }
+        if let Some(deactivated) = facts.get(FieldName::Deactivated) {
+            leg.deactivated = deactivated == "true";
+        }
+        self.tell(&mut leg, facts, moment);
+        self.legs.insert(facts.id, leg);
+    }
+
+    fn leg_end(&mut self, facts: &Facts<'_>, moment: &mut Moment<'_>) {
+        let Some(mut leg) = self.leg_of(facts, moment) else { return };
+        self.same(&mut leg, facts, moment);
+        totals::leg_duration(facts, &leg, moment);
+        let moved = facts.get(FieldName::Reason) == Some("callMoved");
+        if leg.is_stray() {
+            let alive = self.strays.0.saturating_sub(u32::from(leg.whole));
+            self.strays = (alive, self.strays.1.wrapping_add(1));
+        }
+        if let Some(call) = self.calls.get_mut(&leg.call) {
+            call.leg_ended(&leg, moved, facts.time);
+        }
+        self.ended.insert(facts.id, moment.seq);
+    }
+
+    /// What a record tells of a leg that lives on.
+    fn tell(&mut self, leg: &mut Leg, facts: &Facts<'_>, moment: &mut Moment<'_>) {
+        self.same(leg, facts, moment);
+        let was_stray = leg.is_stray();
+        if facts.get(FieldName::Ivr).is_some() && facts.get(FieldName::Call).is_none() {
+            self.moves(leg, NONE);
+            leg.in_ivr = true;
+            moment.docket.tested(R::Rec14);
+        }
+        let call = facts.id_in(FieldName::Call);
+        if call != NONE {
+            leg.in_ivr = false;
+            if call != leg.call {
+                self.joins(call, moment);
+                self.moves(leg, call);
+            }
+        }
+        if leg.whole && was_stray && !leg.is_stray() {
+            self.strays.0 = self.strays.0.saturating_sub(1);
+        }
+        let strays = self.strays.0;
+        if let Some(call) = self.calls.get_mut(&leg.call) {
+            call.count(leg, strays);
+        }
+        leg.seq = moment.seq;
+    }
+
+    /// A record says that a leg is in a call.
+    fn joins(&self, call: u128, moment: &mut Moment<'_>) {
+        if self.calls.contains_key(&call) {
+            moment.docket.tested(R::Rec14);
+        } else if let Some(seq) = self.ended.get(call) {
+            let observed = "a leg in it".to_owned();
+            moment.fail(R::Rec03, "nothing of a call after its callEnd", observed, &[seq]);
+        } else if self.whole {
+            moment.fail(R::Rec14, "the call that a leg is in was started", "it was not".to_owned(), &[]);
+        }
+    }
+
+    /// A leg leaves its call for another one, or for none.
+    fn moves(&mut self, leg: &mut Leg, to: u128) {
+        if let Some(call) = self.calls.get_mut(&leg.call) {
+            call.leg_left(leg);
+        }
+        leg.call = to;
+        if let Some(call) = self.calls.get_mut(&to) {
+            call.leg_joined();
+        }
+    }
+
+    /// What must stay as it was.
+    fn same(&self, leg: &mut Leg, facts: &Facts<'_>, moment: &mut Moment<'_>) {
+        for (known, name) in leg.identity.iter_mut().zip(IDENTITY) {
+            let Some(text) = facts.text(name) else { continue };
+            let digest = match crate::rules::guid::number(text) {
+                Some(number) => (number as u64) ^ ((number >> 64) as u64) | 1,
+                None => text_digest(text) | 1,
+            };
+            if *known == 0 {
+                *known = digest;
+            } else if *known == digest {
+                moment.docket.tested(R::Rec21);
+            } else {
+                let expected = format!("the same {} in all records of a leg", name.as_str());
+                moment.fail(R::Rec21, &expected, quote(text), &[leg.seq]);
+                *known = digest;
+            }
+        }
+        match facts.get(FieldName::ConfirmationStatus) {
+            Some("required") if leg.confirmed => {
+                let observed = "required".to_owned();
+                moment.fail(R::Rec16, "confirmed, as before", observed, &[leg.seq]);
+                leg.confirmed = false;
+            }
+            Some("confirmed") => leg.confirmed = true,
+            _ => {}
+        }
+    }
+
+    fn stream_start(&mut self, facts: &Facts<'_>, moment: &mut Moment<'_>) {
+        let before = self.streams.get(&facts.id).map(|(_, seq)| *seq).or_else(|| self.ended.get(facts.id));
+        if let Some(seq) = before {
+            return moment.fail(R::Rec05, "one start", "a second one".to_owned(), &[seq]);
+        }
+        self.streams.insert(facts.id, (facts.kind, moment.seq));
+        let (call, leg) = (facts.id_in(FieldName::Call), facts.id_in(FieldName::CallLeg));
+        let known = self.legs.get(&leg);
+        let marked = known.filter(|leg| leg.whole).is_none_or(|leg| match facts.kind {
+            RecordType::RecordingStart => leg.recording,
+            _ => leg.streaming,
+        });
+        if let Some(seq) = self.ended.get(call) {
+            let observed = facts.kind.as_str().to_owned();
+            return moment.fail(R::Rec03, "nothing of a call after its callEnd", observed, &[seq]);
+        }
+        let wrong = if call == NONE || leg == NONE {
+            "one of them is missing"
+        } else if self.whole && !self.calls.contains_key(&call) {
+            "a call that was not started"
+        } else if self.whole && known.is_none() && self.ended.get(leg).is_none() {
+            "a leg that was not started"
+        } else if !marked {
+            "a leg that is not marked"
+        } else {
+            return moment.docket.tested(R::Rec22);
+        };
+        moment.fail(R::Rec22, "a call and a leg that were started, the leg marked", wrong.to_owned(), &[]);
+    }
+
+    fn stream_end(&mut self, facts: &Facts<'_>, moment: &mut Moment<'_>) {
+        let started = match facts.kind {
+            RecordType::RecordingEnd => RecordType::RecordingStart,
+            _ => RecordType::StreamingStart,
+        };
+        match self.streams.remove(&facts.id) {
+            Some((kind, _)) if kind == started => moment.docket.tested(R::Rec05),
+            Some((_, seq)) => {
+                moment.fail(R::Rec05, "the end of the same kind", facts.kind.as_str().to_owned(), &[seq]);
+            }
+            None => {
+                if let Some(seq) = self.ended.get(facts.id) {
+                    moment.fail(R::Rec05, "one end", "a second one".to_owned(), &[seq]);
+                } else if self.whole {
+                    moment.fail(R::Rec05, "an end after its start", "none was there".to_owned(), &[]);
+                }
+                return;
+            }
+        }
+        self.ended.insert(facts.id, moment.seq);
+    }
+}
+
+/// The tag is the one that was configured.
+fn tag(facts: &Facts<'_>, tagged: u128, ledger: &Ledger, moment: &mut Moment<'_>) {
+    let Some(tag) = ledger.tag(tagged) else { return };
+    let told = facts.get(FieldName::CdrTag).unwrap_or_default();
+    if tag.values.iter().any(|value| value.trim() == told || value.chars().count() > 100) {
+        return moment.docket.tested(R::Rec12);
+    }
+    let seq = tag.seq;
+    let expected = match tag.values.last().filter(|value| !value.is_empty()) {
+        Some(value) => format!("the cdrTag {}", quote(value)),
+        None => "no cdrTag".to_owned(),
+    };
+    moment.fail(R::Rec12, &expected, quote(told), &[seq]);
+}
+
+/// A GUID as the API's view keeps it.
+pub(super) fn guid_text(id: u128) -> String {
+    let digits = format!("{id:032x}");
+    [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
+}

@@ -95,7 +95,8 @@ impl Chain {
         } else if index == highest + 1 {
             moment.docket.tested(R::Cdr08);
             moment.docket.tested(R::Cdr10);
-        } else {
+        } else if !self.pending.iter().any(|pending| pending.last == highest) {
+            // Where the record before the gap has to come again, that is what is missed first.
             let recent = trouble.filter(|trouble| moment.at.since(trouble.at) <= moment.deadlines.redelivery);
             self.miss(Gap { first: highest + 1, last: index - 1, since: now, seq: self.seq, after: recent });
         }
@@ -279,7 +280,7 @@ pub(super) fn expire(
     if idle || !receiver.clock.runs() {
         return;
     }
-    let troubled = other_in_trouble(id, since, receivers);
+    let troubled = other_in_trouble(id, since - window, receivers);
     let Some(receiver) = receivers.get_mut(&id) else { return };
     let (now, active) = (receiver.clock.elapsed(moment.at), receiver.active);
     let own_trouble = receiver.was_troubled(since - window);

@@ -55,6 +55,8 @@ enum Node {
     CallBridges,
     Spaces,
     Space(u128),
+    Calls,
+    Call(u128),
     /// Legs of a call.
     CallLegs,
 }
@@ -73,6 +75,8 @@ impl Node {
             [node, None, ..] if is(node, "callBridges") => Some(Self::CallBridges),
             [node, None, ..] if is(node, "coSpaces") => Some(Self::Spaces),
             [node, Some(id), None, _] if is(node, "coSpaces") => guid::number(id).map(Self::Space),
+            [node, None, ..] if is(node, "calls") => Some(Self::Calls),
+            [node, Some(id), None, _] if is(node, "calls") => guid::number(id).map(Self::Call),
             [calls, Some(_), node, None] if is(calls, "calls") && is(node, "callLegs") => Some(Self::CallLegs),
             _ => None,
         }
@@ -84,6 +88,7 @@ impl Node {
 struct Entry {
     uri: String,
     asked: Instant,
+    answered: Instant,
     seq: Seq,
     /// Made by one POST and unchanged since.
     pristine: bool,
@@ -112,8 +117,19 @@ pub(super) struct Ledger {
     refused: Option<(&'static str, String, Seq)>,
     pub(super) bridges: Option<(Seq, Vec<u128>)>,
     tags: BTreeMap<u128, Tag>,
-    /// coSpaces that were removed in the latest exchange.
-    pub(super) space_removed: Option<u128>,
+    /// What the latest exchange brought.
+    pub(super) news: Option<News>,
+}
+
+/// What an exchange brought that others have to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// A call was started; it was asked for at that time.
+    CallMade(u128, Instant),
+    /// A call was ended.
+    CallEnded(u128),
+    /// A coSpace was removed.
+    SpaceRemoved(u128),
 }
 
 impl Ledger {
@@ -177,7 +193,7 @@ impl Ledger {
         receivers: &mut BTreeMap<ReceiverId, Receiver>,
         moment: &mut Moment<'_>,
     ) {
-        self.space_removed = None;
+        self.news = None;
         let Some(asked) = self.asked.remove(&exchange) else { return };
         match (&asked.node, asked.method) {
             (Node::Receivers, Method::Post) => self.created(&asked, response, moment),
@@ -188,7 +204,14 @@ impl Ledger {
                 self.entries.remove("legacy");
                 let uri = asked.uri().unwrap_or_default().to_owned();
                 if !uri.is_empty() {
-                    let entry = Entry { uri, asked: asked.at, seq: moment.seq, pristine: false, unsure: true };
+                    let entry = Entry {
+                        uri,
+                        asked: asked.at,
+                        answered: moment.at,
+                        seq: moment.seq,
+                        pristine: false,
+                        unsure: true,
+                    };
                     self.entries.insert("legacy".to_owned(), entry);
                 }
             }
@@ -221,14 +244,17 @@ impl Ledger {
             match (latest, receiver.standing) {
                 (Some(entry), Standing::Unknown) => {
                     let first = entry.pristine && receiver.sets == 0;
-                    receiver.standing = Standing::On { asked: entry.asked, first, seq: entry.seq };
+                    receiver.standing =
+                        Standing::On { asked: entry.asked, answered: entry.answered, first, seq: entry.seq };
                 }
                 (Some(entry), Standing::Off { .. }) => {
-                    receiver.standing = Standing::On { asked: entry.asked, first: false, seq: entry.seq };
+                    receiver.standing =
+                        Standing::On { asked: entry.asked, answered: entry.answered, first: false, seq: entry.seq };
                     receiver.loosen();
                 }
                 (Some(entry), Standing::On { seq: known, .. }) if known != entry.seq => {
-                    receiver.standing = Standing::On { asked: entry.asked, first: false, seq: entry.seq };
+                    receiver.standing =
+                        Standing::On { asked: entry.asked, answered: entry.answered, first: false, seq: entry.seq };
                     receiver.loosen();
                 }
                 (None, Standing::On { .. }) => {
@@ -263,7 +289,8 @@ impl Ledger {
                 moment.docket.tested(R::Cdr15);
             }
             if self.entries.len() < REMEMBERED {
-                let entry = Entry { uri, asked: asked.at, seq: moment.seq, pristine: true, unsure: false };
+                let entry =
+                    Entry { uri, asked: asked.at, answered: moment.at, seq: moment.seq, pristine: true, unsure: false };
                 self.entries.insert(id, entry);
             }
             return;
@@ -397,6 +424,7 @@ impl Ledger {
                     *entry = Entry {
                         uri: uri.to_owned(),
                         asked: asked.at,
+                        answered: moment.at,
                         seq: moment.seq,
                         pristine: false,
                         unsure: entry.unsure,
@@ -428,9 +456,14 @@ impl Ledger {
                     self.tags.insert(id, Tag { values, seq });
                 }
             }
+            (Node::Calls, Method::Post) if response.is_success() => {
+                let location = response.headers.get("Location").and_then(|path| path.rsplit('/').next());
+                self.news = location.and_then(guid::number).map(|call| News::CallMade(call, asked.at));
+            }
+            (Node::Call(id), Method::Delete) if response.is_success() => self.news = Some(News::CallEnded(*id)),
             (Node::Space(id), Method::Delete) => {
                 self.tags.remove(id);
-                self.space_removed = Some(*id);
+                self.news = Some(News::SpaceRemoved(*id));
             }
             _ => {}
         }

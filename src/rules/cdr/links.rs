@@ -163,6 +163,10 @@ pub(super) fn head(
         }
     }
     target(receiver, head, moment);
+    if set.is_well_formed() && !set.is_read_whole() {
+        moment.docket.undecided(R::Cdr01, "a set holds more than is read");
+        return false;
+    }
     let wrong = if !set.is_well_formed() {
         let deviation = set.deviations().iter().find(|deviation| deviation.malformed);
         Some(deviation.map_or_else(String::new, |fault| format!("{} at byte {}", fault.what, fault.at_bytes)))

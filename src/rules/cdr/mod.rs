@@ -9,21 +9,28 @@
 //! its index is not. A requirement on histories is judged only where every record of the session was seen.
 
 mod attributes;
+mod channels;
+mod content;
 mod delivery;
 mod history;
 mod identity;
 mod indexes;
 mod ledger;
 mod links;
+mod moments;
 mod receiver;
 mod sessions;
 mod sets;
 mod spans;
+mod totals;
 mod uptime;
 
 use std::collections::BTreeMap;
 
-use self::ledger::Ledger;
+use self::channels::Channels;
+use self::content::Noted;
+use self::history::Spaces;
+use self::ledger::{Ledger, News};
 use self::links::Links;
 use self::receiver::{Address, Kind, OpenSet, Receiver, Standing};
 use self::sessions::Sessions;
@@ -31,9 +38,8 @@ use super::api_view::ApiView;
 use super::docket::{Charge, Docket};
 use super::registry::R;
 use super::verdict::{Context, Deadlines};
-use crate::spec::Version;
 use crate::time::Instant;
-use crate::trace::{Event, Observation, ReceiverId, Seq, SetId};
+use crate::trace::{Event, Observation, ReceiverId, Seq, SetId, Side, Text};
 
 /// How many receivers are followed.
 const RECEIVERS: usize = 256;
@@ -47,7 +53,6 @@ struct Moment<'m> {
     seq: Seq,
     deadlines: Deadlines,
     clustered: Option<bool>,
-    version: Version,
     api: &'m ApiView,
     docket: &'m mut Docket,
 }
@@ -59,10 +64,20 @@ impl<'m> Moment<'m> {
             seq: observation.seq,
             deadlines: context.deadlines,
             clustered: context.clustered,
-            version: context.version,
             api,
             docket,
         }
+    }
+
+    /// Something is not documented that later releases may have added.
+    fn warn(&mut self, rule: R, expected: &str, observed: String) {
+        let (at, seq) = (self.at, self.seq);
+        self.docket.warn(rule, at, || Charge {
+            connection: None,
+            expected: expected.to_owned(),
+            observed,
+            evidence: vec![seq],
+        });
     }
 
     /// A requirement was not met; this observation is part of the proof.
@@ -84,6 +99,9 @@ pub(super) struct CdrJudge {
     links: Links,
     open: Vec<OpenSet>,
     sessions: Sessions,
+    spaces: Spaces,
+    channels: Channels,
+    words: Noted,
     /// What was entered under CDR-23 already, by bit.
     noted: u32,
 }
@@ -97,6 +115,9 @@ impl CdrJudge {
             links: Links::default(),
             open: Vec::new(),
             sessions: Sessions::default(),
+            spaces: Spaces::default(),
+            channels: Channels::default(),
+            words: Noted::default(),
             noted: 0,
         }
     }
@@ -112,9 +133,15 @@ impl CdrJudge {
             Event::ResponseReceived { exchange, response } => {
                 let mut moment = Moment::of(&self.context, observation, api, docket);
                 self.ledger.answered(*exchange, response, &mut self.receivers, &mut moment);
+                match self.ledger.news {
+                    Some(News::CallMade(call, asked)) => self.channels.made(call, asked, &mut self.receivers, &moment),
+                    Some(News::CallEnded(call)) => self.channels.gone(call, &mut self.receivers, &moment),
+                    Some(News::SpaceRemoved(space)) => self.spaces.removed(space),
+                    None => {}
+                }
                 self.settle_in(at);
             }
-            Event::ReceiverOpened { receiver, name, uri } => self.receiver_opened(*receiver, name, uri, at, seq),
+            Event::ReceiverOpened { receiver, uri, .. } => self.receiver_opened(*receiver, uri, at, seq),
             Event::ReceiverClosed { receiver } => {
                 if let Some(receiver) = self.receivers.get_mut(receiver) {
                     receiver.troubled(Kind::Closed, at, seq);
@@ -158,6 +185,12 @@ impl CdrJudge {
                     receiver.unanswered(&open, at, seq);
                 }
             }
+            Event::Frame { from: Side::Server, text: Some(Text::Json { json, .. }), .. }
+                if !self.receivers.is_empty() =>
+            {
+                let moment = Moment::of(&self.context, observation, api, docket);
+                self.channels.message(*json, self.sessions.current(), &mut self.receivers, &moment);
+            }
             Event::RestartBegun => self.restart_begun(at, seq),
             Event::RestartDone => {
                 self.sessions.restart_done(at);
@@ -190,12 +223,12 @@ impl CdrJudge {
         Some(self.open.swap_remove(place))
     }
 
-    fn receiver_opened(&mut self, id: ReceiverId, name: &str, uri: &str, at: Instant, seq: Seq) {
+    fn receiver_opened(&mut self, id: ReceiverId, uri: &str, at: Instant, seq: Seq) {
         if self.receivers.len() == RECEIVERS && !self.receivers.contains_key(&id) {
             return;
         }
         let again = self.receivers.contains_key(&id);
-        let receiver = self.receivers.entry(id).or_insert_with(|| Receiver::new(id, name));
+        let receiver = self.receivers.entry(id).or_insert_with(|| Receiver::new(id));
         receiver.address = Address::of(uri);
         receiver.listening = true;
         if again {
@@ -211,8 +244,10 @@ impl CdrJudge {
         let kept = !self.open.is_empty() || self.receivers.values().any(Receiver::is_failing);
         self.sessions.restart_begun(kept, at, seq);
         self.ledger.restarted();
+        self.channels.clear();
         for receiver in self.receivers.values_mut() {
             receiver.forgive();
+            receiver.answered = None;
             receiver.clock.stop(at);
         }
     }
@@ -223,11 +258,15 @@ impl CdrJudge {
             return;
         }
         let mut moment = Moment::of(&self.context, observation, api, docket);
-        let Some(session) = self.sessions.current() else { return self.expire_cuts(observation, api, docket) };
         let ids: [Option<ReceiverId>; FOLLOWED] = first_of(self.receivers.keys().copied());
         for id in ids.into_iter().flatten() {
             let busy = self.open.iter().any(|open| open.receiver == id);
-            indexes::expire(id, session, &mut self.receivers, busy, &mut moment);
+            if let Some(session) = self.sessions.current() {
+                indexes::expire(id, session, &mut self.receivers, busy, &mut moment);
+            }
+            if !busy {
+                self.channels.expire(id, &mut self.receivers, &mut moment);
+            }
         }
         self.expire_cuts(observation, api, docket);
     }
@@ -253,7 +292,7 @@ impl CdrJudge {
         let of_receiver = |receiver: &Receiver| {
             let cut = receiver.cut.and_then(|(since, _)| receiver.clock.when(since + redelivery));
             let indexes = session.and_then(|session| indexes::due(receiver, session, (redelivery, reaction)));
-            cut.max(indexes)
+            cut.max(indexes).max(channels::due(receiver, redelivery + reaction))
         };
         self.receivers.values().filter_map(of_receiver).max()
     }

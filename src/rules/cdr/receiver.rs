@@ -70,8 +70,9 @@ pub(super) enum Standing {
     Unknown,
     /// It was told to send here.
     On {
-        /// When that was asked for.
+        /// When that was asked for, and when it was granted.
         asked: Instant,
+        answered: Instant,
         /// Whether this is the first time in this trace, and by a new object.
         first: bool,
         seq: Seq,
@@ -252,7 +253,6 @@ pub(super) struct Answered {
 #[derive(Debug)]
 pub(super) struct Receiver {
     pub(super) id: ReceiverId,
-    pub(super) name: String,
     pub(super) address: Option<Address>,
     pub(super) listening: bool,
     pub(super) clock: Uptime,
@@ -267,7 +267,8 @@ pub(super) struct Receiver {
     pub(super) targets: Vec<String>,
     pub(super) chains: Vec<Chain>,
     pub(super) sets: u64,
-    pub(super) last_seq: Seq,
+    /// When the latest arrived.
+    pub(super) last_set: Option<Instant>,
     /// When something arrived or failed last, on the receiver's clock.
     pub(super) active: Duration,
     pub(super) trouble: Option<Trouble>,
@@ -277,10 +278,9 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    pub(super) fn new(id: ReceiverId, name: &str) -> Self {
+    pub(super) fn new(id: ReceiverId) -> Self {
         Self {
             id,
-            name: name.to_owned(),
             address: None,
             listening: false,
             clock: Uptime::default(),
@@ -291,7 +291,7 @@ impl Receiver {
             targets: Vec::new(),
             chains: Vec::new(),
             sets: 0,
-            last_seq: Seq::default(),
+            last_set: None,
             active: Duration::ZERO,
             trouble: None,
             cut: None,
@@ -346,6 +346,11 @@ impl Receiver {
     pub(super) fn troubled(&mut self, kind: Kind, at: Instant, seq: Seq) {
         self.trouble = Some(Trouble { kind, at, seq });
         self.active = self.clock.elapsed(at);
+    }
+
+    /// A record arrived that may have been expected.
+    pub(super) fn got(&mut self, call: u128, part: Part) {
+        self.expected.retain(|expected| (expected.call, expected.part) != (call, part));
     }
 
     /// Whether something went wrong here that is not made up for.

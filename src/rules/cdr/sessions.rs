@@ -63,6 +63,8 @@ pub(super) struct Sessions {
     current: Option<u128>,
     restart: Option<Restart>,
     bridge: Option<(u128, Seq)>,
+    /// The same session was found to begin anew: indexes do, too.
+    pub(super) renewed: bool,
 }
 
 impl Sessions {
@@ -190,6 +192,7 @@ impl Sessions {
             return;
         }
         restart.replaced = true;
+        self.renewed = true;
         let seq = restart.seq;
         moment.fail(R::Cdr05, "a new session after the restart", "the session of before".to_owned(), &[seq]);
         if let Some(session) = self.known.iter_mut().find(|session| session.id == id) {

@@ -4,14 +4,15 @@ use super::attributes::Attributes;
 use super::identity::Sight;
 use super::indexes::InSet;
 use super::links::PROMPT;
-use super::receiver::{OpenSet, Receiver, Standing};
+use super::receiver::{OpenSet, Part, Receiver, Standing};
 use super::sessions::Carrier;
 use super::spans::Few;
-use super::{CdrJudge, Moment, OPEN_SETS, delivery, identity, indexes, links};
-use crate::protocol::cdr::Set;
+use super::{CdrJudge, Moment, OPEN_SETS, content, delivery, identity, indexes, links};
+use crate::protocol::cdr::{Record, RecordType, Set};
 use crate::protocol::http1::Head;
 use crate::rules::api_view::ApiView;
 use crate::rules::docket::{Docket, quote};
+use crate::rules::guid;
 use crate::rules::registry::R;
 use crate::time::Instant;
 use crate::trace::{LinkId, Observation, ReceiverId, SetId};
@@ -31,6 +32,7 @@ impl CdrJudge {
         let Some(receiver) = self.receivers.get_mut(&id) else { return };
         let mut moment = Moment::of(&self.context, observation, api, docket);
         receiver.sets += 1;
+        receiver.last_set = Some(at);
         receiver.active = receiver.clock.elapsed(at);
         let readable = links::head(self.links.get(link), receiver, head, records, &mut moment);
         removed_and_served(self.links.get(link).map(|link| link.opened), receiver, &mut moment);
@@ -41,11 +43,19 @@ impl CdrJudge {
             answered: receiver.answered.map(|answered| answered.at),
         };
         let slow = known.is_none_or(|link| at.since(link.idle_since) > PROMPT);
+        let before = self.sessions.current().map(|session| session.id);
         let place = if readable {
             self.sessions.arrived(records, carrier, receiver, self.ledger.bridges.as_ref(), &mut moment)
         } else {
             None
         };
+        if std::mem::take(&mut self.sessions.renewed) {
+            self.receivers.values_mut().for_each(Receiver::loosen);
+        }
+        if before.is_some() && before != self.sessions.current().map(|session| session.id) {
+            self.channels.clear();
+            self.receivers.values_mut().for_each(|receiver| receiver.expected.clear());
+        }
         let mut open = OpenSet {
             set,
             receiver: id,
@@ -59,17 +69,21 @@ impl CdrJudge {
         };
         match place {
             Some(place) => self.records(place, &mut open, records, moment),
-            None => {
-                receiver.chains.iter_mut().for_each(|chain| {
-                    chain.forgive();
-                    chain.loose = true;
-                });
-                receiver.cut = None;
-            }
+            None => self.unreadable(id),
         }
         if self.open.len() < OPEN_SETS {
             self.open.push(open);
         }
+    }
+
+    /// What a set held that could not be read is not known.
+    fn unreadable(&mut self, id: ReceiverId) {
+        let Some(receiver) = self.receivers.get_mut(&id) else { return };
+        for chain in &mut receiver.chains {
+            chain.forgive();
+            chain.loose = true;
+        }
+        receiver.cut = None;
     }
 
     /// The records of a set that could be read.
@@ -111,11 +125,26 @@ impl CdrJudge {
                 Sight::Fresh | Sight::Old => {}
             }
             indexes::record(chain, index, &attributes, sight, &mut set, receiver, &mut moment);
+            if sight == Sight::Fresh {
+                let facts = content::judge(record, attributes.time, &mut self.words, &mut moment);
+                if session.history.admits(index)
+                    && let Some(facts) = facts
+                {
+                    self.channels.record(&facts, &mut moment);
+                    session.history.take(&facts, &self.ledger, &mut self.spaces, &mut moment);
+                }
+            }
+            if !receiver.expected.is_empty() {
+                got(record, receiver);
+            }
             open.spans.push(index);
             open.last_record_index = attributes.record_index.get();
         }
         self.characteristics(&first, records.records().len(), &mut moment);
         self.set_taken(chain, &set, open, &mut moment);
+        if self.sessions.known[place].history.whole {
+            self.channels.expect_waiting(&mut self.receivers, &moment);
+        }
         indexes::compare_progress(open.receiver, &self.sessions.known[place], &mut self.receivers, moment.at);
     }
 
@@ -134,6 +163,9 @@ impl CdrJudge {
         }
         if let (true, Some(lowest), Some(highest)) = (set.ordered, set.lowest, set.highest) {
             let chain = &mut receiver.chains[chain];
+            if !set.charged_again && !chain.acked.is_empty() {
+                moment.docket.tested(R::Cdr02);
+            }
             chain.odd_answers(lowest, moment);
             chain.passed_over(lowest, highest, moment.seq);
         }
@@ -158,6 +190,18 @@ impl CdrJudge {
                 moment.docket.note_word(R::Cdr23, name, word);
             }
         }
+    }
+}
+
+/// A record arrived that may have been expected.
+fn got(record: Record<'_>, receiver: &mut Receiver) {
+    let part = match record.kind() {
+        Some(RecordType::CallStart) => Part::Start,
+        Some(RecordType::CallEnd) => Part::End,
+        _ => return,
+    };
+    if let Some(call) = record.id().and_then(guid::number) {
+        receiver.got(call, part);
     }
 }
 

@@ -97,11 +97,6 @@ impl Few {
     pub(super) fn lowest(&self) -> Option<u64> {
         self.iter().map(|(first, _)| first).min()
     }
-
-    /// The largest index.
-    pub(super) fn highest(&self) -> Option<u64> {
-        self.iter().map(|(_, last)| last).max()
-    }
 }
 
 #[cfg(test)]
@@ -136,6 +131,6 @@ mod tests {
             few.push(index);
         }
         assert_eq!(few.iter().collect::<Vec<_>>(), [(4, 6), (2, 3), (9, 9)]);
-        assert_eq!((few.lowest(), few.highest()), (Some(2), Some(9)));
+        assert_eq!(few.lowest(), Some(2));
     }
 }

@@ -3,5 +3,8 @@
 mod client;
 mod messages;
 mod opening;
+mod records_content;
+mod records_delivery;
+mod sender;
 mod subscriptions;
 mod updates;

@@ -1,0 +1,290 @@
+//! Events, API and records tell of the same calls (REC-24): each one that was started or added has its callStart, each one
+//! that was ended or removed its callEnd, and no more participants were seen than callLegsMaxActive says.
+//!
+//! What is expected is expected of every receiver that was configured before. Where one got it and another did not, that
+//! is a matter of CDR-13, or of CDR-19, CDR-03 or CDR-16 where the trace shows why.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Moment;
+use super::content::Facts;
+use super::history::{Table, guid_text};
+use super::indexes::other_in_trouble;
+use super::receiver::{Address, Expected, Part, Receiver, Standing};
+use super::sessions::Session;
+use crate::protocol::cdr::{FieldName, RecordType};
+use crate::protocol::events::{Entry, Envelope, MessageType, Resource, UpdateType};
+use crate::protocol::json::Json;
+use crate::rules::guid;
+use crate::rules::registry::R;
+use crate::time::Instant;
+use crate::trace::{ReceiverId, Seq};
+
+/// How many conferences are followed; of more those that ended are forgotten, and if need be all.
+const CONFERENCES: usize = 4096;
+
+/// How many records one receiver may be expected to get.
+const EXPECTED: usize = 256;
+
+/// How long a receiver must have got nothing before something counts as missing.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// One conference.
+#[derive(Debug, Clone, Copy, Default)]
+struct Conference {
+    /// What told of it first, other than records.
+    told: Option<Seq>,
+    removed: bool,
+    started: Option<Seq>,
+    ended: Option<Seq>,
+    /// Whether its callStart is expected, or was charged.
+    expected: bool,
+    charged: (bool, bool),
+    /// The most participants that events told of.
+    most: (f64, Seq),
+}
+
+/// All conferences.
+#[derive(Debug, Default)]
+pub(super) struct Channels {
+    conferences: Table<Conference>,
+    /// How many were added and have no callStart that anything expects.
+    waiting: usize,
+}
+
+impl Channels {
+    /// The Call Bridge has restarted: all of them are gone.
+    pub(super) fn clear(&mut self) {
+        self.conferences.clear();
+        self.waiting = 0;
+    }
+
+    fn conference(&mut self, call: u128) -> &mut Conference {
+        if self.conferences.len() >= CONFERENCES && !self.conferences.contains_key(&call) {
+            self.conferences.retain(|_, one| one.ended.is_none());
+            if self.conferences.len() >= CONFERENCES {
+                self.clear();
+            }
+        }
+        self.conferences.entry(call).or_default()
+    }
+
+    /// The API started a call; `asked` is when it was asked to.
+    pub(super) fn made(
+        &mut self,
+        call: u128,
+        asked: Instant,
+        receivers: &mut BTreeMap<ReceiverId, Receiver>,
+        moment: &Moment<'_>,
+    ) {
+        let conference = self.conference(call);
+        // Else it was there already.
+        if conference.told.is_none() && conference.started.is_none() {
+            conference.told = Some(moment.seq);
+            conference.expected = true;
+            expect(call, Part::Start, asked, receivers, moment);
+        }
+        conference.told.get_or_insert(moment.seq);
+    }
+
+    /// The API ended a call, or events told that it was removed.
+    pub(super) fn gone(&mut self, call: u128, receivers: &mut BTreeMap<ReceiverId, Receiver>, moment: &Moment<'_>) {
+        let conference = self.conference(call);
+        if !std::mem::replace(&mut conference.removed, true)
+            && conference.started.is_some()
+            && conference.ended.is_none()
+        {
+            expect(call, Part::End, moment.at, receivers, moment);
+        }
+    }
+
+    /// A message of the server.
+    pub(super) fn message(
+        &mut self,
+        json: Json<'_>,
+        session: Option<&Session>,
+        receivers: &mut BTreeMap<ReceiverId, Receiver>,
+        moment: &Moment<'_>,
+    ) {
+        let Envelope::Message(message) = Envelope::of(json) else { return };
+        if message.message_type() != Some(MessageType::CallListUpdate) {
+            return;
+        }
+        for entry in message.entries(Resource::Calls).into_iter().flatten() {
+            let Some(call) = entry.key().and_then(guid::number) else { continue };
+            match entry.update_type() {
+                Some(UpdateType::Remove) => self.gone(call, receivers, moment),
+                Some(UpdateType::Add) => {
+                    self.added(call, session, receivers, moment);
+                    self.participants(call, entry, moment);
+                }
+                _ => self.participants(call, entry, moment),
+            }
+        }
+    }
+
+    fn added(
+        &mut self,
+        call: u128,
+        session: Option<&Session>,
+        receivers: &mut BTreeMap<ReceiverId, Receiver>,
+        moment: &Moment<'_>,
+    ) {
+        let known = session.is_some_and(|session| session.history.knows_call(call));
+        let conference = self.conference(call);
+        if conference.told.is_some() || known {
+            conference.told.get_or_insert(moment.seq);
+            return;
+        }
+        conference.told = Some(moment.seq);
+        if conference.started.is_some() {
+            return;
+        }
+        self.waiting += 1;
+        if session.is_some_and(|session| session.history.whole) {
+            self.expect_waiting(receivers, moment);
+        }
+    }
+
+    /// A session is known from its first record on: whatever was added must have its callStart in it.
+    pub(super) fn expect_waiting(&mut self, receivers: &mut BTreeMap<ReceiverId, Receiver>, moment: &Moment<'_>) {
+        if std::mem::take(&mut self.waiting) == 0 {
+            return;
+        }
+        for (call, conference) in &mut self.conferences {
+            if conference.told.is_some() && conference.started.is_none() && !conference.expected && !conference.removed
+            {
+                conference.expected = true;
+                expect(*call, Part::Start, moment.at, receivers, moment);
+            }
+        }
+    }
+
+    fn participants(&mut self, call: u128, entry: Entry<'_>, moment: &Moment<'_>) {
+        let Some((_, json)) = entry.fields().find(|(name, _)| *name == "participants") else { return };
+        let number = json.as_f64().or_else(|| json.as_str()?.parse().ok()).filter(|number: &f64| number.is_finite());
+        let conference = self.conference(call);
+        if let Some(number) = number.filter(|number| *number > conference.most.0) {
+            conference.most = (number, moment.seq);
+        }
+    }
+
+    /// A record that was seen for the first time.
+    pub(super) fn record(&mut self, facts: &Facts<'_>, moment: &mut Moment<'_>) {
+        let alone = moment.clustered == Some(false);
+        match facts.kind {
+            RecordType::CallStart => {
+                let conference = self.conference(facts.id);
+                conference.started = Some(moment.seq);
+                if conference.told.is_some() {
+                    moment.docket.tested(R::Rec24);
+                }
+            }
+            RecordType::CallEnd => {
+                let conference = self.conference(facts.id);
+                conference.ended = Some(moment.seq);
+                let (most, seq) = conference.most;
+                if conference.removed {
+                    moment.docket.tested(R::Rec24);
+                }
+                let Some(active) = facts.number(FieldName::CallLegsMaxActive).filter(|_| alone && most > 0.0) else {
+                    return;
+                };
+                if most > active as f64 {
+                    let expected = format!("callLegsMaxActive at least {most}, as many as were participants");
+                    moment.fail(R::Rec24, &expected, active.to_string(), &[seq]);
+                } else {
+                    moment.docket.tested(R::Rec24);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Charges what a receiver should have got and did not.
+    pub(super) fn expire(
+        &mut self,
+        id: ReceiverId,
+        receivers: &mut BTreeMap<ReceiverId, Receiver>,
+        moment: &mut Moment<'_>,
+    ) {
+        let Some(receiver) = receivers.get(&id).filter(|receiver| !receiver.expected.is_empty()) else { return };
+        let now = receiver.clock.elapsed(moment.at);
+        let window = moment.deadlines.reaction + moment.deadlines.redelivery;
+        let overdue = |receiver: &Receiver| {
+            receiver
+                .expected
+                .iter()
+                .position(|expected| receiver.clock.runs() && now >= due_of(expected, receiver, window))
+        };
+        while let Some(place) = receivers.get(&id).and_then(overdue) {
+            let Some(receiver) = receivers.get_mut(&id) else { return };
+            let expected = receiver.expected.swap_remove(place);
+            let troubled = other_in_trouble(id, moment.at - window - window, receivers);
+            self.charge(&expected, &receivers[&id], troubled, moment);
+        }
+    }
+
+    fn charge(&mut self, expected: &Expected, receiver: &Receiver, troubled: Option<Seq>, moment: &mut Moment<'_>) {
+        let conference = self.conference(expected.call);
+        let (elsewhere, charged) = match expected.part {
+            Part::Start => (conference.started, &mut conference.charged.0),
+            Part::End => (conference.ended, &mut conference.charged.1),
+        };
+        let record = match expected.part {
+            Part::Start => "callStart",
+            Part::End => "callEnd",
+        };
+        let stalled = receiver.last_set.is_none_or(|last| last < expected.at);
+        let form = receiver.address.as_ref().filter(|_| receiver.sets == 0).is_some_and(Address::is_special);
+        let rule = if receiver.trouble.is_some_and(|trouble| trouble.at >= expected.at) {
+            R::Cdr03
+        } else if form {
+            R::Cdr16
+        } else if stalled && troubled.is_some() {
+            R::Cdr19
+        } else if elsewhere.is_some() || receiver.sets == 0 {
+            R::Cdr13
+        } else if std::mem::replace(charged, true) {
+            return;
+        } else {
+            R::Rec24
+        };
+        let standing = match receiver.standing {
+            Standing::On { seq, .. } => Some(seq),
+            _ => None,
+        };
+        let evidence: Vec<Seq> = [expected.seq]
+            .into_iter()
+            .chain(elsewhere)
+            .chain(standing)
+            .chain(troubled.filter(|_| rule == R::Cdr19))
+            .collect();
+        let what = format!("the {record} of {}", guid_text(expected.call));
+        moment.fail(rule, &what, "none".to_owned(), &evidence);
+    }
+}
+
+/// Every receiver that was configured before has to get a record.
+fn expect(call: u128, part: Part, cause: Instant, receivers: &mut BTreeMap<ReceiverId, Receiver>, moment: &Moment<'_>) {
+    for receiver in receivers.values_mut().filter(|receiver| receiver.is_on() && !receiver.shared) {
+        let Standing::On { answered, .. } = receiver.standing else { continue };
+        if answered <= cause && receiver.expected.len() < EXPECTED {
+            let since = receiver.clock.elapsed(moment.at);
+            receiver.expected.push(Expected { call, part, since, at: moment.at, seq: moment.seq });
+        }
+    }
+}
+
+fn due_of(expected: &Expected, receiver: &Receiver, window: Duration) -> Duration {
+    let troubled = receiver.trouble.is_some_and(|trouble| trouble.at >= expected.at);
+    let base = if troubled { receiver.active } else { expected.since };
+    (base + window).max(receiver.active + IDLE)
+}
+
+/// When the last thing that a receiver should get is overdue.
+pub(super) fn due(receiver: &Receiver, window: Duration) -> Option<Instant> {
+    let last = receiver.expected.iter().map(|expected| due_of(expected, receiver, window)).max()?;
+    receiver.clock.when(last)
+}

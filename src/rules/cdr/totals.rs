@@ -1,0 +1,157 @@
+//! What the end of a call or leg adds up: how many legs there were (REC-06), how many at once (REC-07), how long it took
+//! (REC-08), and whether all legs had ended before (REC-09).
+//!
+//! Whether legs count that were never connected, that record or stream, or that nothing assigned to a call is open: each
+//! number is judged between the fewest and the most that it can be.
+
+use std::time::Duration;
+
+use super::Moment;
+use super::content::Facts;
+use super::history::Leg;
+use crate::protocol::cdr::FieldName;
+use crate::rules::registry::R;
+use crate::time::Instant;
+use crate::trace::Seq;
+
+/// How much durations may differ from the times of records (REC-08).
+const LATITUDE_MS: i64 = 2000;
+
+/// A call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call {
+    started: Option<i64>,
+    at: Instant,
+    pub(super) seq: Seq,
+    /// Legs in it now: all, and those that surely count.
+    now: (u32, u32),
+    /// The most at once: at least, and at most.
+    peak: (u32, u32),
+    /// How many legs ended in it that surely count.
+    ended: u32,
+    /// How many ever were in it.
+    ever: u32,
+    /// How many legs had ended without a call when it began.
+    strays_ended: u32,
+    /// The time of the latest ends, and how many they were: they may overlap with what the same second brought.
+    ends: (Option<i64>, u32),
+}
+
+impl Call {
+    pub(super) const fn new(started: Option<i64>, strays_ended: u32, at: Instant, seq: Seq) -> Self {
+        Self { started, at, seq, now: (0, 0), peak: (0, 0), ended: 0, ever: 0, strays_ended, ends: (None, 0) }
+    }
+
+    pub(super) const fn leg_joined(&mut self) {
+        self.now.0 += 1;
+        self.ever += 1;
+    }
+
+    /// Counts a leg that is in the call. `strays` may be in it, too.
+    pub(super) fn count(&mut self, leg: &mut Leg, strays: u32) {
+        let counts = leg.connected && !leg.deactivated && !leg.recording && !leg.streaming && !leg.distribution;
+        match (leg.counted, counts) {
+            (false, true) => self.now.1 += 1,
+            (true, false) => self.now.1 = self.now.1.saturating_sub(1),
+            _ => {}
+        }
+        leg.counted = counts;
+        self.peak.0 = self.peak.0.max(self.now.1);
+        self.peak.1 = self.peak.1.max(self.now.0 + strays + self.ends.1);
+    }
+
+    /// A leg moved on.
+    pub(super) fn leg_left(&mut self, leg: &mut Leg) {
+        self.now.0 = self.now.0.saturating_sub(1);
+        self.now.1 -= u32::from(std::mem::take(&mut leg.counted)).min(self.now.1);
+    }
+
+    /// A leg ended in it.
+    pub(super) fn leg_ended(&mut self, leg: &Leg, moved: bool, time: Option<i64>) {
+        let mut leg = *leg;
+        let sure = leg.connected && !leg.recording && !leg.streaming && !leg.distribution && !moved;
+        self.ended += u32::from(sure);
+        self.leg_left(&mut leg);
+        let same = matches!((self.ends.0, time), (Some(before), Some(now)) if (now - before).abs() < 1000);
+        self.ends = if same { (self.ends.0, self.ends.1 + 1) } else { (time, 1) };
+    }
+}
+
+/// Judges what a callEnd adds up.
+pub(super) fn call_end(facts: &Facts<'_>, call: &Call, strays: (u32, u32), moment: &mut Moment<'_>) {
+    let loose = strays.0 + strays.1.wrapping_sub(call.strays_ended);
+    let between = |number: u64, least: u32, most: u32| u64::from(least) <= number && number <= u64::from(most);
+    if let Some(completed) = facts.number(FieldName::CallLegsCompleted) {
+        let (least, most) = (call.ended, call.ever + loose);
+        if between(completed, least, most) {
+            moment.docket.tested(R::Rec06);
+        } else {
+            let expected = format!("callLegsCompleted {}", in_words(least, most));
+            moment.fail(R::Rec06, &expected, completed.to_string(), &[call.seq]);
+        }
+    }
+    if let Some(active) = facts.number(FieldName::CallLegsMaxActive) {
+        let (least, most) = (call.peak.0, call.peak.1 + loose);
+        if between(active, least, most) {
+            moment.docket.tested(R::Rec07);
+        } else {
+            let expected = format!("callLegsMaxActive {}", in_words(least, most));
+            moment.fail(R::Rec07, &expected, active.to_string(), &[call.seq]);
+        }
+    }
+    if call.now.0 == 0 {
+        moment.docket.tested(R::Rec09);
+    } else {
+        let observed = format!("{} had not ended", call.now.0);
+        moment.fail(R::Rec09, "callEnd after the callLegEnd of the last leg", observed, &[call.seq]);
+    }
+    let seen = moment.at.since(call.at);
+    duration(facts, (call.started, call.started), Some((seen, call.seq)), moment);
+}
+
+fn in_words(least: u32, most: u32) -> String {
+    if least == most { least.to_string() } else { format!("from {least} to {most}") }
+}
+
+/// Judges how long a leg took.
+pub(super) fn leg_duration(facts: &Facts<'_>, leg: &Leg, moment: &mut Moment<'_>) {
+    if leg.whole {
+        duration(facts, (leg.started, leg.connected_at), None, moment);
+    }
+    let (active, whole) = (facts.number(FieldName::ActivatedDuration), facts.number(FieldName::DurationSeconds));
+    if let (Some(active), Some(whole)) = (active, whole) {
+        // Either may be rounded up.
+        if active > whole + 1 {
+            let expected = format!("activatedDuration at most {whole}");
+            moment.fail(R::Rec08, &expected, active.to_string(), &[]);
+        } else {
+            moment.docket.tested(R::Rec08);
+        }
+    }
+}
+
+/// Judges durationSeconds: counted from `first`, or from `last`, or from anywhere between. `seen` is how long it took as
+/// the trace saw it, which counts where the clock of the Call Bridge was set meanwhile.
+fn duration(
+    facts: &Facts<'_>,
+    (first, last): (Option<i64>, Option<i64>),
+    seen: Option<(Duration, Seq)>,
+    moment: &mut Moment<'_>,
+) {
+    let told = facts.get(FieldName::DurationSeconds).and_then(|text| text.parse::<f64>().ok());
+    let (Some(told), Some(first), Some(end)) =
+        (told.filter(|told| told.is_finite() && *told >= 0.0), first, facts.time)
+    else {
+        return;
+    };
+    let told = (told * 1000.0) as i64;
+    let longest = end - first;
+    let shortest = last.map_or(0, |last| end - last).min(longest);
+    let by_trace = seen.is_some_and(|(seen, _)| (told - seen.as_millis() as i64).abs() <= LATITUDE_MS);
+    if longest < 0 || by_trace || (told >= shortest - LATITUDE_MS && told <= longest + LATITUDE_MS) {
+        return moment.docket.tested(R::Rec08);
+    }
+    let expected = format!("durationSeconds {} from the times of start and end", longest / 1000);
+    let evidence: Vec<Seq> = seen.map(|(_, seq)| seq).into_iter().collect();
+    moment.fail(R::Rec08, &expected, (told / 1000).to_string(), &evidence);
+}

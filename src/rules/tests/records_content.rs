@@ -1,0 +1,534 @@
+//! What records say: each by itself, and together.
+
+use super::sender::{Lab, leg, record};
+use crate::protocol::api::xml::Element;
+use crate::protocol::cdr::NewRecord;
+use crate::protocol::cdr::RecordType::{
+    CallEnd, CallLegEnd, CallLegStart, CallLegUpdate, CallStart, RecordingEnd, RecordingStart, StreamingEnd,
+    StreamingStart,
+};
+use crate::protocol::http::{Headers, Method, Request, Response};
+use crate::rules::script::guid;
+
+const SPACE: u32 = 50;
+const CORRELATOR: u32 = 60;
+
+fn at(mut record: NewRecord, second: u32) -> NewRecord {
+    record.time = format!("2026-03-01T10:00:{second:02}Z");
+    record
+}
+
+/// Two legs in a call of ten seconds, as the guide shows it.
+fn example() -> Vec<NewRecord> {
+    let (space, correlator, call) = (guid(SPACE), guid(CORRELATOR), guid(1));
+    let joined: &[(&str, &str)] = &[("state", "connected"), ("call", &call), ("sipCallId", "x")];
+    let left = [("reason", "remoteTeardown"), ("remoteTeardown", "true"), ("reasonDetails", "SIP")];
+    vec![
+        at(record(0, CallLegStart, 11, &[("type", "sip"), ("direction", "incoming"), ("groupId", &guid(3))]), 10),
+        at(
+            record(
+                1,
+                CallStart,
+                1,
+                &[("name", "n"), ("callType", "coSpace"), ("coSpace", &space), ("callCorrelator", &correlator)],
+            ),
+            10,
+        ),
+        at(record(2, CallLegUpdate, 11, joined), 10),
+        at(record(3, CallLegStart, 12, &[("type", "sip"), ("subType", "lync"), ("lyncSubType", "audioVideo")]), 11),
+        at(record(4, CallLegUpdate, 12, joined), 11),
+        at(
+            record(5, CallLegEnd, 12, &[&left[..], &[("durationSeconds", "4"), ("activatedDuration", "4")]].concat()),
+            15,
+        ),
+        at(record(6, CallLegEnd, 11, &[("reason", "callDeactivated"), ("remoteTeardown", "false")]), 20),
+        at(
+            record(7, CallEnd, 1, &[("callLegsCompleted", "2"), ("callLegsMaxActive", "2"), ("durationSeconds", "10")]),
+            20,
+        ),
+    ]
+}
+
+/// The example with one field of one record changed, added, or taken away.
+fn with(index: usize, name: &str, value: Option<&str>) -> Vec<NewRecord> {
+    let mut records = example();
+    let content = &mut records[index].content;
+    content.children.retain(|child| child.name != name);
+    if let Some(value) = value {
+        content.children.push(Element { name: name.to_owned(), text: value.to_owned(), ..Element::default() });
+    }
+    records
+}
+
+/// Numbers records anew.
+fn in_order(mut records: Vec<NewRecord>) -> Vec<NewRecord> {
+    for (index, record) in records.iter_mut().enumerate() {
+        record.correlator_index = Some(index as u64);
+    }
+    records
+}
+
+#[track_caller]
+fn breaks(records: Vec<NewRecord>, expected: &[&str]) {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &records[..1]);
+    if records.len() > 1 {
+        lab.gets(1, 9, &records[1..]);
+    }
+    lab.breaks(expected);
+}
+
+#[track_caller]
+fn meets(records: Vec<NewRecord>, requirements: &[&str]) {
+    for requirement in requirements {
+        let mut lab = Lab::new();
+        lab.gets(1, 9, &records[..1]).gets(1, 9, &records[1..]);
+        lab.meets(requirement);
+    }
+}
+
+#[test]
+fn the_guides_example_meets_what_it_puts_to_the_test() {
+    let tested = [
+        "CDR-07", "REC-01", "REC-02", "REC-03", "REC-04", "REC-06", "REC-07", "REC-08", "REC-09", "REC-10", "REC-13",
+        "REC-14", "REC-15", "REC-17", "REC-18", "REC-19",
+    ];
+    meets(example(), &tested);
+}
+
+#[test]
+fn times_are_in_utc() {
+    for (time, broken) in
+        [("2026-03-01T10:00:11+01:00", true), ("yesterday", true), ("2026-03-01T10:00:11.250Z", false)]
+    {
+        let mut records = example();
+        records[3].time = time.to_owned();
+        breaks(records, if broken { &["CDR-07"] } else { &[] });
+    }
+}
+
+#[test]
+fn a_record_holds_the_one_element_that_belongs_to_it() {
+    type Change = fn(&mut NewRecord);
+    let changes: [Change; 4] = [
+        |record| record.content.name = "call".to_owned(),
+        |record| record.content.attributes.clear(),
+        |record| record.content.attributes[0].1 = "7".to_owned(),
+        |record| record.kind = String::new(),
+    ];
+    for change in &changes[..3] {
+        let mut record = leg(0);
+        change(&mut record);
+        breaks(vec![record, leg(1)], &["REC-01"]);
+    }
+}
+
+#[test]
+fn a_type_or_reason_that_is_not_documented_warns() {
+    let mut unknown = leg(1);
+    unknown.kind = "callPause".to_owned();
+    for (records, id) in [(vec![leg(0), unknown], "REC-01"), (with(6, "reason", Some("gone")), "REC-17")] {
+        let mut lab = Lab::new();
+        lab.gets(1, 9, &records);
+        let judgement = lab.script.finish();
+        let warnings: Vec<_> = judgement.findings.iter().map(|one| (one.requirement.as_str(), one.warns)).collect();
+        assert_eq!(warnings, [(id, true)]);
+        assert!(judgement.finding_counts.is_empty() && judgement.warning_counts.len() == 1);
+    }
+}
+
+#[test]
+fn fields_lie_in_their_domains() {
+    for (index, name, value, broken) in [
+        (1, "callType", "meeting", "REC-02"),
+        (1, "coSpace", "x", "REC-02"),
+        (1, "coSpaceMetaDataConfigured", "1", "REC-02"),
+        (0, "direction", "in", "REC-02"),
+        (0, "guestConnection", "True", "REC-02"),
+        (7, "endpointRecorded", "", "REC-02"),
+        (7, "durationSeconds", "-3", "REC-02"),
+        (7, "durationSeconds", "ten", "REC-02"),
+        (2, "ivr", "yes", "REC-02"),
+        (2, "state", "ringing", "REC-15"),
+        (2, "confirmationStatus", "rejected", "REC-16"),
+    ] {
+        let mut records = with(index, name, Some(value));
+        if name == "ivr" {
+            records[2].content.children.retain(|child| child.name != "call");
+            records.truncate(3);
+        }
+        breaks(records, &[broken]);
+    }
+}
+
+#[test]
+fn what_no_guide_mentions_is_noted() {
+    let mut records = with(1, "mood", Some("good"));
+    records[1].content.children.push(Element::new("ownerName"));
+    records[1].content.children.push(Element::new("tenant"));
+    records[0].content.children.push(Element::new("reason").field("x", "y"));
+    records[2].content.attributes.push(("new".to_owned(), "1".to_owned()));
+    meets(records, &["CDR-23", "REC-02"]);
+}
+
+#[test]
+fn groups_are_judged_inside() {
+    let end = |group: Element| {
+        let mut records = example();
+        records[6].content.children.push(group);
+        records
+    };
+    let alarm =
+        |percent: &str| Element::new("alarm").attribute("type", "packetLoss").attribute("durationPercentage", percent);
+    let usage = |percent: &str| Element::new("mediaUsagePercentages").field("mainVideoViewer", percent);
+    meets(end(alarm("12.5")), &["REC-20"]);
+    meets(end(Element::new("alarm").field("type", "packetLoss").field("durationPercentage", "0")), &["REC-20"]);
+    meets(end(usage("100.0")), &["REC-20"]);
+    breaks(end(alarm("100.1")), &["REC-20"]);
+    breaks(end(usage("-1")), &["REC-20"]);
+    breaks(end(usage("x")), &["REC-02"]);
+    breaks(end(Element::new("rxAudio").field("codec", "mp3")), &["REC-02"]);
+    breaks(end(Element::new("rxAudio").field("codec", "opus")), &[]);
+    breaks(end(Element::new("multistreamVideo").field("maxScreens", "two")), &["REC-02"]);
+}
+
+#[test]
+fn a_call_starts_and_ends_once() {
+    // No start, a second start, a second end, something after the end.
+    let without = |index: usize| {
+        let mut records = example();
+        records.remove(index);
+        in_order(records)
+    };
+    let mut no_start = without(1);
+    no_start.retain(|record| record.kind != "callLegUpdate");
+    breaks(in_order(no_start), &["REC-03"]);
+    let mut records = example();
+    records.insert(2, records[1].clone());
+    breaks(in_order(records), &["REC-03"]);
+    let mut records = example();
+    records.push(records[7].clone());
+    breaks(in_order(records), &["REC-03"]);
+    let mut records = example();
+    records.push(record(8, CallLegStart, 13, &[("call", &guid(1))]));
+    breaks(records, &["REC-03"]);
+}
+
+#[test]
+fn a_leg_starts_first_and_ends_last() {
+    let mut records = example();
+    records.remove(3);
+    records.remove(3);
+    breaks(in_order(records).into_iter().take(5).collect(), &["REC-04"]);
+    let mut records = example();
+    records.insert(6, records[4].clone());
+    breaks(in_order(records), &["REC-04"]);
+    let mut records = example();
+    records.insert(6, records[5].clone());
+    breaks(in_order(records), &["REC-04"]);
+}
+
+#[test]
+fn what_began_before_the_receiver_was_there_may_end() {
+    let late = |from: usize| example().into_iter().skip(from).collect::<Vec<_>>();
+    for from in 1..8 {
+        breaks(late(from), &[]);
+    }
+    // The same where records were lost on the way.
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &example()[..1]).closes(1).passes(300).opens(1);
+    let mut rest = late(4);
+    rest[0].missing = Some(("numPrecedingRecordsMissing", 3));
+    lab.gets(1, 9, &rest).passes(60);
+    lab.breaks(&[]);
+}
+
+#[test]
+fn recordings_and_streams_start_and_end() {
+    let names: &[(&str, &str)] = &[("call", &guid(1)), ("callLeg", &guid(13))];
+    let lives = |mark: &str, start, end, names: &[(&str, &str)]| {
+        let mut records = example();
+        records.truncate(3);
+        records.push(record(3, CallLegStart, 13, &[(mark, "true"), ("call", &guid(1))]));
+        records.push(record(4, start, 70, names));
+        records.push(record(5, end, 70, &[]));
+        records
+    };
+    meets(lives("recording", RecordingStart, RecordingEnd, names), &["REC-05", "REC-22"]);
+    meets(lives("streaming", StreamingStart, StreamingEnd, names), &["REC-05", "REC-22"]);
+    breaks(lives("streaming", RecordingStart, RecordingEnd, names), &["REC-22"]);
+    breaks(lives("recording", RecordingStart, RecordingEnd, &names[..1]), &["REC-22"]);
+    breaks(lives("recording", RecordingStart, RecordingEnd, &[names[0], ("callLeg", &guid(99))]), &["REC-22"]);
+    breaks(lives("recording", RecordingStart, RecordingEnd, &[("call", &guid(99)), names[1]]), &["REC-22"]);
+    breaks(lives("recording", RecordingStart, StreamingEnd, names), &["REC-05"]);
+    let mut records = lives("recording", RecordingStart, RecordingEnd, names);
+    records.push(record(6, RecordingEnd, 70, &[]));
+    breaks(records, &["REC-05"]);
+    let mut records = lives("recording", RecordingStart, RecordingEnd, names);
+    records.remove(4);
+    breaks(in_order(records), &["REC-05"]);
+}
+
+#[test]
+fn the_end_of_a_call_counts_its_legs() {
+    for (name, value, broken) in [
+        ("callLegsCompleted", "1", "REC-06"),
+        ("callLegsCompleted", "3", "REC-06"),
+        ("callLegsMaxActive", "1", "REC-07"),
+        ("callLegsMaxActive", "3", "REC-07"),
+        ("durationSeconds", "13", "REC-08"),
+        ("durationSeconds", "7", "REC-08"),
+    ] {
+        breaks(with(7, name, Some(value)), &[broken]);
+    }
+    breaks(with(7, "durationSeconds", Some("12")), &[]);
+    breaks(with(5, "durationSeconds", Some("9")), &["REC-08"]);
+    breaks(with(5, "activatedDuration", Some("6")), &["REC-08"]);
+}
+
+#[test]
+fn whether_some_legs_count_is_open() {
+    // One that was never connected, one that records, one that nothing assigned.
+    let extra = |count: &str| {
+        let mut records = with(7, "callLegsCompleted", Some(count));
+        let end = records.pop().unwrap();
+        records.insert(6, record(0, CallLegStart, 13, &[("call", &guid(1)), ("recording", "true")]));
+        records.insert(7, record(0, CallLegStart, 14, &[]));
+        records.push(record(0, CallLegEnd, 13, &[]));
+        records.push(record(0, CallLegEnd, 14, &[("reason", "remoteBusy"), ("remoteTeardown", "true")]));
+        records.push(end);
+        in_order(records)
+    };
+    for count in ["2", "3", "4"] {
+        breaks(extra(count), &[]);
+    }
+    breaks(extra("5"), &["REC-06"]);
+}
+
+#[test]
+fn a_call_ends_after_its_legs() {
+    let mut records = example();
+    records.swap(6, 7);
+    let mut records = in_order(records);
+    records[6].content.children[0].text = "1".to_owned();
+    breaks(records, &["REC-09"]);
+}
+
+#[test]
+fn a_call_of_a_co_space_names_it() {
+    breaks(with(1, "coSpace", None), &["REC-10"]);
+    breaks(with(1, "callType", Some("adHoc")), &["REC-10"]);
+    let ad_hoc = |configured: &str| {
+        let mut records = with(1, "coSpaceMetaDataConfigured", Some(configured));
+        records[1].content.children.retain(|child| child.name != "coSpace");
+        records[1].content.children[1].text = "adHoc".to_owned();
+        records
+    };
+    meets(ad_hoc("false"), &["REC-10"]);
+    breaks(ad_hoc("true"), &["REC-10"]);
+}
+
+#[test]
+fn a_co_space_keeps_its_correlator() {
+    let again = |correlator: u32| {
+        let mut records = example();
+        let mut second = records[1].clone();
+        second.content.attributes[0].1 = guid(2);
+        second.content.children[3].text = guid(correlator).to_uppercase();
+        second.correlator_index = Some(8);
+        records.push(second);
+        records
+    };
+    meets(again(CORRELATOR), &["REC-11"]);
+    breaks(again(61), &["REC-11"]);
+}
+
+#[test]
+fn a_tag_is_the_one_configured_and_not_too_long() {
+    breaks(with(0, "cdrTag", Some(&"x".repeat(101))), &["REC-12"]);
+    meets(with(0, "cdrTag", Some(&"é".repeat(100))), &["REC-12"]);
+    for (configured, told, broken) in
+        [("a tag", Some("a tag"), false), ("a tag", Some("b"), true), ("a tag", None, true), ("", None, false)]
+    {
+        let mut lab = Lab::new();
+        let headers = Headers::new().with("Location", format!("/api/v1/coSpaces/{}", guid(SPACE)));
+        let form = format!("name=x&cdrTag={}", configured.replace(' ', "+"));
+        lab.api(Method::Post, "/api/v1/coSpaces", &form, &Response { headers, ..Response::new(200) });
+        lab.gets(1, 9, &with(1, "cdrTag", told));
+        if broken { lab.breaks(&["REC-12"]) } else { lab.meets("REC-12") }
+    }
+}
+
+#[test]
+fn sub_types_belong_to_their_types() {
+    breaks(with(3, "type", Some("acano")), &["REC-13"]);
+    breaks(with(3, "subType", Some("avaya")), &["REC-13"]);
+    breaks(with(3, "subType", None), &["REC-13"]);
+}
+
+#[test]
+fn a_leg_is_in_a_call_that_was_started_or_in_the_ivr() {
+    breaks(with(4, "call", Some(&guid(99))).into_iter().take(5).collect(), &["REC-14"]);
+    breaks(with(4, "ivr", Some("")), &["REC-14"]);
+    let mut records = example();
+    records.insert(1, record(0, CallLegUpdate, 11, &[("ivr", "")]));
+    meets(in_order(records), &["REC-14"]);
+}
+
+#[test]
+fn once_connected_a_leg_stays_so() {
+    let again = |fields: &[(&str, &str)]| {
+        let mut records = example();
+        records.insert(5, record(0, CallLegUpdate, 12, fields));
+        in_order(records)
+    };
+    meets(again(&[("state", "connected"), ("deactivated", "false")]), &["REC-15"]);
+    breaks(again(&[("deactivated", "false")]), &["REC-15"]);
+}
+
+#[test]
+fn a_confirmation_is_not_taken_back() {
+    let told = |statuses: [&str; 3]| {
+        let mut records = with(3, "confirmationStatus", Some(statuses[0]));
+        for (index, status) in [(4, statuses[1]), (5, statuses[2])] {
+            records[index].content.children.push(Element::new("confirmationStatus"));
+            records[index].content.children.last_mut().unwrap().text = status.to_owned();
+        }
+        records
+    };
+    meets(told(["required", "confirmed", "confirmed"]), &["REC-16"]);
+    meets(told(["required", "required", "rejected"]), &["REC-16"]);
+    breaks(told(["required", "confirmed", "required"]), &["REC-16"]);
+}
+
+#[test]
+fn who_tore_down_agrees_with_the_reason() {
+    breaks(with(6, "remoteTeardown", Some("true")), &["REC-18"]);
+    breaks(with(5, "reason", Some("timeout")), &["REC-18"]);
+    breaks(with(6, "reason", Some("error")), &[]);
+    breaks(with(6, "reason", Some("confirmationTimeout")), &[]);
+    breaks(with(6, "reasonDetails", Some("SIP")), &["REC-19"]);
+}
+
+#[test]
+fn what_identifies_a_leg_does_not_change() {
+    let told = |one: &str, other: &str| {
+        let mut records = with(3, "sipCallId", Some(one));
+        records[4].content.children.retain(|child| child.name != "sipCallId");
+        records[5].content.children.push(Element::new("sipCallId"));
+        records[5].content.children.last_mut().unwrap().text = other.to_owned();
+        records
+    };
+    meets(told("a", "a"), &["REC-21"]);
+    breaks(told("", "a"), &[]);
+    breaks(told("a", "b"), &["REC-21"]);
+}
+
+#[test]
+fn content_is_judged_once_however_often_it_comes() {
+    let records = with(6, "reasonDetails", Some("SIP"));
+    let mut lab = Lab::new();
+    lab.receiver(2).refuses(1, 9, &records, 500).gets(2, 9, &records).gets(1, 9, &records);
+    let judgement = lab.script.finish();
+    assert_eq!(judgement.finding_counts.values().sum::<u64>(), 1, "{:?}", judgement.findings);
+}
+
+/// A call over the API that a receiver was told of before.
+fn started(lab: &mut Lab) {
+    lab.script.starts_call(1, &format!("coSpace={}", guid(SPACE)));
+}
+
+#[test]
+fn each_call_has_its_records() {
+    let mut lab = Lab::new();
+    started(&mut lab);
+    lab.gets(1, 9, &example()[..7]);
+    lab.script.ends_call(1);
+    assert!(lab.script.due().is_some());
+    lab.gets(1, 9, &example()[7..]);
+    assert_eq!(lab.script.due(), None);
+    lab.meets("REC-24");
+    // No callEnd.
+    let mut lab = Lab::new();
+    started(&mut lab);
+    lab.gets(1, 9, &example()[..7]);
+    lab.script.ends_call(1);
+    lab.passes(40);
+    lab.breaks(&["REC-24"]);
+    // No callStart, but another record.
+    let mut lab = Lab::new();
+    started(&mut lab);
+    lab.gets(1, 9, &example()[..1]).passes(40);
+    lab.breaks(&["REC-24"]);
+    // Nothing at all.
+    let mut lab = Lab::new();
+    started(&mut lab);
+    lab.passes(40);
+    lab.breaks(&["CDR-13"]);
+    // Of two receivers one.
+    let mut lab = Lab::new();
+    lab.receiver(2);
+    started(&mut lab);
+    lab.gets(1, 9, &example()).passes(40);
+    lab.breaks(&["CDR-13"]);
+    // The other one is down, and so this one gets nothing.
+    let mut lab = Lab::new();
+    lab.receiver(2).gets(1, 9, &example()[..1]).gets(2, 9, &example()[..1]).closes(2);
+    started(&mut lab);
+    lab.passes(40);
+    lab.breaks(&["CDR-19"]);
+    // Not over https.
+    let mut lab = Lab::idle();
+    let uri = "https://127.0.0.1:7001/cdr";
+    lab.script.observe(crate::trace::Event::ReceiverOpened { receiver: crate::trace::ReceiverId(1), name: "r", uri });
+    lab.configures(1, uri, 200);
+    started(&mut lab);
+    lab.passes(40);
+    lab.breaks(&["CDR-16"]);
+    // It was configured later.
+    let mut lab = Lab::idle();
+    started(&mut lab);
+    lab.receiver(1).passes(40);
+    lab.breaks(&[]);
+}
+
+#[test]
+fn events_and_records_agree() {
+    use crate::protocol::events::{Resource, UpdateType, write};
+    let told = |kind, participants: u32| {
+        let fields = serde_json::json!({ "participants": participants });
+        let fields =
+            if kind == UpdateType::Remove { serde_json::Map::new() } else { fields.as_object().unwrap().clone() };
+        move |id: u64| {
+            let entry = write::entry(Resource::Calls, &guid(1), kind, fields.clone());
+            write::list_update(id, Resource::Calls, 1, vec![entry])
+        }
+    };
+    let run = |participants: u32, until: usize| {
+        let mut lab = Lab::new();
+        lab.script.open(1).subscribed(1, 1, &[(1, Resource::Calls, None, &["participants"])]);
+        lab.gets(1, 9, &example()[..1]);
+        lab.script.tells(1, 1, &told(UpdateType::Add, participants)(1));
+        lab.gets(1, 9, &example()[1..7]);
+        lab.script.tells(1, 2, &told(UpdateType::Remove, 0)(2));
+        if until > 7 {
+            lab.gets(1, 9, &example()[7..]);
+        }
+        lab.passes(40);
+        lab
+    };
+    run(2, 8).meets("REC-24");
+    run(3, 8).breaks(&["REC-24"]);
+    run(2, 7).breaks(&["REC-24"]);
+}
+
+#[test]
+fn the_api_and_records_name_the_same_co_space() {
+    let mut lab = Lab::new();
+    let request =
+        Request { body: format!("coSpace={}", guid(51)).into(), ..Request::new(Method::Post, "/api/v1/calls") };
+    let headers = Headers::new().with("Location", format!("/api/v1/calls/{}", guid(1)));
+    lab.script.exchange(&request, &Response { headers, ..Response::new(200) });
+    lab.gets(1, 9, &example());
+    lab.breaks(&["REC-10"]);
+}

@@ -1,0 +1,512 @@
+//! How records are delivered: sets, answers, repetitions, sessions, indexes and receivers.
+
+use super::sender::{Lab, leg, legs};
+use crate::protocol::cdr::names::MISSING;
+use crate::protocol::cdr::{NewRecord, NewSet, Style};
+use crate::protocol::http::{Method, Response};
+use crate::rules::script::guid;
+use crate::trace::{EndCause, Event, LinkId};
+
+fn numbered(mut record: NewRecord, record_index: u64) -> NewRecord {
+    record.record_index = Some(record_index);
+    record
+}
+
+fn after_missing(mut record: NewRecord, missing: u64) -> NewRecord {
+    record.missing = Some((MISSING[0], missing));
+    record
+}
+
+#[test]
+fn a_set_is_a_post_of_one_document_of_records() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(0..2));
+    lab.meets("CDR-01");
+    let session = guid(9);
+    let bodies = [
+        "<records".to_owned(),
+        String::new(),
+        format!("<records session=\"{session}\"/>"),
+        format!("<cdrs session=\"{session}\"><record/></cdrs>"),
+        format!("<records session=\"{session}\"><record></records>"),
+    ];
+    for body in bodies {
+        let mut lab = Lab::new();
+        let set = lab.body(1, body.as_bytes());
+        lab.answers(set, 200).gets(1, 9, &legs([3]));
+        lab.breaks(&["CDR-01"]);
+    }
+    let mut lab = Lab::new();
+    lab.head.0 = "PUT";
+    lab.gets(1, 9, &legs([0]));
+    lab.breaks(&["CDR-01"]);
+}
+
+#[test]
+fn what_is_no_http_accuses_only_who_was_told_to_send() {
+    let fault = |lab: &mut Lab, cause| {
+        lab.link(1);
+        lab.script.observe(Event::LinkFault { link: LinkId(1), what: "no request line" });
+        lab.ends(1, cause);
+    };
+    let mut lab = Lab::new();
+    fault(&mut lab, EndCause::Closed);
+    lab.breaks(&["CDR-01"]);
+    let mut lab = Lab::new();
+    fault(&mut lab, EndCause::TooLong);
+    lab.breaks(&[]);
+    let mut lab = Lab::idle();
+    lab.opens(1);
+    fault(&mut lab, EndCause::Closed);
+    lab.breaks(&[]);
+}
+
+#[test]
+fn what_was_answered_200_is_not_sent_again() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(0..3)).gets(1, 9, &legs(3..5));
+    lab.meets("CDR-02");
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(0..3)).gets(1, 9, &legs(1..5));
+    lab.breaks(&["CDR-02"]);
+}
+
+#[test]
+fn an_answer_that_may_not_have_arrived_allows_a_repetition() {
+    // Late.
+    let mut lab = Lab::new();
+    let set = lab.set(1, 9, &legs(0..3));
+    lab.script.wait_ms(4000);
+    lab.answers(set, 200).gets(1, 9, &legs(0..4));
+    lab.breaks(&[]);
+    // Half of it.
+    let mut lab = Lab::new();
+    let set = lab.set(1, 9, &legs(0..3));
+    lab.script.observe(Event::SetAnswered { set, status: 200, whole: false });
+    lab.ends(1, EndCause::Closed).gets(1, 9, &legs(0..4));
+    lab.breaks(&[]);
+    // The same, and the sender took it for whole.
+    let mut lab = Lab::new();
+    let set = lab.set(1, 9, &legs(0..3));
+    lab.script.observe(Event::SetAnswered { set, status: 200, whole: false });
+    lab.ends(1, EndCause::Closed).gets(1, 9, &legs(3..4)).passes(60);
+    lab.breaks(&[]);
+    // On a connection that this side then dropped.
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(0..3)).ends(1, EndCause::Dropped).gets(1, 9, &legs(0..3));
+    lab.breaks(&[]);
+    // The sender gave up, sent again, and then the late answer went out on the old connection.
+    let mut lab = Lab::new();
+    let held = lab.set(1, 9, &legs(0..3));
+    lab.script.wait_ms(3000);
+    lab.link(1).gets(1, 9, &legs(0..2));
+    lab.answers(held, 200).gets(1, 9, &legs(2..4)).passes(60);
+    lab.breaks(&[]);
+}
+
+#[test]
+fn what_was_not_answered_200_is_sent_again() {
+    for failure in 0..4 {
+        let fail = |lab: &mut Lab| match failure {
+            0 => _ = lab.refuses(1, 9, &legs(1..3), 500),
+            1 => _ = lab.loses(1, 9, &legs(1..3)),
+            2 => _ = lab.cuts(1),
+            _ => _ = lab.refuses(1, 9, &legs(1..3), 404).loses(1, 9, &legs(1..4)),
+        };
+        // In other groups, with newer ones.
+        let mut lab = Lab::new();
+        lab.gets(1, 9, &legs(0..1));
+        fail(&mut lab);
+        assert!(lab.script.due().is_some());
+        lab.passes(25).gets(1, 9, &legs(1..2)).gets(1, 9, &legs(2..6));
+        assert_eq!(lab.script.due(), None);
+        lab.meets("CDR-03");
+        // Never.
+        let mut lab = Lab::new();
+        lab.gets(1, 9, &legs(0..1));
+        fail(&mut lab);
+        lab.passes(31);
+        lab.breaks(&["CDR-03"]);
+        // Later ones, but not these.
+        let mut lab = Lab::new();
+        lab.gets(1, 9, &legs(0..1));
+        fail(&mut lab);
+        lab.gets(1, 9, &legs(if failure == 3 { 4..7 } else { 3..7 })).passes(31);
+        lab.breaks(&["CDR-03"]);
+    }
+}
+
+#[test]
+fn while_a_receiver_is_down_nothing_is_overdue() {
+    let mut lab = Lab::new();
+    lab.loses(1, 9, &legs(0..3)).closes(1).passes(600).opens(1).passes(20);
+    lab.gets(1, 9, &legs(0..3));
+    lab.meets("CDR-03");
+    let mut lab = Lab::new();
+    lab.refuses(1, 9, &legs(0..3), 503);
+    lab.script.observe(Event::HarnessLate { by: std::time::Duration::from_secs(20) });
+    lab.passes(40).gets(1, 9, &legs(0..3));
+    lab.meets("CDR-03");
+}
+
+#[test]
+fn what_is_owed_ends_with_the_receivers_entry() {
+    let mut lab = Lab::new();
+    lab.refuses(1, 9, &legs(0..3), 503).api(Method::Delete, &Lab::entry(1), "", &Response::new(200)).passes(100);
+    assert_eq!(lab.script.due(), None);
+    lab.breaks(&[]);
+}
+
+#[test]
+fn other_answers_of_success_are_noted_and_not_judged() {
+    for (status, again) in [(204, false), (204, true), (307, true), (302, false)] {
+        let mut lab = Lab::new();
+        lab.refuses(1, 9, &legs(0..2), status).gets(1, 9, &legs(if again { 0..3 } else { 2..3 })).passes(60);
+        lab.meets("CDR-23");
+    }
+}
+
+#[test]
+fn one_set_is_outstanding_at_a_time() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(0..3)).gets(1, 9, &legs(3..5));
+    lab.meets("CDR-04");
+    let mut lab = Lab::new();
+    let first = lab.set(1, 9, &legs(0..3));
+    let second = lab.set(1, 9, &legs(3..5));
+    lab.answers(first, 200).answers(second, 200);
+    lab.breaks(&["CDR-04"]);
+    // The sender waits no longer and sends the same again.
+    let mut lab = Lab::new();
+    lab.set(1, 9, &legs(0..3));
+    lab.script.wait_ms(20_000);
+    lab.link(1).gets(1, 9, &legs(0..3));
+    lab.meets("CDR-09");
+}
+
+#[test]
+fn records_arrive_in_ascending_order() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([0, 2, 1, 3]));
+    lab.breaks(&["CDR-04"]);
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([0, 2])).gets(1, 9, &legs([1, 3])).passes(60);
+    lab.breaks(&["CDR-04"]);
+    // Sent again, but after later ones.
+    let mut lab = Lab::new();
+    lab.refuses(1, 9, &legs([0, 1]), 500).gets(1, 9, &legs([2, 3])).gets(1, 9, &legs([0, 1])).passes(60);
+    lab.breaks(&["CDR-04"]);
+}
+
+#[test]
+fn every_set_names_a_session() {
+    for session in [None, Some("7".to_owned())] {
+        let mut lab = Lab::new();
+        let set = NewSet { session, call_bridge: None, records: legs([0]) };
+        let set = lab.body(1, &set.to_bytes(&Style::default()));
+        lab.answers(set, 200);
+        lab.breaks(&["CDR-05"]);
+    }
+}
+
+#[test]
+fn the_session_changes_with_a_restart_only() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(0..3)).restarts().gets(1, 10, &legs(0..3));
+    lab.meets("CDR-05");
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(0..3)).restarts().gets(1, 9, &legs(0..3)).gets(1, 9, &legs(3..5));
+    lab.breaks(&["CDR-05"]);
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(0..3)).gets(1, 10, &legs(3..5));
+    lab.breaks(&["CDR-05"]);
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(0..3)).ends(1, EndCause::PeerClosed).gets(1, 10, &legs(3..5));
+    lab.breaks(&["CDR-05"]);
+    // One for each receiver.
+    let mut lab = Lab::new();
+    lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 10, &legs(0..3));
+    lab.gets(1, 9, &legs(3..4)).gets(1, 9, &legs(4..5));
+    lab.breaks(&["CDR-05"]);
+    // It restarted by itself, while a set was to be sent again.
+    let mut lab = Lab::new();
+    lab.receiver(2).gets(1, 9, &legs(0..3)).refuses(2, 9, &legs(0..3), 500);
+    lab.ends(1, EndCause::PeerReset).ends(2, EndCause::PeerReset).passes(3);
+    lab.gets(2, 10, &legs(0..1)).gets(1, 10, &legs(0..1)).passes(60);
+    lab.breaks(&[]);
+}
+
+#[test]
+fn sets_of_before_may_still_be_under_way_during_a_restart() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(0..3));
+    lab.script.observe(Event::RestartBegun);
+    lab.gets(1, 9, &legs(3..4)).ends(1, EndCause::PeerReset);
+    lab.script.observe(Event::RestartDone);
+    lab.gets(1, 10, &legs(0..2)).passes(60);
+    lab.meets("CDR-08");
+}
+
+#[test]
+fn records_kept_over_a_restart_may_come_after_it() {
+    let mut lab = Lab::new();
+    lab.refuses(1, 9, &legs(0..3), 500).restarts().gets(1, 9, &legs(0..3)).gets(1, 10, &legs(0..3)).passes(60);
+    lab.meets("CDR-05");
+}
+
+#[test]
+fn outside_a_cluster_there_is_no_call_bridge_id() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(0..3));
+    lab.meets("CDR-06");
+    let mut lab = Lab::new();
+    lab.call_bridge = Some(guid(77));
+    lab.gets(1, 9, &legs(0..3));
+    lab.breaks(&["CDR-06"]);
+}
+
+#[test]
+fn the_first_record_after_a_restart_has_index_0() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(5..7)).restarts().gets(1, 10, &legs(0..3));
+    lab.meets("CDR-08");
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(5..7)).restarts().gets(1, 10, &legs(1..3));
+    lab.breaks(&["CDR-08"]);
+    // A receiver that was configured later may start higher.
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(0..3)).restarts().gets(1, 10, &legs(0..3)).receiver(2).gets(2, 10, &legs(3..4));
+    lab.gets(1, 10, &legs(3..4));
+    lab.meets("CDR-08");
+    for index in [None, Some(0)] {
+        let mut lab = Lab::new();
+        let mut again = leg(0);
+        again.correlator_index = index;
+        lab.gets(1, 9, &[leg(0), again]);
+        lab.breaks(&["CDR-08"]);
+    }
+}
+
+#[test]
+fn a_pair_of_session_and_index_has_one_content() {
+    let mut lab = Lab::new();
+    lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 9, &legs(0..3));
+    lab.meets("CDR-09");
+    let other = NewRecord { time: "2026-03-01T10:00:11Z".to_owned(), ..leg(1) };
+    let mut lab = Lab::new();
+    lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 9, &[leg(0), other.clone(), leg(2)]);
+    lab.breaks(&["CDR-09"]);
+    let mut lab = Lab::new();
+    lab.refuses(1, 9, &legs(0..3), 500).gets(1, 9, &[leg(0), other, leg(2)]).passes(60);
+    lab.breaks(&["CDR-09"]);
+    // recordIndex is each receiver's own.
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &[numbered(leg(0), 1), numbered(leg(1), 2)]).receiver(2).gets(2, 9, &[numbered(leg(1), 1)]);
+    lab.meets("CDR-09");
+}
+
+#[test]
+fn without_an_outage_there_is_no_gap() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(4..7)).gets(1, 9, &legs(7..9));
+    lab.meets("CDR-10");
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([0, 1, 3])).passes(31);
+    lab.breaks(&["CDR-10"]);
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &[leg(0), after_missing(leg(2), 1)]).passes(31);
+    lab.breaks(&["CDR-10"]);
+}
+
+#[test]
+fn discarded_records_are_declared() {
+    for spelling in MISSING {
+        let mut lab = Lab::new();
+        let declared = NewRecord { missing: Some((spelling, 7)), ..leg(8) };
+        lab.gets(1, 9, &legs([0])).loses(1, 9, &legs([1])).closes(1).passes(300).opens(1);
+        lab.gets(1, 9, &[declared, leg(9)]).passes(60);
+        lab.meets("CDR-12");
+    }
+    for (count, broken) in [(Some(6), "CDR-12"), (Some(9), "CDR-12"), (None, "CDR-12")] {
+        let mut lab = Lab::new();
+        let declared = NewRecord { missing: count.map(|count| (MISSING[0], count)), ..leg(8) };
+        lab.gets(1, 9, &legs([0])).closes(1).passes(300).opens(1).gets(1, 9, &[declared, leg(9)]).passes(60);
+        lab.breaks(&[broken]);
+    }
+    // The newest are discarded, so that the gap shows long after.
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([0])).closes(1).passes(300).opens(1).gets(1, 9, &legs(1..5)).passes(100);
+    lab.gets(1, 9, &[after_missing(leg(9), 4)]).passes(60);
+    lab.meets("CDR-12");
+}
+
+#[test]
+fn record_index_has_no_gap() {
+    let set =
+        |from: u64, to: u64, by: u64| -> Vec<NewRecord> { (from..to).map(|at| numbered(leg(at), at + by)).collect() };
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &set(0, 3, 1)).refuses(1, 9, &set(3, 5, 1), 500).gets(1, 9, &set(3, 4, 1)).gets(1, 9, &set(4, 8, 1));
+    lab.meets("CDR-11");
+    // Numbered anew when sent again.
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &set(0, 3, 1)).refuses(1, 9, &set(3, 5, 1), 500).gets(1, 9, &set(3, 5, 3)).gets(1, 9, &set(5, 6, 3));
+    lab.meets("CDR-11");
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &set(0, 3, 2));
+    lab.breaks(&["CDR-11"]);
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &set(0, 3, 1)).gets(1, 9, &set(3, 5, 2));
+    lab.breaks(&["CDR-11"]);
+    // Not even where records were discarded.
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &set(0, 3, 1)).closes(1).passes(200).opens(1);
+    lab.gets(1, 9, &[after_missing(numbered(leg(6), 7), 3)]);
+    lab.breaks(&["CDR-11"]);
+}
+
+#[test]
+fn each_receiver_gets_every_record() {
+    let mut lab = Lab::new();
+    lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 9, &legs(0..3));
+    lab.meets("CDR-13");
+    let mut lab = Lab::new();
+    lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 9, &legs(0..2));
+    assert!(lab.script.due().is_some());
+    lab.passes(36);
+    lab.breaks(&["CDR-13"]);
+    let mut lab = Lab::new();
+    lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 9, &legs([0, 2])).passes(36);
+    lab.breaks(&["CDR-13"]);
+    // One that was configured later.
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(0..3)).receiver(2).gets(1, 9, &legs(3..4)).gets(2, 9, &legs(3..4)).passes(36);
+    lab.meets("CDR-13");
+}
+
+#[test]
+fn one_bad_receiver_costs_the_others_nothing() {
+    let mut lab = Lab::new();
+    lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 9, &legs(0..3));
+    lab.refuses(2, 9, &legs(3..5), 500).gets(1, 9, &legs(3..5)).gets(2, 9, &legs(3..5));
+    lab.meets("CDR-19");
+    let mut lab = Lab::new();
+    lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 9, &legs(0..3)).closes(2);
+    lab.gets(1, 9, &legs([4])).opens(2).gets(2, 9, &legs(3..5)).passes(40);
+    lab.breaks(&["CDR-19"]);
+}
+
+#[test]
+fn a_fifth_receiver_is_refused() {
+    let mut lab = Lab::idle();
+    lab.lists(&[]);
+    (1..=4).for_each(|receiver| _ = lab.receiver(receiver));
+    lab.configures(5, &Lab::uri(5), 400);
+    lab.meets("CDR-14");
+    let mut lab = Lab::idle();
+    (1..=5).for_each(|receiver| _ = lab.receiver(receiver));
+    lab.breaks(&["CDR-14"]);
+    // Others hold places.
+    let mut lab = Lab::idle();
+    lab.lists(&[71, 72]).receiver(1).receiver(2).configures(5, &Lab::uri(5), 400);
+    lab.meets("CDR-14");
+    let full =
+        || Response { body: b"<failureDetails><tooManyCdrReceivers/></failureDetails>".to_vec(), ..Response::new(400) };
+    let mut lab = Lab::idle();
+    lab.lists(&[]).receiver(1).receiver(2).api(Method::Post, "/api/v1/system/cdrReceivers", "uri=http://a/", &full());
+    lab.breaks(&["CDR-13"]);
+    // The parameter has another name.
+    let mut lab = Lab::idle();
+    lab.lists(&[]).configures(1, "http://a/", 400);
+    lab.breaks(&[]);
+}
+
+#[test]
+fn receivers_are_managed_over_the_api() {
+    let shows = |uri: &str| Response {
+        body: format!("<cdrReceiver><uri>{uri}</uri></cdrReceiver>").into(),
+        ..Response::new(200)
+    };
+    let mut lab = Lab::idle();
+    lab.lists(&[71]).receiver(1).lists(&[71, 1]).api(Method::Get, &Lab::entry(1), "", &shows(&Lab::uri(1)));
+    lab.api(Method::Put, &Lab::entry(1), "uri=http://b:1/", &Response::new(200));
+    lab.api(Method::Get, &Lab::entry(1), "", &shows("http://b:1"));
+    lab.api(Method::Delete, &Lab::entry(1), "", &Response::new(200))
+        .api(Method::Get, &Lab::entry(1), "", &Response::new(404))
+        .lists(&[71]);
+    lab.meets("CDR-15");
+    let mut lab = Lab::idle();
+    lab.opens(1).api(Method::Post, "/api/v1/system/cdrReceivers", "uri=http://a/", &Response::new(200));
+    lab.breaks(&["CDR-15"]);
+    let mut lab = Lab::new();
+    lab.lists(&[]);
+    lab.breaks(&["CDR-15"]);
+    let mut lab = Lab::new();
+    lab.api(Method::Get, &Lab::entry(1), "", &shows("http://other/"));
+    lab.breaks(&["CDR-15"]);
+    let mut lab = Lab::new();
+    lab.api(Method::Delete, &Lab::entry(1), "", &Response::new(200)).lists(&[1]);
+    lab.breaks(&["CDR-15"]);
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([0])).api(Method::Delete, &Lab::entry(1), "", &Response::new(200)).passes(6);
+    lab.link(1).gets(1, 9, &legs([1]));
+    lab.breaks(&["CDR-15"]);
+    // Somebody else took our place.
+    let mut lab = Lab::idle();
+    lab.lists(&[71]).receiver(1).lists(&[71, 72]);
+    lab.breaks(&[]);
+}
+
+#[test]
+fn path_and_query_reach_the_receiver_unchanged() {
+    for (configured, asked, broken) in [
+        ("/cdr", "/cdr", None),
+        ("", "/", None),
+        ("/cdr?system_id=cms1&x=%20", "/cdr?system_id=cms1&x=%20", None),
+        ("/cdr?system_id=cms1", "http://127.0.0.1:7001/cdr?system_id=cms1", None),
+        ("/cdr?system_id=cms1", "/cdr", Some("CDR-16")),
+        ("/cdr", "/", Some("CDR-16")),
+        ("/cdr?x=%20", "/cdr?x=+", Some("CDR-16")),
+    ] {
+        let mut lab = Lab::idle();
+        lab.opens(1).configures(1, &format!("http://127.0.0.1:7001{configured}"), 200);
+        lab.head.1 = asked.to_owned();
+        lab.gets(1, 9, &legs([0]));
+        match broken {
+            None => lab.meets("CDR-16"),
+            Some(broken) => lab.breaks(&[broken]),
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_is_kept_is_used_again() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([0])).gets(1, 9, &legs([1]));
+    lab.meets("CDR-18");
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([0])).ends(1, EndCause::PeerClosed).gets(1, 9, &legs([1]));
+    lab.breaks(&["CDR-18"]);
+    // This side closed it, or it had been idle.
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([0])).ends(1, EndCause::Closed).gets(1, 9, &legs([1])).passes(20);
+    lab.ends(1, EndCause::PeerClosed).gets(1, 9, &legs([2]));
+    lab.breaks(&[]);
+}
+
+#[test]
+fn a_receiver_that_is_added_again_begins_anew() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &[numbered(leg(0), 1), numbered(leg(1), 2)]);
+    lab.api(Method::Delete, &Lab::entry(1), "", &Response::new(200)).passes(2).configures(8, &Lab::uri(1), 200);
+    // What was kept for it, or what is new, counted from 1 or on.
+    lab.gets(1, 9, &[numbered(leg(1), 1)]).gets(1, 9, &[numbered(leg(5), 7)]).passes(60);
+    lab.breaks(&[]);
+}
+
+#[test]
+fn two_entries_for_one_receiver_are_two_streams() {
+    let mut lab = Lab::new();
+    lab.configures(2, &Lab::uri(1), 200);
+    lab.gets(1, 9, &legs(0..3)).gets(1, 9, &legs(0..2)).gets(1, 9, &legs(3..5)).gets(1, 9, &legs(2..5)).passes(60);
+    lab.breaks(&[]);
+}
