@@ -65,7 +65,10 @@ pub(super) const fn is_space(byte: u8) -> bool {
 
 /// Cuts white space of XML off both ends.
 pub(super) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\n', '\r'])
+    match text.as_bytes() {
+        [first, .., last] if !is_space(*first) && !is_space(*last) => text,
+        _ => text.trim_matches([' ', '\t', '\n', '\r']),
+    }
 }
 
 #[cfg(test)]

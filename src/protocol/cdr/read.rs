@@ -74,22 +74,20 @@ impl Tape {
             self.is_cut = true;
             return Set::new(body, "", self);
         }
-        let lossy = match str::from_utf8(body) {
-            Ok(text) => {
-                Reading { tape: self, text, base: 0, has_root: false, has_dtd: false, is_legacy: false }.run();
-                None
-            }
+        self.lossy = None;
+        let source = str::from_utf8(body);
+        match source {
+            Ok(text) => Reading { tape: self, text, base: 0, has_root: false, has_dtd: false, is_legacy: false }.run(),
             Err(error) => {
                 let copy = decode(body);
                 let is_legacy = self.note_encoding(body, &copy, error.valid_up_to());
                 Reading { tape: self, text: &copy, base: 0, has_root: false, has_dtd: false, is_legacy }.run();
-                Some(copy)
+                self.lossy = Some(copy);
             }
-        };
-        self.lossy = lossy;
+        }
         // Most are found in document order; those that were found beforehand or belong to an earlier place are not.
         self.deviations.sort_by_key(|deviation| deviation.at_bytes);
-        let text = self.lossy.as_deref().or_else(|| str::from_utf8(body).ok()).unwrap_or_default();
+        let text = source.ok().or(self.lossy.as_deref()).unwrap_or_default();
         Set::new(body, text, self)
     }
 
@@ -203,18 +201,25 @@ impl<'s> Reading<'_, 's> {
 
     fn events(&mut self, reader: &mut Reader<&'s [u8]>) -> Flow {
         loop {
-            let at = self.base + reader.buffer_position() as usize;
-            let flow = match reader.read_event() {
+            let event = reader.read_event();
+            // White space behind a tag means nothing; in the middle of a text it does.
+            let amid_text =
+                matches!(event, Ok(Event::GeneralRef(_) | Event::CData(_) | Event::Comment(_) | Event::PI(_)) | Err(_));
+            reader.config_mut().trim_text_start = !amid_text;
+            let flow = match event {
                 Ok(Event::Eof) => Flow::End,
-                Ok(Event::Start(start)) => self.start(at, &start, false),
-                Ok(Event::Empty(start)) => self.start(at, &start, true),
-                Ok(Event::End(end)) => self.end(at, &end),
-                Ok(Event::Text(text)) => self.characters(at, &text),
-                Ok(Event::CData(text)) => self.append(at, &text, true),
-                Ok(Event::GeneralRef(name)) => self.general_reference(at, &name),
-                Ok(Event::DocType(_)) => self.document_type(at),
-                Ok(Event::Decl(declaration)) => self.declaration(at, &declaration),
-                Ok(Event::PI(instruction)) => self.instruction(at, instruction.target()),
+                Ok(Event::Start(start)) => self.start(&start, false),
+                Ok(Event::Empty(start)) => self.start(&start, true),
+                Ok(Event::End(end)) => self.end(&end),
+                Ok(Event::Text(text)) => self.characters(&text),
+                Ok(Event::CData(text)) => self.append(self.offset(&text), &text, true),
+                Ok(Event::GeneralRef(name)) => self.general_reference(&name),
+                Ok(Event::DocType(text)) => self.document_type(self.tag_before(&text)),
+                Ok(Event::Decl(declaration)) => self.declaration(self.tag_before(&declaration), &declaration),
+                Ok(Event::PI(instruction)) => {
+                    self.instruction(self.tag_before(&instruction), instruction.target());
+                    Flow::On
+                }
                 Ok(Event::Comment(_)) => Flow::On,
                 Err(error) => self.error(self.base + reader.error_position() as usize, &error),
             };
@@ -230,6 +235,11 @@ impl<'s> Reading<'_, 's> {
 
     fn offset(&self, piece: &str) -> usize {
         piece.as_ptr() as usize - self.text.as_ptr() as usize
+    }
+
+    /// Where the tag begins that holds this piece.
+    fn tag_before(&self, piece: &str) -> usize {
+        self.text[..self.offset(piece)].rfind('<').unwrap_or(0)
     }
 
     fn run_of(&self, piece: &str) -> Run {
@@ -279,11 +289,10 @@ impl<'s> Reading<'_, 's> {
         Flow::On
     }
 
-    fn instruction(&mut self, at: usize, target: &str) -> Flow {
+    fn instruction(&mut self, at: usize, target: &str) {
         if target.eq_ignore_ascii_case("xml") || !is_name(target) {
             self.note(at, true, format!("a processing instruction with the name {}", quoted(target)));
         }
-        Flow::On
     }
 
     fn document_type(&mut self, at: usize) -> Flow {
@@ -294,9 +303,11 @@ impl<'s> Reading<'_, 's> {
     }
 
     /// Text as it stands there.
-    fn characters(&mut self, at: usize, text: &str) -> Flow {
-        if let Some(amid) = memchr::memchr(b'&', text.as_bytes()) {
-            self.note(at + amid, true, "an ampersand that begins no reference");
+    fn characters(&mut self, text: &str) -> Flow {
+        let at = self.offset(text);
+        // quick-xml begins a new piece of text with it.
+        if text.starts_with('&') {
+            self.note(at, true, "an ampersand that begins no reference");
         }
         if memchr::memchr(b'>', text.as_bytes()).is_some()
             && let Some(amid) = text.find("]]>")
@@ -306,13 +317,13 @@ impl<'s> Reading<'_, 's> {
         self.append(at, text, false)
     }
 
-    fn general_reference(&mut self, at: usize, name: &str) -> Flow {
+    fn general_reference(&mut self, name: &str) -> Flow {
+        let at = self.offset(name) - 1;
         match reference(name) {
             Some(character) => self.append(at, character.encode_utf8(&mut [0; 4]), true),
             None => {
                 self.note_reference(at, name);
-                let start = self.offset(name) - 1;
-                let source = &self.text[start..start + name.len() + 2];
+                let source = &self.text[at..at + name.len() + 2];
                 self.append(at, source, true)
             }
         }
@@ -380,8 +391,9 @@ impl<'s> Reading<'_, 's> {
         Text::Decoded { start, end: self.tape.decoded.len() as u32 }
     }
 
-    fn start(&mut self, at: usize, start: &BytesStart<'_>, is_empty: bool) -> Flow {
+    fn start(&mut self, start: &BytesStart<'_>, is_empty: bool) -> Flow {
         let name = start.name().into_inner();
+        let at = self.offset(name) - 1;
         let nodes = self.tape.fields.len() + self.tape.records.len();
         if self.tape.open.len() >= DEPTH || nodes >= NODES || self.tape.attributes.len() + ATTRIBUTES > NODES {
             let what =
@@ -516,7 +528,8 @@ impl<'s> Reading<'_, 's> {
         }
     }
 
-    fn end(&mut self, at: usize, name: &str) -> Flow {
+    fn end(&mut self, name: &str) -> Flow {
+        let at = self.offset(name) - 2;
         let Some(top) = self.tape.open.last().copied() else {
             self.note(at, true, format!("the end tag {} where nothing is open", quoted(name)));
             return Flow::On;
@@ -552,6 +565,9 @@ impl<'s> Reading<'_, 's> {
     /// Puts an element's attributes onto the tape.
     fn attributes(&mut self, at: usize, start: &BytesStart<'_>) -> Run {
         let first = self.tape.attributes.len();
+        if start.len() == start.name().into_inner().len() {
+            return Run { start: first as u32, end: first as u32 };
+        }
         let mut list = start.attributes();
         list.with_checks(false);
         for attribute in list {
