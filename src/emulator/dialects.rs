@@ -205,13 +205,12 @@ pub const DIALECTS: &[Dialect] = &[
     },
     Dialect {
         name: "patient-with-receivers",
-        doc: "Repetitions come seldom and at even intervals; of too many records the newest are discarded.",
+        doc: "Repetitions come seldom and at even intervals, and more records are kept.",
         settings: &[
             ("cdr-retry-first", "800ms"),
             ("cdr-retry-factor", "1"),
             ("cdr-answer-timeout", "2s"),
-            ("cdr-overflow", "newest"),
-            ("cdr-queue", "20"),
+            ("cdr-queue", "1000"),
             ("cdr-new-uri-new-start", "false"),
             ("restart-time", "1s"),
         ],

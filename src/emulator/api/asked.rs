@@ -10,17 +10,20 @@ use crate::protocol::http::{Method, Request};
 pub(in crate::emulator) struct Asked {
     /// The wildcards of the route, in order, in the letter case in which ids are kept.
     pub(super) ids: Vec<String>,
-    /// Query parameters of a GET, form parameters of anything else; the last of a name counts.
+    /// Query parameters of a GET, either kind of a DELETE, form parameters of anything else; the last of a name counts.
     parameters: BTreeMap<String, String>,
 }
 
 impl Asked {
     pub(super) fn new(request: &Request, ids: Vec<String>) -> Self {
-        let source = match request.method {
-            Method::Get | Method::Delete => request.query().as_bytes(),
-            Method::Post | Method::Put => &request.body,
+        let (query, body) = (request.query().as_bytes(), request.body.as_slice());
+        let sources: &[&[u8]] = match request.method {
+            Method::Get => &[query],
+            Method::Delete => &[query, body],
+            Method::Post | Method::Put => &[body],
         };
-        let parameters = form_urlencoded::parse(source).map(|(name, value)| (name.into_owned(), value.into_owned()));
+        let pairs = sources.iter().flat_map(|source| form_urlencoded::parse(source));
+        let parameters = pairs.map(|(name, value)| (name.into_owned(), value.into_owned()));
         Self { ids, parameters: parameters.collect() }
     }
 
