@@ -159,6 +159,36 @@ impl CdrJudge {
                 let mut moment = Moment::of(&self.context, observation, api, docket);
                 self.links.ended(*link, *cause, &mut self.receivers, &mut moment);
             }
+            Event::SetReceived { .. }
+            | Event::SetCut { .. }
+            | Event::SetAnswered { .. }
+            | Event::SetUnanswered { .. } => {
+                self.set(observation, api, docket);
+            }
+            Event::Frame { from: Side::Server, text: Some(Text::Json { json, .. }), .. }
+                if !self.receivers.is_empty() =>
+            {
+                let moment = Moment::of(&self.context, observation, api, docket);
+                self.channels.message(*json, self.sessions.current(), &mut self.receivers, &moment);
+            }
+            Event::RestartBegun => self.restart_begun(at, seq),
+            Event::RestartDone => {
+                self.sessions.restart_done(at);
+                for receiver in self.receivers.values_mut().filter(|receiver| receiver.listening) {
+                    receiver.clock.start(at);
+                }
+            }
+            Event::HarnessLate { by } => {
+                self.receivers.values_mut().for_each(|receiver| receiver.clock.lose(*by));
+            }
+            _ => {}
+        }
+    }
+
+    /// Something that is about a set.
+    fn set(&mut self, observation: &Observation<'_>, api: &ApiView, docket: &mut Docket) {
+        let (at, seq) = (observation.at, observation.seq);
+        match &observation.event {
             Event::SetReceived { set, link, receiver, head, records } => {
                 self.set_received((*set, *link, *receiver), *head, *records, observation, api, docket);
             }
@@ -184,22 +214,6 @@ impl CdrJudge {
                 if let Some(receiver) = self.receivers.get_mut(&open.receiver) {
                     receiver.unanswered(&open, at, seq);
                 }
-            }
-            Event::Frame { from: Side::Server, text: Some(Text::Json { json, .. }), .. }
-                if !self.receivers.is_empty() =>
-            {
-                let moment = Moment::of(&self.context, observation, api, docket);
-                self.channels.message(*json, self.sessions.current(), &mut self.receivers, &moment);
-            }
-            Event::RestartBegun => self.restart_begun(at, seq),
-            Event::RestartDone => {
-                self.sessions.restart_done(at);
-                for receiver in self.receivers.values_mut().filter(|receiver| receiver.listening) {
-                    receiver.clock.start(at);
-                }
-            }
-            Event::HarnessLate { by } => {
-                self.receivers.values_mut().for_each(|receiver| receiver.clock.lose(*by));
             }
             _ => {}
         }
