@@ -13,6 +13,7 @@ mod lint_and_schema;
 mod peer;
 mod python_client;
 mod receive_command;
+mod records;
 mod reports;
 mod run_command;
 mod targets;
