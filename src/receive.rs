@@ -27,7 +27,7 @@ use crate::protocol::http1::{Limits, write_answer};
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
 use crate::report::model::{Report, Run, Target, TargetKind};
 use crate::report::quantity::counted;
-use crate::rules::{Context, Finding, Judge, R};
+use crate::rules::{Context, Finding, Judge};
 use crate::spec::{Level, Subject, Version};
 use crate::time::Instant;
 use crate::trace::{Chronicle, Event, Observation, ReceiverId, Side, Sink};
@@ -333,11 +333,14 @@ impl Watch {
     fn finish(self, now: Instant) -> ScenarioRun {
         let Self { judge, chronicle, .. } = self;
         let judgement = judge.finish();
+        // A receiver does not see everything that there is to see: what was not put to the test is no matter of doubt.
+        let seen = judgement.tested.iter().filter(|(_, times)| **times > 0).map(|(id, _)| *id);
+        let seen: BTreeSet<_> = seen.chain(judgement.undecided.keys().copied()).collect();
         let cited: BTreeSet<_> = judgement.findings.iter().flat_map(|finding| finding.evidence.clone()).collect();
         ScenarioRun {
             id: "received".to_owned(),
             title: "Whatever was posted to the receiver.".to_owned(),
-            exercises: R::ALL.iter().map(|rule| rule.id()).filter(|id| id.get().subject == Subject::Sender).collect(),
+            exercises: seen.into_iter().filter(|id| id.get().subject == Subject::Sender).collect(),
             evidence: cited.into_iter().filter_map(|seq| Some((seq, chronicle.line(seq)?))).collect(),
             duration: now.since(Instant::ZERO),
             observations: chronicle.count(),

@@ -2,11 +2,13 @@
 
 use tokio::sync::watch;
 
-/// Becomes true when the user wants an end; a second time ends the process at once. Needs a tokio runtime.
+/// Becomes true when the user wants an end; a second time ends the process at once. Needs a tokio runtime. From the time
+/// this returns, the signals no longer end the process by themselves.
 pub fn watch() -> watch::Receiver<bool> {
     let (tell, told) = watch::channel(false);
+    let mut signals = Signals::new();
     tokio::spawn(async move {
-        if signalled().await && tell.send(true).is_ok() && signalled().await {
+        if signals.next().await && tell.send(true).is_ok() && signals.next().await {
             std::process::exit(130);
         }
         // Keeps the channel open: its end would mean that nobody can interrupt any more.
@@ -15,19 +17,47 @@ pub fn watch() -> watch::Receiver<bool> {
     told
 }
 
-/// Waits for either signal. Returns whether one came.
+/// Both signals, as far as the system has them.
 #[cfg(unix)]
-async fn signalled() -> bool {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return tokio::signal::ctrl_c().await.is_ok() };
-    tokio::select! {
-        came = tokio::signal::ctrl_c() => came.is_ok(),
-        came = terminate.recv() => came.is_some(),
+struct Signals {
+    interrupt: Option<tokio::signal::unix::Signal>,
+    terminate: Option<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        // A signal that cannot be listened to ends the process, as it would without this program's help.
+        Self { interrupt: signal(SignalKind::interrupt()).ok(), terminate: signal(SignalKind::terminate()).ok() }
+    }
+
+    /// Waits for either signal. Returns whether one came.
+    async fn next(&mut self) -> bool {
+        let came = |signal: Option<()>| signal.is_some();
+        match (&mut self.interrupt, &mut self.terminate) {
+            (Some(interrupt), Some(terminate)) => tokio::select! {
+                signal = interrupt.recv() => came(signal),
+                signal = terminate.recv() => came(signal),
+            },
+            (Some(only), None) | (None, Some(only)) => came(only.recv().await),
+            (None, None) => false,
+        }
     }
 }
 
-/// Waits for Ctrl-C. Returns whether it came.
+/// Ctrl-C alone.
 #[cfg(not(unix))]
-async fn signalled() -> bool {
-    tokio::signal::ctrl_c().await.is_ok()
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    const fn new() -> Self {
+        Self
+    }
+
+    /// Waits for Ctrl-C. Returns whether it came.
+    async fn next(&mut self) -> bool {
+        tokio::signal::ctrl_c().await.is_ok()
+    }
 }

@@ -101,15 +101,18 @@ impl Stop {
         let _ = self.waker.wake();
     }
 
-    /// Has Ctrl-C ask; a second time ends the process at once.
+    /// Has Ctrl-C ask, from now on; a second time ends the process at once.
     ///
     /// # Errors
     /// If the system gives no thread for it.
     pub fn on_interrupt(self) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (listening, listens) = std::sync::mpsc::channel();
         std::thread::Builder::new().name("interrupt".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let mut wanted = interrupt::watch();
+                // Whoever asked for it waits for this.
+                let _ = listening.send(());
                 if wanted.wait_for(|wanted| *wanted).await.is_ok() {
                     self.stop();
                 }
@@ -117,7 +120,7 @@ impl Stop {
                 std::future::pending::<()>().await;
             });
         })?;
-        Ok(())
+        listens.recv().map_err(io::Error::other)
     }
 }
 

@@ -146,6 +146,18 @@ impl Running {
         assert!(sent.success());
     }
 
+    /// Kills it, without any chance to do something before.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The most memory that it ever had, where the system shows that.
+    pub(crate) fn peak_memory_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
+    }
+
     /// Waits for the end.
     pub(crate) fn finish(mut self) -> Finished {
         let until = now() + LIMIT;
