@@ -59,6 +59,10 @@ pub(super) fn record(
         moment.fail(R::Cdr08, &expected, format!("record {index} again"), &[]);
         return;
     }
+    if chain.highest.is_some_and(|highest| index > highest.saturating_add(1)) {
+        // What was expected may be among the records that are missing; those are judged by their indexes.
+        receiver.expected.clear();
+    }
     let fresh = chain.advance(index, attributes, trouble, now, set, moment);
     record_index(chain, attributes, previous.and_then(|(_, number)| number), fresh, known, moment);
     chain.loose = false;
