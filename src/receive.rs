@@ -340,6 +340,7 @@ impl Watch {
         ScenarioRun {
             id: "received".to_owned(),
             title: "Whatever was posted to the receiver.".to_owned(),
+            skipped: seen.is_empty().then(|| "nothing came that could be judged".to_owned()),
             exercises: seen.into_iter().filter(|id| id.get().subject == Subject::Sender).collect(),
             evidence: cited.into_iter().filter_map(|seq| Some((seq, chronicle.line(seq)?))).collect(),
             duration: now.since(Instant::ZERO),

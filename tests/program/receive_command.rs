@@ -203,3 +203,19 @@ fn bad_input_is_a_finding_or_an_error_and_disturbs_nobody_else() {
     let failed = with_verdict(&read(&folder.path("out")), "fail");
     assert!(failed.iter().any(|id| id == "CDR-01"), "{failed:?}");
 }
+
+#[test]
+fn a_connection_without_a_handshake_is_none() {
+    let folder = Folder::new();
+    let receiver = Receiver::start(&folder, &["--tls", "--ca-out", "ca.pem"]);
+    assert!(std::fs::read_to_string(folder.path("ca.pem")).unwrap().contains("BEGIN CERTIFICATE"));
+    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"", b"\x16\x03\x01\xff\xff"] {
+        let mut tcp = std::net::TcpStream::connect(receiver.address).unwrap();
+        tcp.write_all(garbage).unwrap();
+        tcp.shutdown(Shutdown::Write).unwrap();
+        // An alert may come before the end, or a reset instead of it.
+        let _ = tcp.read_to_end(&mut Vec::new());
+    }
+    let finished = end(receiver);
+    assert_eq!(finished.code, 6, "nothing was put to the test: {finished:?}");
+}
