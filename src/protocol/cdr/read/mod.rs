@@ -3,25 +3,27 @@
 //! quick-xml finds the tags; this file keeps the stack of open elements itself, so that after a wrong end tag it can go on
 //! where a person would. Nothing that can still be read is refused. Entities are never expanded and nothing is looked up.
 //! What a sender can make a reader keep is bounded by the limits below; at a limit reading ends, with a deviation.
-//! The grammar that quick-xml does not check is in `grammar`.
+//! The grammar that quick-xml does not check is in `grammar`. Here are the elements; `attributes` and `text` read what
+//! they hold, `prolog` what stands around them.
+
+mod attributes;
+mod prolog;
+mod text;
 
 use quick_xml::Reader;
 use quick_xml::errors::{Error, IllFormedError, SyntaxError};
-use quick_xml::events::attributes::AttrError;
-use quick_xml::events::{BytesDecl, BytesStart, Event};
+use quick_xml::events::{BytesStart, Event};
 
-use super::grammar::{forbidden_character, is_name, is_space, reference, trim};
+use self::attributes::ATTRIBUTES;
+use super::grammar::{forbidden_character, is_name, is_space, trim};
 use super::names::{FieldName, RECORD, RECORDS, RecordType};
-use super::set::{AttributeNode, Deviation, FieldNode, RecordNode, Run, Set, Tape, Text};
+use super::set::{Deviation, FieldNode, RecordNode, Run, Set, Tape, Text};
 
 /// How deep elements may nest. Documented records need 7 levels.
 const DEPTH: usize = 64;
 
 /// How many elements, and how many attributes, a set may have: a body of 64 MiB full of ordinary records has fewer.
 const NODES: usize = 2_000_000;
-
-/// How many attributes one element may have.
-const ATTRIBUTES: usize = 64;
 
 /// How many deviations are reported. More would say nothing new.
 const DEVIATIONS: usize = 1000;
@@ -267,130 +269,6 @@ impl<'s> Reading<'_, 's> {
         Flow::On
     }
 
-    fn declaration(&mut self, at: usize, declaration: &BytesDecl<'_>) -> Flow {
-        if !self.text[..at].trim_start_matches(BYTE_ORDER_MARK).is_empty() {
-            self.note(at, true, "an XML declaration that does not open the document");
-        }
-        match declaration.version() {
-            Ok(version) if version.starts_with("1.") => {}
-            Ok(_) => self.note(at, true, "the XML declaration names no version of XML"),
-            Err(error) => self.note(at, true, error.to_string()),
-        }
-        match declaration.encoding() {
-            None => {}
-            Some(Ok(name)) if ["utf-8", "us-ascii", "utf-16"].iter().any(|known| name.eq_ignore_ascii_case(known)) => {}
-            Some(Ok(name)) if !self.is_legacy && self.text.is_ascii() => drop(name),
-            Some(Ok(name)) => {
-                let name = quoted(&name);
-                self.note(at, false, format!("the document declares the encoding {name}; it is read as UTF-8"));
-            }
-            Some(Err(error)) => self.note(at, true, format!("the XML declaration is wrong: {error}")),
-        }
-        Flow::On
-    }
-
-    fn instruction(&mut self, at: usize, target: &str) {
-        if target.eq_ignore_ascii_case("xml") || !is_name(target) {
-            self.note(at, true, format!("a processing instruction with the name {}", quoted(target)));
-        }
-    }
-
-    fn document_type(&mut self, at: usize) -> Flow {
-        let malformed = self.has_root || self.has_dtd;
-        self.has_dtd = true;
-        self.note(at, malformed, "a document type declaration: it is not followed");
-        Flow::On
-    }
-
-    /// Text as it stands there.
-    fn characters(&mut self, text: &str) -> Flow {
-        let at = self.offset(text);
-        // quick-xml begins a new piece of text with it.
-        if text.starts_with('&') {
-            self.note(at, true, "an ampersand that begins no reference");
-        }
-        if memchr::memchr(b'>', text.as_bytes()).is_some()
-            && let Some(amid) = text.find("]]>")
-        {
-            self.note(at + amid, true, "]]> in text");
-        }
-        self.append(at, text, false)
-    }
-
-    fn general_reference(&mut self, name: &str) -> Flow {
-        let at = self.offset(name) - 1;
-        match reference(name) {
-            Some(character) => self.append(at, character.encode_utf8(&mut [0; 4]), true),
-            None => {
-                self.note_reference(at, name);
-                let source = &self.text[at..at + name.len() + 2];
-                self.append(at, source, true)
-            }
-        }
-    }
-
-    fn note_reference(&mut self, at: usize, name: &str) {
-        // With a document type declaration, the entity may be declared; it is not expanded all the same.
-        let malformed = !(self.has_dtd && is_name(name));
-        self.note(at, malformed, format!("the reference {} stands for nothing that XML defines", quoted(name)));
-    }
-
-    /// Adds text to the innermost open element. Text beside elements that should have none is reported.
-    fn append(&mut self, at: usize, piece: &str, counts: bool) -> Flow {
-        let is_blank = !counts && piece.bytes().all(is_space);
-        let Some(open) = self.tape.open.last().copied() else {
-            if !is_blank {
-                self.note(at, true, "text outside the root element");
-            }
-            return Flow::On;
-        };
-        let value = match (open.role, open.value) {
-            _ if is_blank && !matches!(open.value, Value::Some(_)) => return Flow::On,
-            (Role::Passed, _) => return Flow::On,
-            (Role::Root | Role::Record(_), _) => {
-                self.note(at, false, format!("text directly inside {}", quoted(self.slice(open.name))));
-                return Flow::On;
-            }
-            (Role::Field(_), Value::Closed(_)) => {
-                let name = quoted(self.slice(open.name));
-                self.note(at, false, format!("text behind an element inside {name}: it is not kept"));
-                return Flow::On;
-            }
-            (Role::Field(_), Value::None) => self.first_piece(piece),
-            (Role::Field(_), Value::Some(value)) => self.further_piece(value, piece),
-        };
-        if let Some(open) = self.tape.open.last_mut() {
-            open.value = Value::Some(value);
-        }
-        Flow::On
-    }
-
-    /// The first piece of an element's text: borrowed, if it stands in the body.
-    fn first_piece(&mut self, piece: &str) -> Text {
-        let (outer, inner) = (self.text.as_ptr() as usize, piece.as_ptr() as usize);
-        if inner >= outer && inner + piece.len() <= outer + self.text.len() {
-            let start = inner - outer;
-            return Text::Source { start: start as u32, end: (start + piece.len()) as u32 };
-        }
-        let start = self.tape.decoded.len() as u32;
-        self.tape.decoded.push_str(piece);
-        Text::Decoded { start, end: self.tape.decoded.len() as u32 }
-    }
-
-    /// A further piece. Nothing else was decoded since the one before it, so that it fits on at the end.
-    fn further_piece(&mut self, value: Text, piece: &str) -> Text {
-        let start = match value {
-            Text::Decoded { start, .. } => start,
-            Text::Source { start, end } => {
-                let copy = self.tape.decoded.len() as u32;
-                self.tape.decoded.push_str(&self.text[start as usize..end as usize]);
-                copy
-            }
-        };
-        self.tape.decoded.push_str(piece);
-        Text::Decoded { start, end: self.tape.decoded.len() as u32 }
-    }
-
     fn start(&mut self, start: &BytesStart<'_>, is_empty: bool) -> Flow {
         let name = start.name().into_inner();
         let at = self.offset(name) - 1;
@@ -562,81 +440,6 @@ impl<'s> Reading<'_, 's> {
         next.is_some_and(|rest| rest.bytes().next().is_none_or(|byte| byte == b'>' || is_space(byte)))
     }
 
-    /// Puts an element's attributes onto the tape.
-    fn attributes(&mut self, at: usize, start: &BytesStart<'_>) -> Run {
-        let first = self.tape.attributes.len();
-        if start.len() == start.name().into_inner().len() {
-            return Run { start: first as u32, end: first as u32 };
-        }
-        let mut list = start.attributes();
-        list.with_checks(false);
-        for attribute in list {
-            let attribute = match attribute {
-                Ok(attribute) => attribute,
-                Err(error) => {
-                    let (within, what) = attribute_error(error);
-                    // Places count from the name, which follows the bracket.
-                    self.note(at + 1 + within, true, what);
-                    continue;
-                }
-            };
-            let name = attribute.key.into_inner();
-            let name_at = self.offset(name);
-            if self.tape.attributes.len() - first >= ATTRIBUTES {
-                self.note(name_at, false, format!("more than {ATTRIBUTES} attributes: the others are not read"));
-                break;
-            }
-            if !is_name(name) {
-                self.note(name_at, true, format!("an attribute with the name {}", quoted(name)));
-            } else if !self.text.as_bytes().get(name_at.wrapping_sub(1)).copied().is_some_and(is_space) {
-                self.note(name_at, true, "no white space before an attribute");
-            }
-            let is_known = |node: &AttributeNode| self.tape.str(self.text, node.name) == name;
-            if self.tape.attributes[first..].iter().any(is_known) {
-                self.note(name_at, true, format!("the attribute {} is there twice", quoted(name)));
-            }
-            let value = self.attribute_value(&attribute.value);
-            let name = self.source(name);
-            self.tape.attributes.push(AttributeNode { name, value });
-        }
-        Run { start: first as u32, end: self.tape.attributes.len() as u32 }
-    }
-
-    fn attribute_value(&mut self, value: &str) -> Text {
-        let at = self.offset(value);
-        if memchr::memchr2(b'&', b'<', value.as_bytes()).is_none() {
-            return self.source(value);
-        }
-        let start = self.tape.decoded.len() as u32;
-        if let Some(amid) = value.find('<') {
-            self.note(at + amid, true, "< in an attribute");
-        }
-        let mut rest = value;
-        while let Some((before, behind)) = rest.split_once('&') {
-            self.tape.decoded.push_str(before);
-            let here = self.offset(behind) - 1;
-            let name = behind.split([';', '&', '<']).next().unwrap_or_default();
-            let is_reference = behind[name.len()..].starts_with(';');
-            rest = behind;
-            match reference(name) {
-                Some(character) if is_reference => {
-                    self.tape.decoded.push(character);
-                    rest = &behind[name.len() + 1..];
-                }
-                _ => {
-                    self.tape.decoded.push('&');
-                    if is_reference {
-                        self.note_reference(here, name);
-                    } else {
-                        self.note(here, true, "an ampersand that begins no reference");
-                    }
-                }
-            }
-        }
-        self.tape.decoded.push_str(rest);
-        Text::Decoded { start, end: self.tape.decoded.len() as u32 }
-    }
-
     /// The text is over: what is open ends here.
     fn finish(&mut self) {
         let end = self.text.len();
@@ -651,16 +454,6 @@ impl<'s> Reading<'_, 's> {
         while !self.tape.open.is_empty() {
             self.close();
         }
-    }
-}
-
-fn attribute_error(error: AttrError) -> (usize, &'static str) {
-    match error {
-        AttrError::ExpectedEq(at) => (at, "an attribute without a value"),
-        AttrError::ExpectedValue(at) => (at, "an attribute without a value behind its equals sign"),
-        AttrError::UnquotedValue(at) => (at, "an attribute's value is not in quotes"),
-        AttrError::ExpectedQuote(at, _) => (at, "an attribute's value has no closing quote"),
-        AttrError::Duplicated(at, _) => (at, "an attribute is there twice"),
     }
 }
 
