@@ -80,6 +80,8 @@ pub struct Tape {
     pub(super) is_cut: bool,
     /// Whether one of the deviations, or one that was not kept, says so.
     pub(super) is_malformed: bool,
+    /// How many deviations there were, also beyond those that are kept.
+    pub(super) noted: usize,
 }
 
 impl Tape {

@@ -228,6 +228,17 @@ fn hostile_bodies_are_bounded_in_what_they_leave() {
 }
 
 #[test]
+fn body_of_nothing_but_deviations_is_not_read_to_its_end() {
+    let body = format!("<records>{}<record type='callEnd'/></records>", "&".repeat(200_000));
+    let mut tape = Tape::new();
+    let set = tape.read(body.as_bytes());
+    assert!(!set.is_read_whole() && !set.is_well_formed());
+    let last = set.deviations().last().unwrap();
+    assert_eq!(last.what, "too many deviations: from here on the set is not read");
+    assert_eq!((set.records().len(), set.deviations().len()), (0, 1001));
+}
+
+#[test]
 fn deviation_that_makes_a_body_malformed_is_kept_among_a_thousand_others() {
     let body = format!("<records>{}</wrong></records>", "x<a/>".repeat(3000));
     let mut tape = Tape::new();

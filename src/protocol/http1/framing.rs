@@ -50,8 +50,8 @@ impl Framing {
                 14 if field.name.eq_ignore_ascii_case("content-length") => content_length(field.value, &mut bytes)?,
                 17 if field.name.eq_ignore_ascii_case("transfer-encoding") => {
                     if is_chunked || !field.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
-                        let value = String::from_utf8_lossy(field.value);
-                        return Err(Problem::new(format!("the transfer coding is not just \"chunked\": {value:?}")));
+                        let value = quoted(field.value);
+                        return Err(Problem::new(format!("the transfer coding is not just \"chunked\": {value}")));
                     }
                     is_chunked = true;
                 }
@@ -74,8 +74,7 @@ fn content_length(value: &[u8], known: &mut Option<u64>) -> Result<(), Problem> 
     for part in value.split(|byte| *byte == b',') {
         let digits = part.trim_ascii();
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-            let value = String::from_utf8_lossy(value);
-            return Err(Problem::new(format!("Content-Length is no number: {value:?}")));
+            return Err(Problem::new(format!("Content-Length is no number: {}", quoted(value))));
         }
         let number =
             digits.iter().fold(0_u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
@@ -88,4 +87,11 @@ fn content_length(value: &[u8], known: &mut Option<u64>) -> Result<(), Problem> 
 
 fn has_token(list: &[u8], token: &str) -> bool {
     list.split(|byte| *byte == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// A field's value in quotes; of a long one, the beginning.
+fn quoted(value: &[u8]) -> String {
+    const QUOTED_BYTES: usize = 60;
+    let (shown, more) = if value.len() > QUOTED_BYTES { (&value[..QUOTED_BYTES], "…") } else { (value, "") };
+    format!("{:?}{more}", String::from_utf8_lossy(shown))
 }

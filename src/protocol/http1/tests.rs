@@ -98,6 +98,8 @@ fn what_cannot_be_read_is_told_in_words() {
     ] {
         assert_eq!(fault(with(fields).as_bytes(), Limits::default()), (words.to_owned(), false));
     }
+    let long = with(&format!("Content-Length: {}\r\n", "x".repeat(10_000)));
+    assert!(fault(long.as_bytes(), Limits::default()).0.len() < 200);
     for bytes in [
         &b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"[..],
         b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",

@@ -28,6 +28,10 @@ const NODES: usize = 2_000_000;
 /// How many deviations are reported. More would say nothing new.
 const DEVIATIONS: usize = 1000;
 
+/// How many deviations a set may have until it is not read on: a body of nothing else would take seconds. A set of
+/// 64 MiB with one in every record has fewer.
+const MOST_DEVIATIONS: usize = 100_000;
+
 /// How many nodes of each kind a tape keeps room for.
 const KEPT_NODES: usize = 1 << 16;
 
@@ -72,8 +76,7 @@ impl Tape {
     pub fn read<'t>(&'t mut self, body: &'t [u8]) -> Set<'t> {
         self.clear();
         if u32::try_from(body.len()).is_err() {
-            self.note(0, false, "longer than 4 GiB: it is not read");
-            self.is_cut = true;
+            self.cut(0, "longer than 4 GiB");
             return Set::new(body, "", self);
         }
         self.lossy = None;
@@ -110,6 +113,7 @@ impl Tape {
         self.root_attributes = Run::default();
         self.is_cut = false;
         self.is_malformed = false;
+        self.noted = 0;
     }
 
     /// Reports that a body is not UTF-8. Tells whether it is in an encoding of its own that it declares.
@@ -129,7 +133,15 @@ impl Tape {
         is_declared
     }
 
+    /// Reports a limit at which reading ends.
+    fn cut(&mut self, at: usize, what: &str) {
+        let what = format!("{what}: from here on the set is not read");
+        self.deviations.push(Deviation { at_bytes: at, malformed: false, what });
+        self.is_cut = true;
+    }
+
     fn note(&mut self, at: usize, malformed: bool, what: impl Into<String>) {
+        self.noted += 1;
         if self.deviations.len() < DEVIATIONS {
             self.deviations.push(Deviation { at_bytes: at, malformed, what: what.into() });
         } else if malformed && !self.is_malformed {
@@ -225,6 +237,10 @@ impl<'s> Reading<'_, 's> {
                 Ok(Event::Comment(_)) => Flow::On,
                 Err(error) => self.error(self.base + reader.error_position() as usize, &error),
             };
+            if self.tape.noted >= MOST_DEVIATIONS {
+                self.tape.cut(self.base + reader.buffer_position() as usize, "too many deviations");
+                return Flow::End;
+            }
             if !matches!(flow, Flow::On) {
                 return flow;
             }
@@ -274,10 +290,8 @@ impl<'s> Reading<'_, 's> {
         let at = self.offset(name) - 1;
         let nodes = self.tape.fields.len() + self.tape.records.len();
         if self.tape.open.len() >= DEPTH || nodes >= NODES || self.tape.attributes.len() + ATTRIBUTES > NODES {
-            let what =
-                if self.tape.open.len() >= DEPTH { "nested too deep" } else { "too many elements or attributes" };
-            self.note(at, false, format!("{what}: from here on the set is not read"));
-            self.tape.is_cut = true;
+            let is_deep = self.tape.open.len() >= DEPTH;
+            self.tape.cut(at, if is_deep { "nested too deep" } else { "too many elements or attributes" });
             return Flow::End;
         }
         let known = FieldName::of_element(name);
