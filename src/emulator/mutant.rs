@@ -197,6 +197,13 @@ pub enum Question<'a> {
         receiver: ReceiverKey,
         /// Whether another one fails at the moment.
         others_failing: bool,
+        /// Whether another one has yet to answer.
+        others_waiting: bool,
+    },
+    /// Is a set without records sent now that nothing waits for the receiver?
+    SendsEmptySet {
+        /// Whom it would go to.
+        receiver: ReceiverKey,
     },
     /// Does an answer with this status acknowledge the set?
     IsAcknowledged {

@@ -72,7 +72,9 @@ impl Core {
             return false;
         }
         let others_failing = self.cdr.receivers().any(|(other, known)| other != key && known.is_failing());
-        if !self.mutants.decide(Question::GoesAlone { receiver: key, others_failing }, true) {
+        let others_waiting = self.cdr.links.values().any(|link| link.receiver != key && link.parcel.is_some());
+        let goes_alone = Question::GoesAlone { receiver: key, others_failing, others_waiting };
+        if !self.mutants.decide(goes_alone, true) {
             self.timers.at(self.now + Duration::from_millis(50), Due::Deliver(key));
             return false;
         }
@@ -101,12 +103,16 @@ impl Core {
             }
             return None;
         }
-        let set = NewSet {
+        let set = self.empty_set();
+        self.cdr.receivers.get_mut(&key)?.next_parcel(&self.settings, set, most)
+    }
+
+    fn empty_set(&self) -> NewSet {
+        NewSet {
             session: Some(self.cdr.session.clone()),
             call_bridge: self.settings.clustered.then(|| self.world.bridge.clone()),
             records: Vec::new(),
-        };
-        receiver.next_parcel(&self.settings, set, most)
+        }
     }
 
     /// Sends a set over an idle connection, or over a new one.
@@ -234,6 +240,11 @@ impl Core {
         if let Some(receiver) = self.cdr.receivers.get_mut(&key) {
             receiver.failing = None;
             receiver.pause = Duration::ZERO;
+        }
+        let idle = self.cdr.receivers.get(&key).is_some_and(|known| known.queue.is_empty() && known.waiting.is_empty());
+        if idle && self.mutants.decide(Question::SendsEmptySet { receiver: key }, false) {
+            let set = self.empty_set();
+            self.dispatch(key, Parcel { set, first: self.cdr.next, attempts: 0 });
         }
         self.deliver(key);
     }

@@ -135,13 +135,45 @@ pub(super) const MUTANTS: &[Registered] = &[
         },
     ),
     row("correlator-starts-at-1", "CDR-08", &[], "It was modelled on recordIndex.", || indexes(|index| index + 1)),
+    row(
+        "correlator-starts-at-1-after-a-restart",
+        "CDR-08",
+        &[],
+        "The start itself is numbered, where it is not the first.",
+        || {
+            Fault::<String>::new()
+                .post(|first, _, mut post, pass| {
+                    let session = post.set.session.clone().unwrap_or_default();
+                    if first.is_empty() {
+                        first.clone_from(&session);
+                    }
+                    if *first != session {
+                        for record in post.records() {
+                            record.correlator_index = record.correlator_index.map(|index| index + 1);
+                        }
+                    }
+                    pass.now(post);
+                })
+                .boxed()
+        },
+    ),
     row("correlator-goes-on-after-the-restart", "CDR-08", &[], "The counter is stored.", || {
         Fault::<()>::new().decide(|(), question, answer| answer && !matches!(question, Question::StartsIndexes)).boxed()
     }),
     row(
         "every-sixteenth-index-twice",
-        "CDR-08",
-        &[PAIR, AGAIN, ORDER],
+        "CDR-09",
+        &[
+            AGAIN,
+            ORDER,
+            FRESH,
+            UNCOUNTED,
+            ("REC-03", "a record is taken for another"),
+            ("REC-04", "a record is taken for another"),
+            ("REC-06", "a record is taken for another"),
+            ("REC-14", "a record is taken for another"),
+            ("REC-24", "a record is taken for another"),
+        ],
         "The counter is read before it is raised.",
         || indexes(|index| index - index / 16),
     ),
@@ -183,7 +215,7 @@ pub(super) const MUTANTS: &[Registered] = &[
             if post.attempt > 1 {
                 contents(post, |record| {
                     for field in &mut record.content.children {
-                        if field.name == "displayName" || field.name == "callLegsCompleted" {
+                        if ["displayName", "name", "callLegsCompleted"].contains(&field.name.as_str()) {
                             field.text.push('0');
                         }
                     }

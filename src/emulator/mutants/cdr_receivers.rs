@@ -7,7 +7,7 @@ use super::super::mutant::{Mutant, Question};
 use super::super::typed::{Effect, ExchangeKey, Input};
 use super::fault::{Fault, posts};
 use super::registry::{Registered, row};
-use crate::protocol::http::Method;
+use crate::protocol::http::{Method, Response};
 
 const NODE: &str = "/system/cdrreceivers";
 
@@ -23,9 +23,13 @@ const AGREEMENT: (&str, &str) = ("REC-24", "a record of a call is missing");
 const NAMES: (&str, &str) = ("REC-22", "the leg of a recording is missing");
 
 pub(super) const MUTANTS: &[Registered] = &[
-    row("fourth-receiver-gets-nothing", "CDR-13", &[AGREEMENT], "The table of senders has three rows.", || {
-        unserved(|receiver, _| receiver.0 == 4)
-    }),
+    row(
+        "fourth-receiver-gets-nothing",
+        "CDR-13",
+        &[AGREEMENT, ("CDR-19", "the fourth gets nothing beside bad ones")],
+        "The table of senders has three rows.",
+        || unserved(|receiver, _| receiver.0 == 4),
+    ),
     row(
         "three-receivers-at-most",
         "CDR-13",
@@ -51,22 +55,40 @@ pub(super) const MUTANTS: &[Registered] = &[
         "CDR-13",
         &[GAP, COUNTED, LEG, CALL, NO_CALL, PARTS, COUNTS, AGREEMENT, NAMES],
         "A lock is tried, not waited for.",
-        || unserved(|receiver, index| receiver.0 == 3 && index % 11 == 9),
+        || unserved(|receiver, index| receiver.0 == 3 && index % 3 == 2),
     ),
     row("fifth-receiver-is-taken", "CDR-14", &[], "The comparison is off by one.", || places(5)),
+    row(
+        "fifth-receiver-refused-and-served",
+        "CDR-14",
+        &[("CDR-15", "the list has one more"), EVERYTHING],
+        "The check comes after the entry.",
+        || {
+            Fault::<bool>::new()
+                .decide(|refused, question, answer| match question {
+                    Question::IsReceiverPlaceFree(count) => {
+                        *refused = *count == 4;
+                        *count <= 4
+                    }
+                    _ => answer,
+                })
+                .effect(|refused, _, mut effect, pass| {
+                    if let Effect::Answer { response, .. } = &mut effect
+                        && std::mem::take(refused)
+                    {
+                        *response = Response::new(400);
+                    }
+                    pass.now(effect);
+                })
+                .boxed()
+        },
+    ),
     row(
         "fifth-attempt-stops-the-fourth",
         "CDR-14",
         &[EVERYTHING, AGREEMENT, ("CDR-19", "the fourth gets nothing any more"), GAP],
         "The last row of the table is cleared for the newcomer before the check.",
         || disturbed(|receiver| receiver.0 == 4),
-    ),
-    row(
-        "fifth-attempt-stops-the-first",
-        "CDR-14",
-        &[EVERYTHING, AGREEMENT, ("CDR-19", "the first gets nothing any more"), GAP],
-        "The oldest entry makes place before the check.",
-        || disturbed(|receiver| receiver.0 == 1),
     ),
     row("deleted-receiver-served-on", "CDR-15", &[], "The list is changed, the sender is not told.", || {
         Fault::<()>::new()
@@ -76,7 +98,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "change-of-receiver-without-effect",
         "CDR-15",
-        &[("CDR-16", "the new URI is not used")],
+        &[("CDR-16", "the new URI is not used"), EVERYTHING],
         "PUT reads its parameters from the query.",
         || {
             Fault::<()>::new()
@@ -93,30 +115,27 @@ pub(super) const MUTANTS: &[Registered] = &[
         },
     ),
     row(
-        "last-of-three-receivers-not-listed",
+        "newest-receiver-not-listed",
         "CDR-15",
         &[("CDR-14", "the list is not that of the four")],
-        "A page of the list holds two.",
+        "The list is read before the change is stored.",
         || {
-            rewriting(|text| {
-                let starts: Vec<usize> = text.match_indices("<cdrReceiver ").map(|(at, _)| at).collect();
-                match (starts.len(), starts.last(), text.rfind("</cdrReceivers>")) {
-                    (3.., Some(from), Some(to)) => format!("{}{}", &text[..*from], &text[to..]),
-                    _ => text.to_owned(),
-                }
+            rewriting(|text| match (text.rfind("<cdrReceiver "), text.rfind("</cdrReceivers>")) {
+                (Some(from), Some(to)) if from < to => format!("{}{}", &text[..from], &text[to..]),
+                _ => text.to_owned(),
             })
         },
     ),
     row(
-        "uri-shown-without-query",
+        "uri-shown-without-path",
         "CDR-15",
         &[("CDR-16", "the URI seems to be another")],
-        "Secrets in queries are not to be shown.",
+        "Only the host is kept for show.",
         || {
-            rewriting(|text| match (text.find("http"), text.find("</uri>")) {
-                (Some(from), Some(to)) if text.matches("<uri>").count() == 1 => {
-                    let shown = text[from..to].split('?').next().unwrap_or_default();
-                    format!("{}{shown}{}", &text[..from], &text[to..])
+            rewriting(|text| match (text.find("://"), text.find("</uri>")) {
+                (Some(from), Some(to)) if from < to && text.matches("<uri>").count() == 1 => {
+                    let shown = text[from + 3..to].split('/').next().unwrap_or_default();
+                    format!("{}://{shown}{}", &text[..from], &text[to..])
                 }
                 _ => text.to_owned(),
             })
@@ -137,14 +156,39 @@ pub(super) const MUTANTS: &[Registered] = &[
         || waiting(|receiver| receiver.0 > 1),
     ),
     row(
-        "others-lose-while-one-fails",
+        "all-wait-for-an-answer",
         "CDR-19",
-        &[EVERYTHING, GAP, COUNTED, LEG, CALL, NO_CALL, PARTS, COUNTS, AGREEMENT, NAMES],
+        &[EVERYTHING, ("CDR-03", "a repetition waits, too")],
+        "One request is under way at a time.",
+        || {
+            Fault::<()>::new()
+                .decide(|(), question, answer| match question {
+                    Question::GoesAlone { others_waiting, .. } => answer && !others_waiting,
+                    _ => answer,
+                })
+                .boxed()
+        },
+    ),
+    row(
+        "others-lose-while-one-fails",
+        "CDR-10",
+        &[
+            EVERYTHING,
+            ("CDR-19", "what fails elsewhere costs a good receiver records"),
+            COUNTED,
+            LEG,
+            CALL,
+            NO_CALL,
+            PARTS,
+            COUNTS,
+            AGREEMENT,
+            NAMES,
+        ],
         "The buffer of the one that fails uses up the memory of all.",
         || {
             Fault::<BTreeMap<ReceiverKey, bool>>::new()
                 .decide(|failing, question, answer| match question {
-                    Question::GoesAlone { receiver, others_failing } => {
+                    Question::GoesAlone { receiver, others_failing, .. } => {
                         failing.insert(*receiver, *others_failing);
                         answer
                     }
@@ -203,7 +247,7 @@ fn disturbed(which: IsThisOne) -> Box<dyn Mutant> {
 fn waiting(which: IsThisOne) -> Box<dyn Mutant> {
     Fault::<Option<IsThisOne>>::new()
         .decide(|which, question, answer| match question {
-            Question::GoesAlone { receiver, others_failing } => {
+            Question::GoesAlone { receiver, others_failing, .. } => {
                 answer && !(*others_failing && which.is_some_and(|which| which(*receiver)))
             }
             _ => answer,

@@ -7,7 +7,6 @@ use super::super::mutant::{Mutant, Question};
 use super::fault::{Fault, posts};
 use super::registry::{Registered, row};
 
-const UNREAD: (&str, &str) = ("CDR-10", "what cannot be read is missing");
 const UNCOUNTED: (&str, &str) = ("CDR-12", "what was lost is not counted");
 const GAP: (&str, &str) = ("CDR-10", "what was lost leaves a gap");
 const LOST: (&str, &str) = ("CDR-13", "a receiver lacks what was lost");
@@ -18,28 +17,79 @@ const NO_CALL: (&str, &str) = ("REC-14", "the record that begins a call is lost"
 const AGREEMENT: (&str, &str) = ("REC-24", "the record of a call is lost");
 const DUPLICATE: (&str, &str) = ("CDR-02", "it looks as if it were sent again");
 
+const GIVEN_UP: &[(&str, &str)] = &[
+    UNCOUNTED,
+    GAP,
+    LOST,
+    HALF,
+    HALF_CALL,
+    NO_CALL,
+    AGREEMENT,
+    ("CDR-11", "what was lost leaves a gap in recordIndex"),
+    ("REC-05", "the start of a recording is lost"),
+    ("REC-06", "the end of a leg is lost"),
+    ("REC-22", "the start of a leg is lost"),
+];
+
+const PASSED_OVER: &[(&str, &str)] = &[
+    ("CDR-03", "what is no set of records counts as not sent"),
+    ("CDR-10", "what is no set of records leaves a gap"),
+    ("CDR-11", "what is no set of records leaves a gap in recordIndex"),
+    ("CDR-12", "what is no set of records is not counted as missing"),
+    ("CDR-13", "what is no set of records is missing"),
+    ("CDR-19", "what is no set of records is missing at a good receiver"),
+    ("REC-03", "the start of a call is in no set of records"),
+    ("REC-04", "the start of a leg is in no set of records"),
+    ("REC-05", "a start is in no set of records"),
+    ("REC-06", "the end of a leg is in no set of records"),
+    ("REC-07", "the start of a leg is in no set of records"),
+    ("REC-14", "the start of a call is in no set of records"),
+    ("REC-22", "the start of a leg is in no set of records"),
+    ("REC-24", "a record of a call is in no set of records"),
+];
+
 pub(super) const MUTANTS: &[Registered] = &[
-    row("root-called-cdrs", "CDR-01", &[], "The root element was renamed in a draft of the format.", || {
+    row(
+        "empty-set-after-the-last",
+        "CDR-01",
+        &[],
+        "A timer that finds nothing to send sends nothing all the same.",
+        || {
+            Fault::<BTreeMap<ReceiverKey, u64>>::new()
+                .decide(|sent, question, answer| match question {
+                    Question::SendsEmptySet { receiver } => {
+                        let count = sent.entry(*receiver).or_default();
+                        *count += 1;
+                        !count.is_multiple_of(2)
+                    }
+                    _ => answer,
+                })
+                .boxed()
+        },
+    ),
+    row("root-called-cdrs", "CDR-01", PASSED_OVER, "The root element was renamed in a draft of the format.", || {
         bodies(|_, body| replace(body, "records", "cdrs"))
     }),
-    row(
-        "ampersand-as-it-is",
-        "CDR-01",
-        &[UNREAD, HALF, HALF_CALL, NO_CALL, AGREEMENT],
-        "Names are put into the document without being escaped.",
-        || bodies(|_, body| replace(body, "&amp;", "&")),
-    ),
-    row("repetition-by-put", "CDR-01", &[], "Whoever repeats takes the idempotent method for the right one.", || {
-        posts(|_, _, post| {
-            if post.attempt > 1 {
-                "PUT".clone_into(&mut post.method);
-            }
-        })
+    row("ampersand-as-it-is", "CDR-01", PASSED_OVER, "Names are put into the document without being escaped.", || {
+        bodies(|_, body| replace(body, "&amp;", "&"))
     }),
+    row(
+        "repetition-by-put",
+        "CDR-01",
+        PASSED_OVER,
+        "Whoever repeats takes the idempotent method for the right one.",
+        || {
+            posts(|_, _, post| {
+                if post.attempt > 1 {
+                    "PUT".clone_into(&mut post.method);
+                }
+            })
+        },
+    ),
     row(
         "end-of-the-longer-set-before",
         "CDR-01",
-        &[],
+        PASSED_OVER,
         "A buffer is used again and sent to where its content ended before.",
         || {
             Fault::<BTreeMap<ReceiverKey, Vec<u8>>>::new()
@@ -114,61 +164,19 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
             .boxed()
     }),
-    row(
-        "failed-set-given-up",
-        "CDR-03",
-        &[UNCOUNTED, GAP, LOST, HALF, HALF_CALL, NO_CALL, AGREEMENT],
-        "Delivery is tried, and that is all.",
-        || given_up(|_, _| true),
-    ),
-    row(
-        "given-up-after-three-attempts",
-        "CDR-03",
-        &[UNCOUNTED, GAP, LOST, HALF, HALF_CALL, NO_CALL, AGREEMENT],
-        "A library for retries has a limit of its own.",
-        || given_up(|attempt, _| attempt >= 3),
-    ),
-    row(
-        "client-error-is-final",
-        "CDR-03",
-        &[UNCOUNTED, GAP, LOST, HALF, HALF_CALL, NO_CALL, AGREEMENT],
-        "Statuses from 400 to 499 are held to be permanent.",
-        || given_up(|_, status| status.is_some_and(|status| (400..500).contains(&status))),
-    ),
+    row("failed-set-given-up", "CDR-03", GIVEN_UP, "Delivery is tried, and that is all.", || given_up(|_, _| true)),
+    row("given-up-after-three-attempts", "CDR-03", GIVEN_UP, "A library for retries has a limit of its own.", || {
+        given_up(|attempt, _| attempt >= 3)
+    }),
+    row("client-error-is-final", "CDR-03", GIVEN_UP, "Statuses from 400 to 499 are held to be permanent.", || {
+        given_up(|_, status| status.is_some_and(|status| (400..500).contains(&status)))
+    }),
     row(
         "closed-connection-taken-for-an-answer",
         "CDR-03",
-        &[UNCOUNTED, GAP, LOST, HALF, HALF_CALL, NO_CALL, AGREEMENT],
+        GIVEN_UP,
         "The end of the connection ends the exchange, whatever was read.",
         || given_up(|_, status| status.is_none()),
-    ),
-    row("two-sets-at-a-time", "CDR-04", &[], "Sets go out over a pool of connections.", || {
-        Fault::<()>::new()
-            .decide(|(), question, answer| match question {
-                Question::MaySendNext { outstanding, .. } => *outstanding < 2,
-                _ => answer,
-            })
-            .boxed()
-    }),
-    row(
-        "new-before-repeated",
-        "CDR-04",
-        &[
-            ORDER,
-            UNCOUNTED,
-            HALF,
-            HALF_CALL,
-            NO_CALL,
-            ("CDR-11", "recordIndex runs backwards with it"),
-            ("REC-05", "an end overtakes its start"),
-            ("CDR-03", "the repetition waits for a pause"),
-        ],
-        "What failed goes to the end of the queue.",
-        || {
-            Fault::<()>::new()
-                .decide(|(), question, answer| answer && !matches!(question, Question::RepeatsFirst { .. }))
-                .boxed()
-        },
     ),
     row(
         "large-sets-backwards",
@@ -193,6 +201,40 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
         },
     ),
+    row(
+        "two-sets-at-a-time",
+        "CDR-04",
+        &[("CDR-18", "there is a second connection"), ("CDR-11", "a set overtakes another")],
+        "Sets go out over a pool of connections.",
+        || {
+            Fault::<()>::new()
+                .decide(|(), question, answer| match question {
+                    Question::MaySendNext { outstanding, .. } => *outstanding < 2,
+                    _ => answer,
+                })
+                .boxed()
+        },
+    ),
+    row(
+        "new-before-repeated",
+        "CDR-04",
+        &[
+            ORDER,
+            UNCOUNTED,
+            HALF,
+            HALF_CALL,
+            NO_CALL,
+            ("CDR-11", "recordIndex runs backwards with it"),
+            ("REC-05", "an end overtakes its start"),
+            ("CDR-03", "the repetition waits for a pause"),
+        ],
+        "What failed goes to the end of the queue.",
+        || {
+            Fault::<()>::new()
+                .decide(|(), question, answer| answer && !matches!(question, Question::RepeatsFirst { .. }))
+                .boxed()
+        },
+    ),
     row("query-cut-off", "CDR-16", &[], "Only the path of the URI is kept.", || {
         posts(|_, _, post| {
             if let Some(at) = post.target.find('?') {
@@ -209,14 +251,17 @@ pub(super) const MUTANTS: &[Registered] = &[
             }
         })
     }),
-    row("query-lost-in-repetitions", "CDR-16", &[], "Repetitions go through another function.", || {
-        posts(|_, _, post| {
-            if post.attempt > 1
-                && let Some(at) = post.target.find('?')
-            {
-                post.target.truncate(at);
-            }
-        })
+    row("query-sent-once", "CDR-16", &[], "What follows the first set is sent to what is left of the URI.", || {
+        Fault::<BTreeSet<ReceiverKey>>::new()
+            .post(|seen, _, mut post, pass| {
+                if !seen.insert(post.receiver)
+                    && let Some(at) = post.target.find('?')
+                {
+                    post.target.truncate(at);
+                }
+                pass.now(post);
+            })
+            .boxed()
     }),
     row("path-in-lower-case", "CDR-16", &[], "A URI is folded to find equal ones.", || {
         posts(|_, _, post| post.target = post.target.to_lowercase())
