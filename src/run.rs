@@ -307,7 +307,7 @@ impl Running {
 fn embedded(settings: &Settings) -> Capabilities {
     Capabilities {
         software_version: Some(settings.software_version.clone()),
-        clustered: Some(false),
+        clustered: Some(settings.clustered),
         test_api: true,
         unprivileged_account: true,
         receiver_places: Some(ReceiverPlaces::default()),

@@ -65,7 +65,7 @@ pub fn play(id: &str, scenario: &Scenario, settings: &Settings, faults: &[&str],
         judged: if scenario.judge == Judged::Client { Side::Client } else { Side::Server },
         observer: Side::Client,
         version: Version::LATEST,
-        clustered: Some(false),
+        clustered: Some(settings.clustered),
         deadlines: Deadlines::default(),
     };
     let watch = Watch { judge: Judge::new(context), chronicle: Chronicle::new() };
