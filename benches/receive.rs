@@ -3,7 +3,8 @@
 //! Both are processes of their own on loopback; what counts is their processor time per record, which other load on the
 //! machine hardly moves, and the ratio of the two, taken in turns. Eight Call Bridges, each with its own connection and
 //! session, post one record at a time or fifty (about 1 KB each), and wait for the answer. The floor is one epoll loop with
-//! httparse. `--memory` sends a million records instead and shows how memory goes. Linux only, for `/proc`.
+//! httparse. `--only 50` measures that alone, `--with ARGS` gives `receive` further arguments, and `--memory` sends a million
+//! records instead and shows how memory goes. Linux only, for `/proc`.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -35,7 +36,9 @@ fn main() {
     if has("--memory") {
         return memory();
     }
-    for (batch, goal) in [(1, 2.1), (50, 14.0)] {
+    let only: Option<u64> = words.iter().skip_while(|word| *word != "--only").nth(1).and_then(|word| word.parse().ok());
+    for (batch, goal) in [(1, 2.1), (50, 14.0)].into_iter().filter(|(batch, _)| only.is_none_or(|only| only == *batch))
+    {
         let extra = words.iter().skip_while(|word| *word != "--with").skip(1).map(String::as_str);
         measure(batch, goal, &extra.collect::<Vec<_>>());
     }
@@ -119,11 +122,12 @@ struct Bridge {
     next: u64,
     /// What is reused for each body.
     body: String,
+    tcp: Option<TcpStream>,
 }
 
 impl Bridge {
     fn new(number: u64) -> Self {
-        Self { number, next: 0, body: String::new() }
+        Self { number, next: 0, body: String::new(), tcp: None }
     }
 
     fn id(&self, kind: u64, number: u64) -> String {
@@ -201,10 +205,13 @@ impl Bridge {
 /// When records begin, in seconds since 1970. It need not be now: what the clock shows is not part of the load.
 const START: i64 = 1_767_225_600;
 
-/// Posts until `stop`, or until all together have posted `limit` records.
+/// Posts until `stop`, or until all together have posted `limit` records, on one connection for good.
 fn send(address: SocketAddr, bridge: &mut Bridge, batch: u64, stop: &AtomicBool, count: &AtomicU64, limit: u64) {
-    let mut tcp = TcpStream::connect(address).expect("it listens");
-    tcp.set_nodelay(true).expect("TCP has that option");
+    let mut tcp = bridge.tcp.take().unwrap_or_else(|| {
+        let tcp = TcpStream::connect(address).expect("it listens");
+        tcp.set_nodelay(true).expect("TCP has that option");
+        tcp
+    });
     let (mut answer, mut request) = (vec![0; 4096], Vec::new());
     while !stop.load(Ordering::Relaxed) && count.load(Ordering::Relaxed) < limit {
         let body = bridge.set(batch);
@@ -227,6 +234,7 @@ fn send(address: SocketAddr, bridge: &mut Bridge, batch: u64, stop: &AtomicBool,
         assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..read]));
         count.fetch_add(batch, Ordering::Relaxed);
     }
+    bridge.tcp = Some(tcp);
 }
 
 /// Processor time per record in us, and records per second of the clock on the wall.

@@ -143,6 +143,23 @@ fn a_port_for_receivers_that_is_taken_ends_the_run_before_it_begins() {
     assert!(finished.stderr.contains(&address) && finished.stderr.contains("in use"), "{finished:?}");
 }
 
+#[test]
+fn too_few_ports_for_receivers_are_trouble_with_the_environment() {
+    let folder = Folder::new();
+    let emulator = Emulator::start(&folder, &[]);
+    let two = LOST_ANSWER.replace("[main]", "[main, other]").replace(
+        "  - register: {receiver: main}\n",
+        "  - register: {receiver: main}\n  - register: {receiver: other}\n",
+    );
+    folder.write("two.yaml", &two);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!("127.0.0.1:{port}-{port}");
+    let args = [&["run", "two.yaml", "--cdr-listen", &listen, "--report-dir", "out"][..], &target(&emulator)].concat();
+    let finished = folder.run(&args);
+    assert_eq!(finished.code, 3, "{finished:?}");
+    assert!(finished.stdout.contains("too few ports for 2 receivers"), "{finished:?}");
+}
+
 const RESTARTED: &str = "\
 title: After a restart records have a new session and begin with 0.
 exercises: [CDR-05]
