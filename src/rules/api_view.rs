@@ -103,9 +103,9 @@ pub(super) struct ApiView {
     pub(super) changes: VecDeque<Change>,
     /// How many changes were made in all.
     pub(super) changes_made: u64,
-    /// How many conferences that were under way have ended.
+    /// How often the end of a conference left none under way that is known.
     pub(super) ends: u64,
-    /// When the last of them did.
+    /// When any conference ended last.
     pub(super) last_end: Option<Instant>,
     ended: VecDeque<String>,
     asked: BTreeMap<ExchangeId, Asked>,
@@ -431,11 +431,12 @@ impl ApiView {
         if let Some(call) = self.calls.get_mut(id)
             && !matches!(call.life, Life::Ended { .. })
         {
-            self.ends += u64::from(call.seq != seq);
+            let shown_before = call.seq != seq;
             self.last_end = Some(at);
             call.life = Life::Ended { at, seq };
             call.document = None;
             call.roster = None;
+            self.ends += u64::from(shown_before && !self.any_alive());
             self.just_ended.push(id.to_owned());
             self.ended.push_back(id.to_owned());
             self.participants.retain(|_, participant| participant.call.as_deref() != Some(id));

@@ -175,7 +175,7 @@ pub(super) struct Slot {
     pub(super) end_charged: bool,
     /// Changes made on the server until it became active or was deactivated.
     pub(super) changes: u64,
-    /// Conferences that had ended when it became active.
+    /// How often the last conference had ended when it became active.
     pub(super) ends: u64,
     pub(super) content: Content,
 }

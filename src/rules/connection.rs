@@ -75,6 +75,8 @@ pub(super) struct Connection {
     pub(super) phase: Phase,
     pub(super) since: Instant,
     pub(super) opening_seq: Seq,
+    /// How many changes had been made over the API when it was opened.
+    pub(super) changes_before: u64,
     /// Whether an extension was negotiated, so that reserved bits may have a meaning.
     pub(super) extension: bool,
     /// First thing that the client sent against the guides (a ping, a binary frame, no JSON, ...).
@@ -108,6 +110,7 @@ impl Connection {
             phase: Phase::Opening,
             since: at,
             opening_seq: seq,
+            changes_before: 0,
             extension: false,
             abused: None,
             irregular: None,

@@ -392,7 +392,10 @@ fn client_message(
         sent.odd = odd_id;
     }
     connection.book.add_flaws(&mut parts);
-    if connection.book.sent == 0 && !scene.earlier_indexes.is_empty() && scene.api.changes_made > 0 {
+    if connection.book.sent == 0
+        && !scene.earlier_indexes.is_empty()
+        && scene.api.changes_made > connection.changes_before
+    {
         scene.docket.tested(R::Sub09);
     }
     let over = parts.entries > SUBSCRIPTION_LIMIT;

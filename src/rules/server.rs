@@ -130,7 +130,9 @@ impl ServerJudge {
             Event::Opening { connection, client, request } => {
                 let deadlines = self.context.deadlines;
                 self.places.opening((*connection, request), &self.connections, &mut self.tokens, deadlines, (at, seq));
-                self.connections.insert(*connection, Connection::new(*connection, client, at, seq));
+                let mut known = Connection::new(*connection, client, at, seq);
+                known.changes_before = self.api.changes_made;
+                self.connections.insert(*connection, known);
                 self.sent.insert(*connection, Sent::default());
                 self.several_clients = self.connections.len() > 1;
             }
