@@ -261,6 +261,20 @@ impl Told {
                 ));
             }
             Deed::Pause(ms) => self.step(&format!("pause: {{for: {ms}ms}}")),
+            Deed::Rest => self.step("rest: {}"),
+            Deed::Compare => {
+                // Only what every client has had the chance to be told can be compared.
+                if !self.withholding.contains(&true) {
+                    self.step("rest: {}");
+                    self.step("compare: {}");
+                }
+            }
+            of_receivers => self.tell_receivers(of_receivers),
+        }
+    }
+
+    fn tell_receivers(&mut self, deed: Deed) {
+        match deed {
             Deed::Register(which) => self.register(which % RECEIVERS.len()),
             Deed::Unregister(which) => {
                 let Some(place) = self.receiver(which) else { return };
@@ -290,14 +304,7 @@ impl Told {
                 self.parties.clear();
                 self.step("restart: {}");
             }
-            Deed::Rest => self.step("rest: {}"),
-            Deed::Compare => {
-                // Only what every client has had the chance to be told can be compared.
-                if !self.withholding.contains(&true) {
-                    self.step("rest: {}");
-                    self.step("compare: {}");
-                }
-            }
+            _ => {}
         }
     }
 
