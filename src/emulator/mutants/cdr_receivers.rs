@@ -38,19 +38,6 @@ pub(super) const MUTANTS: &[Registered] = &[
         || places(3),
     ),
     row(
-        "recordings-for-the-first-receiver-only",
-        "CDR-13",
-        &[GAP, COUNTED, PARTS, NAMES, ("CDR-11", "recordIndex has the gap, too"), ("CDR-01", "a set is empty")],
-        "Recordings were added to the sender of the older single receiver.",
-        || {
-            posts(|_, _, post| {
-                if post.receiver.0 > 1 && post.records().len() > 1 {
-                    post.records().retain(|record| !record.kind.starts_with("recording"));
-                }
-            })
-        },
-    ),
-    row(
         "third-receiver-skips-now-and-then",
         "CDR-13",
         &[GAP, COUNTED, LEG, CALL, NO_CALL, PARTS, COUNTS, AGREEMENT, NAMES],
@@ -174,6 +161,7 @@ pub(super) const MUTANTS: &[Registered] = &[
         "CDR-10",
         &[
             EVERYTHING,
+            ("CDR-03", "a record seems not to be sent"),
             ("CDR-19", "what fails elsewhere costs a good receiver records"),
             COUNTED,
             LEG,
