@@ -238,7 +238,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "index-skipped-now-and-then",
         "CDR-10",
-        &[UNCOUNTED, ("CDR-08", "it grows by two")],
+        &[UNCOUNTED, ("CDR-08", "it grows by two"), ("CDR-03", "a record seems not to be sent")],
         "Records of an internal kind are numbered, too.",
         || indexes(|index| index + index / 8),
     ),
@@ -270,7 +270,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "index-skipped-after-the-fiftieth",
         "CDR-10",
-        &[UNCOUNTED, ("CDR-08", "it grows by two")],
+        &[UNCOUNTED, ("CDR-08", "it grows by two"), ("CDR-03", "a record seems not to be sent")],
         "A block of numbers is fetched anew.",
         || indexes(|index| if index >= 40 { index + 1 } else { index }),
     ),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::cdr::ReceiverKey;
 use super::super::mutant::{Mutant, Question};
 use super::super::typed::{Effect, ExchangeKey, Input};
-use super::fault::{Fault, posts};
+use super::fault::Fault;
 use super::registry::{Registered, row};
 use crate::protocol::http::{Method, Response};
 
