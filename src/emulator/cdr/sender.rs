@@ -12,6 +12,7 @@ use super::record::{Draft, Made, Parcel, Post, ReceiverKey};
 use super::wire;
 use crate::emulator::core::Core;
 use crate::emulator::mutant::{Question, seen};
+use crate::emulator::settings::Settings;
 use crate::emulator::timers::Due;
 use crate::emulator::typed::{Effect, LinkKey};
 use crate::emulator::values::{Count, WhiteSpace};
@@ -232,7 +233,7 @@ impl Core {
             self.cdr.links.remove(&link);
             self.emit_link(Effect::CloseLink { link });
         }
-        let good = if self.settings.cdr_strict_200 { status == 200 } else { (200..300).contains(&status) };
+        let good = is_good(&self.settings, status);
         if !self.mutants.decide(Question::IsAcknowledged { receiver: key, status }, good) {
             self.put_back(key, parcel, Some(status));
             return;
@@ -264,7 +265,9 @@ impl Core {
         if repeats {
             receiver.put_back(parcel);
         }
-        receiver.failing.get_or_insert((self.now, alarm));
+        if !status.is_some_and(|status| is_good(&self.settings, status)) {
+            receiver.failing.get_or_insert((self.now, alarm));
+        }
         let factor = u32::try_from(self.settings.cdr_retry_factor.clamp(1, 100)).unwrap_or(1);
         let longest = self.settings.cdr_retry_longest.max(self.settings.cdr_retry_first);
         receiver.pause = if receiver.pause.is_zero() {
@@ -290,4 +293,9 @@ impl Core {
             }
         }
     }
+}
+
+/// Whether an answer with this status acknowledges a set.
+fn is_good(settings: &Settings, status: u16) -> bool {
+    if settings.cdr_strict_200 { status == 200 } else { (200..300).contains(&status) }
 }

@@ -16,9 +16,6 @@ const NUMBER: (&str, &str) = ("CDR-11", "recordIndex has the gap, too");
 const ORDER: (&str, &str) = ("CDR-04", "an index is lower than one before");
 
 pub(super) const MUTANTS: &[Registered] = &[
-    row("session-missing", "CDR-05", &[], "The attribute came with a later release of the writer.", || {
-        posts(|_, _, post| post.set.session = None)
-    }),
     row(
         "session-of-its-own-at-the-second-receiver",
         "CDR-05",
@@ -31,6 +28,17 @@ pub(super) const MUTANTS: &[Registered] = &[
                 }
             })
         },
+    ),
+    row(
+        "session-missing",
+        "CDR-05",
+        &[
+            ("CDR-03", "what has no session counts as not sent"),
+            ("CDR-13", "what has no session is missing"),
+            ("REC-24", "what has no session is missing"),
+        ],
+        "The attribute came with a later release of the writer.",
+        || posts(|_, _, post| post.set.session = None),
     ),
     row(
         "session-survives-the-restart",
@@ -168,6 +176,10 @@ pub(super) const MUTANTS: &[Registered] = &[
             ORDER,
             FRESH,
             UNCOUNTED,
+            ("REC-05", "a record is taken for another"),
+            ("REC-07", "a record is taken for another"),
+            ("REC-09", "a record is taken for another"),
+            ("REC-22", "a record is taken for another"),
             ("REC-03", "a record is taken for another"),
             ("REC-04", "a record is taken for another"),
             ("REC-06", "a record is taken for another"),
@@ -226,7 +238,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "index-skipped-now-and-then",
         "CDR-10",
-        &[UNCOUNTED, ("CDR-08", "it grows by two")],
+        &[UNCOUNTED, ("CDR-08", "it grows by two"), ("CDR-03", "a record seems not to be sent")],
         "Records of an internal kind are numbered, too.",
         || indexes(|index| index + index / 8),
     ),
@@ -235,6 +247,7 @@ pub(super) const MUTANTS: &[Registered] = &[
         "CDR-10",
         &[
             UNCOUNTED,
+            ("CDR-03", "a record seems not to be sent"),
             NUMBER,
             ("CDR-13", "a receiver lacks a record"),
             ("REC-03", "a record of a call is lost"),
@@ -257,7 +270,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "index-skipped-after-the-fiftieth",
         "CDR-10",
-        &[UNCOUNTED, ("CDR-08", "it grows by two")],
+        &[UNCOUNTED, ("CDR-08", "it grows by two"), ("CDR-03", "a record seems not to be sent")],
         "A block of numbers is fetched anew.",
         || indexes(|index| if index >= 40 { index + 1 } else { index }),
     ),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::cdr::ReceiverKey;
 use super::super::mutant::{Mutant, Question};
 use super::super::typed::{Effect, ExchangeKey, Input};
-use super::fault::{Fault, posts};
+use super::fault::Fault;
 use super::registry::{Registered, row};
 use crate::protocol::http::{Method, Response};
 
@@ -36,19 +36,6 @@ pub(super) const MUTANTS: &[Registered] = &[
         &[("CDR-14", "there are no four to go on"), ("CDR-15", "a receiver cannot be created")],
         "One place is kept for the product's own manager.",
         || places(3),
-    ),
-    row(
-        "recordings-for-the-first-receiver-only",
-        "CDR-13",
-        &[GAP, COUNTED, PARTS, NAMES, ("CDR-11", "recordIndex has the gap, too"), ("CDR-01", "a set is empty")],
-        "Recordings were added to the sender of the older single receiver.",
-        || {
-            posts(|_, _, post| {
-                if post.receiver.0 > 1 && post.records().len() > 1 {
-                    post.records().retain(|record| !record.kind.starts_with("recording"));
-                }
-            })
-        },
     ),
     row(
         "third-receiver-skips-now-and-then",
@@ -174,6 +161,7 @@ pub(super) const MUTANTS: &[Registered] = &[
         "CDR-10",
         &[
             EVERYTHING,
+            ("CDR-03", "a record seems not to be sent"),
             ("CDR-19", "what fails elsewhere costs a good receiver records"),
             COUNTED,
             LEG,

@@ -114,28 +114,6 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
             .boxed()
     }),
-    row(
-        "correlator-changes-with-the-restart",
-        "REC-11",
-        &[AGREEMENT],
-        "Correlators are made when the server starts.",
-        || {
-            Fault::<String>::new()
-                .record(|session, view, mut draft, pass| {
-                    if session.is_empty() {
-                        session.clone_from(&view.cdr.session);
-                    }
-                    if draft.kind == "callStart" && draft.value("coSpace").is_some() && *session != view.cdr.session {
-                        let turned: String = draft.value("callCorrelator").unwrap_or_default().chars().rev().collect();
-                        let guid = format!("{}-{}", &view.cdr.session[..18], &turned.replace('-', "")[..16]);
-                        let guid = format!("{}-{}", &guid[..23], &guid[23..].replace('-', "")[..12]);
-                        draft.replace("callCorrelator", &guid);
-                    }
-                    pass.now(draft);
-                })
-                .boxed()
-        },
-    ),
     row("tag-missing", "REC-12", &[], "Tags are an option that is off.", || {
         records(|_, _, draft| {
             draft.remove("cdrTag");
@@ -150,21 +128,17 @@ pub(super) const MUTANTS: &[Registered] = &[
             true
         })
     }),
-    row("tag-in-ascii", "REC-12", &[], "Records were seven bits once.", || {
+    row("tag-cut-at-the-ampersand", "REC-12", &[], "The value is read from a form a second time.", || {
         records(|_, _, draft| {
-            if let Some(tag) = draft.value("cdrTag").map(|tag| tag.replace(|c: char| !c.is_ascii(), "?")) {
+            if let Some(tag) = draft.value("cdrTag").and_then(|tag| Some(tag.split_once('&')?.0.to_owned())) {
                 draft.replace("cdrTag", &tag);
             }
             true
         })
     }),
-    row(
-        "tag-of-a-leg-lost-at-its-end",
-        "REC-12",
-        &[],
-        "What is set is cleaned up before the record is written.",
-        || of("callLegEnd", |draft| draft.remove("cdrTag")),
-    ),
+    row("tag-of-a-leg-lost-at-its-start", "REC-12", &[], "The profile is applied when the leg is there.", || {
+        of("callLegStart", |draft| draft.remove("cdrTag"))
+    }),
     row("every-leg-is-lync-video", "REC-13", &[], "The field is filled with its first value.", || {
         of("callLegStart", |draft| {
             if draft.value("subType") != Some("lync") {
@@ -186,13 +160,6 @@ pub(super) const MUTANTS: &[Registered] = &[
             }
         })
     }),
-    row(
-        "call-starts-after-its-first-leg",
-        "REC-14",
-        &[FIRST],
-        "The record of the call is written by another thread.",
-        || late(|draft| draft.kind == "callStart"),
-    ),
     row("leg-in-a-call-and-the-ivr", "REC-14", &[DOMAIN], "Leaving the IVR is noted when the leg ends.", || {
         Fault::<BTreeSet<String>>::new()
             .record(|seen, _, mut draft, pass| {
@@ -208,9 +175,16 @@ pub(super) const MUTANTS: &[Registered] = &[
             .boxed()
     }),
     row(
-        "call-of-the-last-meeting",
+        "call-starts-after-its-first-leg",
         "REC-14",
-        &[COUNTS, MOST, FIRST, AGREEMENT],
+        &[FIRST, COUNTS, MOST],
+        "The record of the call is written by another thread.",
+        || late(|draft| draft.kind == "callStart"),
+    ),
+    row(
+        "call-of-the-last-meeting",
+        "REC-03",
+        &[COUNTS, MOST, ("REC-14", "the call is over"), AGREEMENT],
         "The leg is placed before the call is looked up.",
         || {
             Fault::<Option<String>>::new()
@@ -346,13 +320,12 @@ pub(super) const MUTANTS: &[Registered] = &[
             }
         })
     }),
-    row(
-        "reason-missing",
-        "REC-17",
-        &[("REC-18", "the reason cannot be told"), ("REC-02", "the field is empty")],
-        "The field is filled by a later release.",
-        || of("callLegEnd", |draft| draft.remove("reason")),
-    ),
+    row("reason-with-capital", "REC-17", &[], "The name of an enumeration is printed.", || {
+        values("callLegEnd", "reason", |text| {
+            let mut characters = text.chars();
+            characters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(characters).collect()
+        })
+    }),
     row(
         "reason-empty-for-moved-legs",
         "REC-17",
@@ -524,18 +497,19 @@ pub(super) const MUTANTS: &[Registered] = &[
         })
     }),
     row(
-        "second-recording-names-the-leg-of-the-first",
+        "recording-names-the-leg-of-a-participant",
         "REC-22",
         &[],
-        "The leg is stored with the call and not replaced.",
+        "The leg that asked for the recording is taken for the one that records.",
         || {
-            Fault::<BTreeMap<String, String>>::new()
-                .record(|legs, _, mut draft, pass| {
-                    if draft.kind == "recordingStart"
-                        && let (Some(call), Some(leg)) = (draft.value("call"), draft.value("callLeg"))
-                    {
-                        let first = legs.entry(call.to_owned()).or_insert_with(|| leg.to_owned()).clone();
-                        draft.replace("callLeg", &first);
+            Fault::<String>::new()
+                .record(|last, _, mut draft, pass| {
+                    let services = draft.value("recording").is_some() || draft.value("streaming").is_some();
+                    if draft.kind == "callLegStart" && !services {
+                        draft.id().clone_into(last);
+                    }
+                    if draft.kind == "recordingStart" && !last.is_empty() {
+                        draft.replace("callLeg", last);
                     }
                     pass.now(draft);
                 })

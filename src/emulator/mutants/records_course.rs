@@ -14,13 +14,25 @@ const PAIRS: (&str, &str) = ("REC-05", "the record cannot be told");
 const NAMES: (&str, &str) = ("REC-22", "the leg of a recording is unknown");
 const COUNTS: (&str, &str) = ("REC-06", "the legs of a call cannot be told");
 const MOST: (&str, &str) = ("REC-07", "the legs of a call cannot be told");
+const UNSENT: (&str, &str) = ("CDR-03", "the record of a call seems not to be sent");
+const NOWHERE: (&str, &str) = ("CDR-13", "no receiver has the record of a call");
 const LAST: (&str, &str) = ("REC-09", "the leg ends after the call");
 
 pub(super) const MUTANTS: &[Registered] = &[
+    row("recording-id-in-braces", "REC-01", &[], "Ids of files are printed as the operating system does.", || {
+        records(|_, _, draft| {
+            if matches!(draft.content.name.as_str(), "recording" | "streaming")
+                && let Some((_, id)) = draft.content.attributes.first_mut()
+            {
+                *id = format!("{{{id}}}");
+            }
+            true
+        })
+    }),
     row(
         "leg-id-in-braces",
         "REC-01",
-        &[("REC-02", "the ids of legs in other fields have them, too")],
+        &[("REC-02", "the ids of legs in other fields have them, too"), COUNTS, MOST, NAMES, NO_CALL],
         "Ids are printed as the operating system does.",
         || {
             records(|_, _, draft| {
@@ -134,7 +146,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "start-of-ad-hoc-call-lost",
         "REC-03",
-        &[NO_CALL, AGREEMENT, NAMES],
+        &[NO_CALL, AGREEMENT, NAMES, UNSENT, NOWHERE],
         "Only coSpaces are asked for their name, and the record waits for one.",
         || records(|_, _, draft| draft.kind != "callStart" || draft.value("coSpace").is_some()),
     ),
@@ -168,33 +180,33 @@ pub(super) const MUTANTS: &[Registered] = &[
                 .boxed()
         },
     ),
-    row(
-        "end-of-refused-leg-lost",
-        "REC-04",
-        &[COUNTS, ("REC-17", "the reason is missing")],
-        "What was never connected need not be ended.",
-        || again_or_not(|draft| draft.kind == "callLegEnd" && draft.value("reason") == Some("remoteRejected"), 0),
-    ),
+    row("end-of-refused-leg-lost", "REC-09", &[COUNTS], "What was never connected need not be ended.", || {
+        again_or_not(|draft| draft.kind == "callLegEnd" && draft.value("reason") == Some("remoteRejected"), 0)
+    }),
     row("recording-ends-twice", "REC-05", &[], "The recorder and the call both end it.", || {
         again(|draft| draft.kind == "recordingEnd", Duration::ZERO)
     }),
-    row("second-recording-without-start", "REC-05", &[NAMES], "The start is reported once per call.", || {
-        Fault::<BTreeSet<String>>::new()
-            .record(|started, _, draft, pass| {
-                let again = draft.kind == "recordingStart"
-                    && draft.value("call").is_some_and(|call| !started.insert(call.to_owned()));
-                if !again {
-                    pass.now(draft);
-                }
-            })
-            .boxed()
-    }),
+    row(
+        "recording-beside-a-stream-without-start",
+        "REC-05",
+        &[NAMES],
+        "The record of one start overwrites that of the other.",
+        || {
+            Fault::<()>::new()
+                .record(|(), view, draft, pass| {
+                    let streams = |call: &str| view.world.calls.get(call).is_some_and(|call| call.streaming);
+                    if draft.kind != "recordingStart" || !draft.value("call").is_some_and(streams) {
+                        pass.now(draft);
+                    }
+                })
+                .boxed()
+        },
+    ),
     row("stream-ends-with-the-id-of-the-recording", "REC-05", &[], "One variable holds the id of what runs.", || {
         Fault::<String>::new()
             .record(|running, _, mut draft, pass| {
                 match draft.kind.as_str() {
                     "recordingStart" => draft.id().clone_into(running),
-                    "recordingEnd" => running.clear(),
                     "streamingEnd" if !running.is_empty() => {
                         if let Some((_, id)) = draft.content.attributes.first_mut() {
                             id.clone_from(running);
@@ -206,27 +218,25 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
             .boxed()
     }),
-    row("stream-ends-with-its-call-unreported", "REC-05", &[], "Only the request to stop writes the record.", || {
-        Fault::<BTreeSet<String>>::new()
-            .record(|over, view, draft, pass| {
-                if draft.kind == "streamingStart" {
-                    over.extend(draft.value("call").map(str::to_owned));
-                }
-                let gone = over.iter().any(|call| !view.world.calls.contains_key(call));
-                if draft.kind == "streamingEnd" && gone {
-                    over.retain(|call| view.world.calls.contains_key(call));
-                } else {
-                    pass.now(draft);
-                }
-            })
-            .boxed()
+    row("stream-ends-as-a-recording", "REC-05", &[], "One function ends both.", || {
+        records(|_, _, draft| {
+            if draft.kind == "streamingEnd" {
+                "recordingEnd".clone_into(&mut draft.kind);
+                "recording".clone_into(&mut draft.content.name);
+            }
+            true
+        })
     }),
     row("completed-one-too-many", "REC-06", &[], "The call itself has a leg inside.", || {
         values("callEnd", "callLegsCompleted", |text| plus(text, 1))
     }),
-    row("completed-without-the-moved", "REC-06", &[], "A leg that is moved lives on, it seems.", || {
-        counted(|draft| draft.value("reason") == Some("callMoved"))
-    }),
+    row(
+        "completed-without-those-that-ended-with-the-call",
+        "REC-06",
+        &[],
+        "The counter is read before the last legs are gone.",
+        || counted(|draft| draft.value("reason") == Some("callEnded")),
+    ),
     row("completed-without-those-removed-over-the-api", "REC-06", &[], "The API removes legs by another way.", || {
         counted(|draft| draft.value("reason") == Some("apiInitiatedTeardown"))
     }),
@@ -357,26 +367,20 @@ pub(super) const MUTANTS: &[Registered] = &[
                 .boxed()
         },
     ),
-    row(
-        "call-under-another-id",
-        "REC-24",
-        &[("CDR-09", "the ids are made anew")],
-        "Records have a numbering of their own.",
-        || {
-            records(|_, _, draft| {
-                if draft.content.name == "call"
-                    && let Some((_, id)) = draft.content.attributes.first_mut()
-                {
-                    *id = turned(id);
-                }
-                if let Some(call) = draft.value("call").map(turned) {
-                    draft.set("call", &call);
-                }
-                true
-            })
-        },
-    ),
-    row("call-without-legs-unreported", "REC-24", &[], "A call is noticed by its first leg.", || {
+    row("call-under-another-id", "REC-24", &[UNSENT, NOWHERE], "Records have a numbering of their own.", || {
+        records(|_, _, draft| {
+            if draft.content.name == "call"
+                && let Some((_, id)) = draft.content.attributes.first_mut()
+            {
+                *id = turned(id);
+            }
+            if let Some(call) = draft.value("call").map(turned) {
+                draft.set("call", &call);
+            }
+            true
+        })
+    }),
+    row("call-without-legs-unreported", "CDR-13", &[AGREEMENT, UNSENT], "A call is noticed by its first leg.", || {
         Fault::<BTreeMap<String, Draft>>::new()
             .record(|waiting, _, draft, pass| {
                 if draft.kind == "callStart" {
@@ -395,7 +399,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "call-ended-over-the-api-has-no-end",
         "REC-24",
-        &[],
+        &[UNSENT, NOWHERE],
         "DELETE ends a call by another way than its last leg does.",
         || {
             Fault::<()>::new()
