@@ -10,8 +10,7 @@ use std::time::Duration;
 use super::Moment;
 use super::content::Facts;
 use super::history::{Table, guid_text};
-use super::indexes::other_in_trouble;
-use super::receiver::{Address, Expected, Part, Receiver, Standing};
+use super::receiver::{Address, Expected, Part, Receiver, Standing, Trouble};
 use super::sessions::Session;
 use crate::protocol::cdr::{FieldName, RecordType};
 use crate::protocol::events::{Entry, Envelope, MessageType, Resource, UpdateType};
@@ -30,11 +29,16 @@ const EXPECTED: usize = 256;
 /// How long a receiver must have got nothing before something counts as missing.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// How much earlier than events of a call its records may come.
+const SLACK: Duration = Duration::from_secs(1);
+
 /// One conference.
 #[derive(Debug, Clone, Copy, Default)]
 struct Conference {
     /// What told of it first, other than records.
     told: Option<Seq>,
+    /// When the API was asked to start it.
+    asked: Option<Instant>,
     removed: bool,
     started: Option<Seq>,
     ended: Option<Seq>,
@@ -82,20 +86,29 @@ impl Channels {
         // Else it was there already.
         if conference.told.is_none() && conference.started.is_none() {
             conference.told = Some(moment.seq);
+            conference.asked = Some(asked);
             conference.expected = true;
-            expect(call, Part::Start, asked, receivers, moment);
+            expect(call, Part::Start, (asked, Duration::ZERO), receivers, moment);
         }
         conference.told.get_or_insert(moment.seq);
     }
 
-    /// The API ended a call, or events told that it was removed.
-    pub(super) fn gone(&mut self, call: u128, receivers: &mut BTreeMap<ReceiverId, Receiver>, moment: &Moment<'_>) {
+    /// The API ended a call, or events told that it was removed; `asked` is when that was asked for, or told;
+    /// `slack` how much earlier its records may have come.
+    pub(super) fn gone(
+        &mut self,
+        call: u128,
+        asked: Instant,
+        slack: Duration,
+        receivers: &mut BTreeMap<ReceiverId, Receiver>,
+        moment: &Moment<'_>,
+    ) {
         let conference = self.conference(call);
         if !std::mem::replace(&mut conference.removed, true)
             && conference.started.is_some()
             && conference.ended.is_none()
         {
-            expect(call, Part::End, moment.at, receivers, moment);
+            expect(call, Part::End, (asked, slack), receivers, moment);
         }
     }
 
@@ -114,7 +127,7 @@ impl Channels {
         for entry in message.entries(Resource::Calls).into_iter().flatten() {
             let Some(call) = entry.key().and_then(guid::number) else { continue };
             match entry.update_type() {
-                Some(UpdateType::Remove) => self.gone(call, receivers, moment),
+                Some(UpdateType::Remove) => self.gone(call, moment.at, SLACK, receivers, moment),
                 Some(UpdateType::Add) => {
                     self.added(call, session, receivers, moment);
                     self.participants(call, entry, moment);
@@ -156,7 +169,7 @@ impl Channels {
             if conference.told.is_some() && conference.started.is_none() && !conference.expected && !conference.removed
             {
                 conference.expected = true;
-                expect(*call, Part::Start, moment.at, receivers, moment);
+                expect(*call, Part::Start, (moment.at, SLACK), receivers, moment);
             }
         }
     }
@@ -168,6 +181,11 @@ impl Channels {
         if let Some(number) = number.filter(|number| *number > conference.most.0) {
             conference.most = (number, moment.seq);
         }
+    }
+
+    /// When the API was asked to start a call, if this trace did.
+    pub(super) fn asked(&self, call: u128) -> Option<Instant> {
+        self.conferences.get(&call)?.asked
     }
 
     /// A record that was seen for the first time.
@@ -206,6 +224,7 @@ impl Channels {
     pub(super) fn expire(
         &mut self,
         id: ReceiverId,
+        session: Option<u128>,
         receivers: &mut BTreeMap<ReceiverId, Receiver>,
         moment: &mut Moment<'_>,
     ) {
@@ -221,12 +240,20 @@ impl Channels {
         while let Some(place) = receivers.get(&id).and_then(overdue) {
             let Some(receiver) = receivers.get_mut(&id) else { return };
             let expected = receiver.expected.swap_remove(place);
-            let troubled = other_in_trouble(id, moment.at - window - window, receivers);
-            self.charge(&expected, &receivers[&id], troubled, moment);
+            let troubled = receivers.values().find(|other| other.id != id && other.is_on() && other.is_failing());
+            let troubled = troubled.and_then(|other| other.trouble).map(|trouble| trouble.seq);
+            self.charge(&expected, &receivers[&id], session, troubled, moment);
         }
     }
 
-    fn charge(&mut self, expected: &Expected, receiver: &Receiver, troubled: Option<Seq>, moment: &mut Moment<'_>) {
+    fn charge(
+        &mut self,
+        expected: &Expected,
+        receiver: &Receiver,
+        session: Option<u128>,
+        troubled: Option<Seq>,
+        moment: &mut Moment<'_>,
+    ) {
         let conference = self.conference(expected.call);
         let (elsewhere, charged) = match expected.part {
             Part::Start => (conference.started, &mut conference.charged.0),
@@ -236,21 +263,10 @@ impl Channels {
             Part::Start => "callStart",
             Part::End => "callEnd",
         };
-        let stalled = receiver.last_set.is_none_or(|last| last < expected.at);
-        let form = receiver.address.as_ref().filter(|_| receiver.sets == 0).is_some_and(Address::is_special);
-        let rule = if receiver.trouble.is_some_and(|trouble| trouble.at >= expected.at) {
-            R::Cdr03
-        } else if form {
-            R::Cdr16
-        } else if stalled && troubled.is_some() {
-            R::Cdr19
-        } else if elsewhere.is_some() || receiver.sets == 0 {
-            R::Cdr13
-        } else if std::mem::replace(charged, true) {
+        let Some(rule) = receiver.blamed(expected, elsewhere, session, troubled.is_some(), moment) else { return };
+        if rule == R::Rec24 && std::mem::replace(charged, true) {
             return;
-        } else {
-            R::Rec24
-        };
+        }
         let standing = match receiver.standing {
             Standing::On { seq, .. } => Some(seq),
             _ => None,
@@ -266,13 +282,54 @@ impl Channels {
     }
 }
 
+impl Receiver {
+    /// Which requirement a record's absence breaks; none, where other rules judge it. `elsewhere` is where another
+    /// receiver got it.
+    fn blamed(
+        &self,
+        expected: &Expected,
+        elsewhere: Option<Seq>,
+        session: Option<u128>,
+        troubled: bool,
+        moment: &Moment<'_>,
+    ) -> Option<R> {
+        if self.unreadable.is_some_and(|at| at + SLACK >= expected.at) {
+            return None;
+        }
+        // Where this receiver is in the same session, what it lacks shows in the indexes.
+        let follows = self.chains.iter().any(|chain| Some(chain.session) == session && chain.highest.is_some());
+        if elsewhere.is_some() && follows {
+            return None;
+        }
+        let served = self.last_set.is_some_and(|last| last >= expected.at);
+        let waits = |trouble: Trouble| trouble.at >= expected.at && self.last_set.is_none_or(|last| last < trouble.at);
+        Some(if self.trouble.is_some_and(waits) {
+            R::Cdr03
+        } else if self.sets == 0 && self.address.as_ref().is_some_and(Address::is_special) {
+            R::Cdr16
+        } else if !served && troubled {
+            R::Cdr19
+        } else if !served && (elsewhere.is_some() || self.sets == 0) {
+            moment.stopped_by_fifth(self)
+        } else {
+            R::Rec24
+        })
+    }
+}
+
 /// Every receiver that was configured before has to get a record.
-fn expect(call: u128, part: Part, cause: Instant, receivers: &mut BTreeMap<ReceiverId, Receiver>, moment: &Moment<'_>) {
+fn expect(
+    call: u128,
+    part: Part,
+    (cause, slack): (Instant, Duration),
+    receivers: &mut BTreeMap<ReceiverId, Receiver>,
+    moment: &Moment<'_>,
+) {
     for receiver in receivers.values_mut().filter(|receiver| receiver.is_on() && !receiver.shared) {
         let Standing::On { answered, .. } = receiver.standing else { continue };
         if answered <= cause && receiver.expected.len() < EXPECTED {
             let since = receiver.clock.elapsed(moment.at);
-            receiver.expected.push(Expected { call, part, since, at: moment.at, seq: moment.seq });
+            receiver.expected.push(Expected { call, part, since, at: cause - slack, seq: moment.seq });
         }
     }
 }

@@ -317,6 +317,9 @@ fn leg_start(facts: &Facts<'_>, moment: &mut Moment<'_>) {
 }
 
 fn leg_end(facts: &Facts<'_>, moment: &mut Moment<'_>) {
+    if facts.get(FieldName::Reason).is_none() {
+        moment.fail(R::Rec17, "a reason", "none".to_owned(), &[]);
+    }
     let remote = match facts.get(FieldName::RemoteTeardown) {
         Some("true") => true,
         Some("false") => false,

@@ -17,7 +17,7 @@ use crate::trace::Seq;
 /// A set arrives while others have no answer yet: right only if it repeats what they hold.
 pub(super) fn outstanding(
     open: &[OpenSet],
-    receiver: &Receiver,
+    receiver: &mut Receiver,
     session: u128,
     first: Option<u64>,
     declared: bool,
@@ -31,6 +31,7 @@ pub(super) fn outstanding(
         (Some(other), Some(first)) => {
             let newer = other.spans.lowest().is_some_and(|lowest| first > lowest);
             if newer && !declared {
+                receiver.overlapped = true;
                 let expected = "the next set only after the one before it was answered 200";
                 let observed = format!("record {first} while {} has no answer", in_words(&other.spans));
                 moment.fail(R::Cdr04, expected, observed, &[other.seq]);

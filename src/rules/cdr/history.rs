@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::time::Duration;
 
 use super::Moment;
 use super::content::{Facts, NONE};
@@ -17,6 +18,7 @@ use super::totals::{self, Call};
 use crate::protocol::cdr::{FieldName, RecordType};
 use crate::rules::docket::quote;
 use crate::rules::registry::R;
+use crate::time::Instant;
 use crate::trace::Seq;
 
 /// How many objects that ended are remembered.
@@ -24,6 +26,9 @@ const ENDED: usize = 4096;
 
 /// How many live objects are followed; of more than these all are forgotten.
 const LIVE: usize = 100_000;
+
+/// How many calls that were named before their start are remembered, and legs that outlast their call.
+const EARLY: usize = 256;
 
 /// How many coSpaces' correlators are remembered.
 const SPACES: usize = 4096;
@@ -111,6 +116,10 @@ pub(super) struct History {
     /// Recordings and streams.
     streams: Table<(RecordType, Seq)>,
     ended: Ended,
+    /// Calls that were named before their start: what they add up is not judged.
+    early: Vec<u128>,
+    /// Legs that were in a call when it ended: the leg, the callEnd, and when it came.
+    outlasting: Vec<(u128, Seq, Instant)>,
     /// Legs that nothing has assigned to a call: those alive, and those that ended.
     pub(super) strays: (u32, u32),
 }
@@ -128,10 +137,19 @@ impl History {
         true
     }
 
+    /// A record was not taken. If it is one of a documented type, what it would have told is missing.
+    pub(super) fn lacks(&mut self, index: u64, documented: bool) {
+        if self.admits(index) && documented {
+            self.forget();
+        }
+    }
+
     /// Records are missing: what lives now is not known any more.
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.whole = false;
         self.legs.clear();
+        self.early.clear();
+        self.outlasting.clear();
         self.calls.clear();
         self.streams.clear();
         self.strays = (0, 0);
@@ -205,7 +223,19 @@ impl History {
             return;
         };
         moment.docket.tested(R::Rec03);
-        totals::call_end(facts, &call, self.strays, moment);
+        if let Some(place) = self.early.iter().position(|early| *early == facts.id) {
+            self.early.swap_remove(place);
+        } else {
+            totals::call_end(facts, &call, self.strays, moment);
+        }
+        if call.has_legs() {
+            let legs = self.legs.iter().filter(|(_, leg)| leg.call == facts.id).map(|(id, _)| *id);
+            let room = EARLY.saturating_sub(self.outlasting.len());
+            self.outlasting.extend(legs.take(room).map(|leg| (leg, moment.seq, moment.at)));
+            self.outlasting.sort_unstable();
+        } else {
+            moment.docket.tested(R::Rec09);
+        }
         self.ended.insert(facts.id, moment.seq);
     }
 
@@ -275,15 +305,18 @@ impl History {
 
     fn leg_end(&mut self, facts: &Facts<'_>, moment: &mut Moment<'_>) {
         let Some(mut leg) = self.leg_of(facts, moment) else { return };
+        if let Some((_, seq, _)) = self.outlasted(facts.id) {
+            let observed = "callEnd before it".to_owned();
+            moment.fail(R::Rec09, "callEnd after the callLegEnd of the last leg", observed, &[seq]);
+        }
         self.same(&mut leg, facts, moment);
         totals::leg_duration(facts, &leg, moment);
-        let moved = facts.get(FieldName::Reason) == Some("callMoved");
         if leg.is_stray() {
             let alive = self.strays.0.saturating_sub(u32::from(leg.whole));
             self.strays = (alive, self.strays.1.wrapping_add(1));
         }
         if let Some(call) = self.calls.get_mut(&leg.call) {
-            call.leg_ended(&leg, moved, facts.time);
+            call.leg_ended(&leg);
         }
         self.ended.insert(facts.id, moment.seq);
     }
@@ -293,6 +326,7 @@ impl History {
         self.same(leg, facts, moment);
         let was_stray = leg.is_stray();
         if facts.get(FieldName::Ivr).is_some() && facts.get(FieldName::Call).is_none() {
+            self.outlasted(facts.id);
             self.moves(leg, NONE);
             leg.in_ivr = true;
             moment.docket.tested(R::Rec14);
@@ -301,6 +335,7 @@ impl History {
         if call != NONE {
             leg.in_ivr = false;
             if call != leg.call {
+                self.outlasted(facts.id);
                 self.joins(call, moment);
                 self.moves(leg, call);
             }
@@ -316,7 +351,7 @@ impl History {
     }
 
     /// A record says that a leg is in a call.
-    fn joins(&self, call: u128, moment: &mut Moment<'_>) {
+    fn joins(&mut self, call: u128, moment: &mut Moment<'_>) {
         if self.calls.contains_key(&call) {
             moment.docket.tested(R::Rec14);
         } else if let Some(seq) = self.ended.get(call) {
@@ -324,7 +359,40 @@ impl History {
             moment.fail(R::Rec03, "nothing of a call after its callEnd", observed, &[seq]);
         } else if self.whole {
             moment.fail(R::Rec14, "the call that a leg is in was started", "it was not".to_owned(), &[]);
+            if self.early.len() < EARLY {
+                self.early.push(call);
+            }
         }
+    }
+
+    /// Takes out a leg that was in a call when it ended.
+    fn outlasted(&mut self, leg: u128) -> Option<(u128, Seq, Instant)> {
+        let place = self.outlasting.iter().position(|(outlasting, ..)| *outlasting == leg)?;
+        Some(self.outlasting.remove(place))
+    }
+
+    /// Charges legs that have no callLegEnd long after their call's end. `held` says that one may be held up.
+    pub(super) fn expire(&mut self, held: bool, window: Duration, moment: &mut Moment<'_>) {
+        if held {
+            return self.outlasting.iter_mut().for_each(|(_, _, at)| *at = moment.at);
+        }
+        while let Some(place) = self.outlasting.iter().position(|(_, _, at)| moment.at >= *at + window) {
+            let (leg, seq, _) = self.outlasting.remove(place);
+            if self.legs.remove(&leg).is_some() {
+                let what = format!("a callLegEnd of {}", guid_text(leg));
+                moment.fail(R::Rec04, &what, "none, although its call has ended".to_owned(), &[seq]);
+            }
+        }
+    }
+
+    /// When the last of these is overdue.
+    pub(super) fn due(&self, window: Duration) -> Option<Instant> {
+        self.outlasting.iter().map(|(_, _, at)| *at + window).max()
+    }
+
+    /// Time that passed does not count.
+    pub(super) fn lose(&mut self, by: Duration) {
+        self.outlasting.iter_mut().for_each(|(_, _, at)| *at += by);
     }
 
     /// A leg leaves its call for another one, or for none.

@@ -53,19 +53,25 @@ pub(super) fn record(
         moment.fail(R::Cdr12, "a number of discarded records", "something else".to_owned(), &[]);
     }
     let (now, trouble, known) = (receiver.clock.elapsed(moment.at), receiver.trouble, numbering(receiver));
+    let overlapped = receiver.overlapped;
     let chain = &mut receiver.chains[place];
     if let Some((before, _)) = previous.filter(|(before, _)| *before == index) {
         let expected = format!("record {} after record {before} in the set", before.saturating_add(1));
         moment.fail(R::Cdr08, &expected, format!("record {index} again"), &[]);
         return;
     }
-    if chain.highest.is_some_and(|highest| index > highest.saturating_add(1)) {
-        // What was expected may be among the records that are missing; those are judged by their indexes.
-        receiver.expected.clear();
-    }
+    let gaps = chain.gaps.len();
+    let passed = chain.highest.is_some_and(|highest| index > highest.saturating_add(1));
     let fresh = chain.advance(index, attributes, trouble, now, set, moment);
+    let declared = attributes.missing.get().is_some_and(|count| count > 0);
+    // A gap that is charged as such, or sets that overlap, may well have numbers of their own.
+    chain.unnumbered = (passed && (!declared || chain.gaps.len() > gaps)) || overlapped;
     record_index(chain, attributes, previous.and_then(|(_, number)| number), fresh, known, moment);
     chain.loose = false;
+    if declared || passed {
+        // What was discarded, or is missing and charged as such, may be among what is expected.
+        receiver.expected.clear();
+    }
 }
 
 /// Whether the receiver is known to be new to the Call Bridge, so that its numbering begins here.
@@ -95,7 +101,7 @@ impl Chain {
         }
         self.highest = Some(index);
         if declared > 0 {
-            self.discarded(index, highest, declared, trouble, moment);
+            self.discarded(index, highest, declared, trouble, now, moment);
         } else if index == highest + 1 {
             moment.docket.tested(R::Cdr08);
             moment.docket.tested(R::Cdr10);
@@ -153,14 +159,15 @@ impl Chain {
         highest: u64,
         declared: u64,
         trouble: Option<Trouble>,
+        now: Duration,
         moment: &mut Moment<'_>,
     ) {
         let unseen = index - highest - 1;
         let unsure = index - self.acked.last().map_or_else(|| self.first.unwrap_or(0), |last| last + 1).min(index);
         let Some(trouble) = trouble else {
-            let expected = "no gap while the receiver is there";
-            let observed = format!("{declared} records declared as discarded before record {index}");
-            return moment.fail(R::Cdr10, expected, observed, &[self.seq]);
+            // What other receivers get decides what that breaks.
+            let first = index.saturating_sub(declared).min(highest + 1);
+            return self.miss(Gap { first, last: index - 1, since: now, seq: self.seq, after: None });
         };
         if declared < unseen || declared > unsure.max(unseen) {
             let expected = format!("{unseen} records declared as discarded before record {index}");
@@ -233,7 +240,7 @@ fn record_index(
         (None, None) if from_one => (1, 1),
         (None, None) => (0, u64::MAX),
     };
-    let judged = !chain.loose && most < u64::MAX;
+    let judged = !chain.loose && !chain.unnumbered && most < u64::MAX;
     if judged && !(least..=most).contains(&number) {
         let expected = if least == most { format!("recordIndex {least}") } else { format!("{least} to {most}") };
         moment.fail(R::Cdr11, &expected, number.to_string(), &[chain.seq]);
@@ -287,7 +294,8 @@ pub(super) fn expire(
     let troubled = other_in_trouble(id, since - window, receivers);
     let Some(receiver) = receivers.get_mut(&id) else { return };
     let (now, active) = (receiver.clock.elapsed(moment.at), receiver.active);
-    let own_trouble = receiver.was_troubled(since - window);
+    let waits = receiver.trouble.is_some_and(|trouble| receiver.last_set.is_none_or(|last| last < trouble.at));
+    let stopped = moment.stopped_by_fifth(receiver);
     let Some(chain) = receiver.chains.iter_mut().find(|chain| chain.session == session.id) else { return };
     let others = Others { memory: &session.memory, troubled };
     chain.unexplained(now, &others, moment);
@@ -299,8 +307,9 @@ pub(super) fn expire(
     if behind.is_some() {
         chain.behind = None;
         let (rule, expected) = match troubled {
-            _ if own_trouble => (R::Cdr03, "every record, once the receiver is there again"),
+            _ if waits => (R::Cdr03, "every record, once the receiver is there again"),
             Some(_) => (R::Cdr19, "every record, whatever other receivers do"),
+            None if stopped == R::Cdr14 => (R::Cdr14, "every record, whether or not a fifth receiver is asked for"),
             None => (R::Cdr13, "every record that another receiver got"),
         };
         let observed = format!("none after record {}", chain.highest.unwrap_or_default());

@@ -116,6 +116,8 @@ pub(super) struct Ledger {
     /// A POST that was refused: the parameter's name and value.
     refused: Option<(&'static str, String, Seq)>,
     pub(super) bridges: Option<(Seq, Vec<u128>)>,
+    /// Where a receiver beyond the limit was refused last.
+    pub(super) fifth: Option<(Instant, Seq)>,
     tags: BTreeMap<u128, Tag>,
     /// What the latest exchange brought.
     pub(super) news: Option<News>,
@@ -126,8 +128,8 @@ pub(super) struct Ledger {
 pub(super) enum News {
     /// A call was started; it was asked for at that time.
     CallMade(u128, Instant),
-    /// A call was ended.
-    CallEnded(u128),
+    /// A call was ended; it was asked for at that time.
+    CallEnded(u128, Instant),
     /// A coSpace was removed.
     SpaceRemoved(u128),
 }
@@ -299,6 +301,7 @@ impl Ledger {
             return;
         }
         if all.is_some_and(|all| all >= RECEIVERS) || ours >= RECEIVERS {
+            self.fifth = Some((moment.at, moment.seq));
             return moment.docket.tested(R::Cdr14);
         }
         self.refused(asked, uri, response, all, moment);
@@ -460,7 +463,9 @@ impl Ledger {
                 let location = response.headers.get("Location").and_then(|path| path.rsplit('/').next());
                 self.news = location.and_then(guid::number).map(|call| News::CallMade(call, asked.at));
             }
-            (Node::Call(id), Method::Delete) if response.is_success() => self.news = Some(News::CallEnded(*id)),
+            (Node::Call(id), Method::Delete) if response.is_success() => {
+                self.news = Some(News::CallEnded(*id, asked.at));
+            }
             (Node::Space(id), Method::Delete) => {
                 self.tags.remove(id);
                 self.news = Some(News::SpaceRemoved(*id));

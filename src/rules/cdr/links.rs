@@ -229,6 +229,9 @@ fn is_plain(target: &str) -> bool {
 
 /// Several sets go over one connection, where the receiver keeps it.
 pub(super) fn kept(link: LinkId, session: u128, receiver: &Receiver, moment: &mut Moment<'_>) {
+    if receiver.overlapped || !receiver.is_ordered(moment.at) {
+        return;
+    }
     let Some(last) = receiver.answered.filter(|last| last.sure && last.session == Some(session)) else { return };
     if last.link == link {
         moment.docket.tested(R::Cdr18);

@@ -26,6 +26,7 @@ mod totals;
 mod uptime;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use self::channels::Channels;
 use self::content::Noted;
@@ -55,6 +56,8 @@ struct Moment<'m> {
     clustered: Option<bool>,
     api: &'m ApiView,
     docket: &'m mut Docket,
+    /// Where a fifth receiver was refused last.
+    fifth: Option<(Instant, Seq)>,
 }
 
 impl<'m> Moment<'m> {
@@ -66,7 +69,14 @@ impl<'m> Moment<'m> {
             clustered: context.clustered,
             api,
             docket,
+            fifth: None,
         }
+    }
+
+    /// A receiver gets no records: whether that began with the refusal of a fifth one (CDR-14), or not (CDR-13).
+    fn stopped_by_fifth(&self, receiver: &Receiver) -> R {
+        let stopped = self.fifth.is_some_and(|(at, _)| receiver.last_set.is_some_and(|last| last < at));
+        if stopped { R::Cdr14 } else { R::Cdr13 }
     }
 
     /// Something is not documented that later releases may have added.
@@ -135,7 +145,9 @@ impl CdrJudge {
                 self.ledger.answered(*exchange, response, &mut self.receivers, &mut moment);
                 match self.ledger.news {
                     Some(News::CallMade(call, asked)) => self.channels.made(call, asked, &mut self.receivers, &moment),
-                    Some(News::CallEnded(call)) => self.channels.gone(call, &mut self.receivers, &moment),
+                    Some(News::CallEnded(call, asked)) => {
+                        self.channels.gone(call, asked, Duration::ZERO, &mut self.receivers, &moment);
+                    }
                     Some(News::SpaceRemoved(space)) => self.spaces.removed(space),
                     None => {}
                 }
@@ -180,6 +192,9 @@ impl CdrJudge {
             }
             Event::HarnessLate { by } => {
                 self.receivers.values_mut().for_each(|receiver| receiver.clock.lose(*by));
+                if let Some(session) = self.sessions.current_mut() {
+                    session.history.lose(*by);
+                }
             }
             _ => {}
         }
@@ -271,7 +286,13 @@ impl CdrJudge {
         if self.receivers.is_empty() {
             return;
         }
-        let mut moment = Moment::of(&self.context, observation, api, docket);
+        let held = self.holds_up();
+        let window = self.context.deadlines.redelivery + self.context.deadlines.reaction;
+        if let Some(session) = self.sessions.current_mut() {
+            let moment = &mut Moment::of(&self.context, observation, api, docket);
+            session.history.expire(held, window, moment);
+        }
+        let mut moment = Moment { fifth: self.ledger.fifth, ..Moment::of(&self.context, observation, api, docket) };
         let ids: [Option<ReceiverId>; FOLLOWED] = first_of(self.receivers.keys().copied());
         for id in ids.into_iter().flatten() {
             let busy = self.open.iter().any(|open| open.receiver == id);
@@ -279,10 +300,16 @@ impl CdrJudge {
                 indexes::expire(id, session, &mut self.receivers, busy, &mut moment);
             }
             if !busy {
-                self.channels.expire(id, &mut self.receivers, &mut moment);
+                let session = self.sessions.current().map(|session| session.id);
+                self.channels.expire(id, session, &mut self.receivers, &mut moment);
             }
         }
         self.expire_cuts(observation, api, docket);
+    }
+
+    /// Whether a receiver may hold up what the Call Bridge has to send.
+    fn holds_up(&self) -> bool {
+        !self.open.is_empty() || self.receivers.values().any(Receiver::is_failing)
     }
 
     /// After a set that did not arrive whole something has to come.
@@ -308,7 +335,9 @@ impl CdrJudge {
             let indexes = session.and_then(|session| indexes::due(receiver, session, (redelivery, reaction)));
             cut.max(indexes).max(channels::due(receiver, redelivery + reaction))
         };
-        self.receivers.values().filter_map(of_receiver).max()
+        let legs = session.filter(|_| !self.holds_up());
+        let legs = legs.and_then(|session| session.history.due(redelivery + reaction));
+        self.receivers.values().filter_map(of_receiver).max().max(legs)
     }
 
     /// The trace is over: what was due and had not come is left open.

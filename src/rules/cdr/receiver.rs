@@ -127,6 +127,8 @@ pub(super) struct Chain {
     pub(super) behind: Option<Duration>,
     /// Nothing says where the next set has to begin.
     pub(super) loose: bool,
+    /// Nothing says which recordIndex comes next.
+    pub(super) unnumbered: bool,
 }
 
 impl Chain {
@@ -269,6 +271,10 @@ pub(super) struct Receiver {
     pub(super) sets: u64,
     /// When the latest arrived.
     pub(super) last_set: Option<Instant>,
+    /// When one arrived whose records could not be read.
+    pub(super) unreadable: Option<Instant>,
+    /// Whether two sets were outstanding here, so that connections and numbers say nothing.
+    pub(super) overlapped: bool,
     /// When something arrived or failed last, on the receiver's clock.
     pub(super) active: Duration,
     pub(super) trouble: Option<Trouble>,
@@ -292,6 +298,8 @@ impl Receiver {
             chains: Vec::new(),
             sets: 0,
             last_set: None,
+            unreadable: None,
+            overlapped: false,
             active: Duration::ZERO,
             trouble: None,
             cut: None,

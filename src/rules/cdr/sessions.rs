@@ -77,6 +77,12 @@ impl Sessions {
         self.known.get(self.place(self.current?)?).filter(|session| !session.over)
     }
 
+    /// The same, to be changed.
+    pub(super) fn current_mut(&mut self) -> Option<&mut Session> {
+        let place = self.place(self.current?)?;
+        self.known.get_mut(place).filter(|session| !session.over)
+    }
+
     /// Whether the harness has the Call Bridge restarted at this moment.
     pub(super) fn is_restarting(&self) -> bool {
         self.restart.is_some_and(|restart| restart.done.is_none())

@@ -1,6 +1,8 @@
 //! A set of records arrives: taken apart, and handed to the rules record by record.
 
 use super::attributes::Attributes;
+use super::channels::Channels;
+use super::content::Facts;
 use super::identity::Sight;
 use super::indexes::InSet;
 use super::links::PROMPT;
@@ -84,6 +86,7 @@ impl CdrJudge {
             chain.loose = true;
         }
         receiver.cut = None;
+        receiver.unreadable = receiver.last_set;
     }
 
     /// The records of a set that could be read.
@@ -125,13 +128,20 @@ impl CdrJudge {
                 Sight::Fresh | Sight::Old => {}
             }
             indexes::record(chain, index, &attributes, sight, &mut set, receiver, &mut moment);
+            if matches!(sight, Sight::Differs(_)) {
+                // Which of both it was is not known.
+                session.history.forget();
+            }
             if sight == Sight::Fresh {
                 let facts = content::judge(record, attributes.time, &mut self.words, &mut moment);
-                if session.history.admits(index)
-                    && let Some(facts) = facts
-                {
-                    self.channels.record(&facts, &mut moment);
-                    session.history.take(&facts, &self.ledger, &mut self.spaces, &mut moment);
+                match facts {
+                    Some(facts) if session.history.admits(index) => {
+                        served_off(&facts, &self.channels, receiver, &mut moment);
+                        self.channels.record(&facts, &mut moment);
+                        session.history.take(&facts, &self.ledger, &mut self.spaces, &mut moment);
+                    }
+                    Some(_) => {}
+                    None => session.history.lacks(index, record.kind().is_some()),
                 }
             }
             if !receiver.expected.is_empty() {
@@ -211,6 +221,17 @@ fn removed_and_served(opened: Option<Instant>, receiver: &Receiver, moment: &mut
         && opened > at + moment.deadlines.reaction
     {
         moment.fail(R::Cdr15, "no records once the receiver is removed", "a set".to_owned(), &[seq]);
+    }
+}
+
+/// A call that was asked for after the receiver was removed cannot be among what was kept for it.
+fn served_off(facts: &Facts<'_>, channels: &Channels, receiver: &Receiver, moment: &mut Moment<'_>) {
+    if let Standing::Off { at, seq } = receiver.standing
+        && facts.kind == RecordType::CallStart
+        && channels.asked(facts.id).is_some_and(|asked| asked > at)
+    {
+        let observed = "the start of a later call".to_owned();
+        moment.fail(R::Cdr15, "no records once the receiver is removed", observed, &[seq]);
     }
 }
 

@@ -223,6 +223,16 @@ fn a_leg_starts_first_and_ends_last() {
     let mut records = example();
     records.insert(6, records[4].clone());
     breaks(in_order(records), &["REC-04"]);
+    // It never ends.
+    let mut records = example();
+    records.remove(6);
+    records[6].content.children.retain(|child| child.name == "durationSeconds");
+    let records = in_order(records);
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &records);
+    assert!(lab.script.due().is_some());
+    lab.passes(40);
+    lab.breaks(&["REC-04"]);
     let mut records = example();
     records.insert(6, records[5].clone());
     breaks(in_order(records), &["REC-04"]);
@@ -294,7 +304,7 @@ fn whether_some_legs_count_is_open() {
         let end = records.pop().unwrap();
         records.insert(6, record(0, CallLegStart, 13, &[("call", &guid(1)), ("recording", "true")]));
         records.insert(7, record(0, CallLegStart, 14, &[]));
-        records.push(record(0, CallLegEnd, 13, &[]));
+        records.push(record(0, CallLegEnd, 13, &[("reason", "callEnded")]));
         records.push(record(0, CallLegEnd, 14, &[("reason", "remoteBusy"), ("remoteTeardown", "true")]));
         records.push(end);
         in_order(records)
@@ -403,6 +413,7 @@ fn a_confirmation_is_not_taken_back() {
 
 #[test]
 fn who_tore_down_agrees_with_the_reason() {
+    breaks(with(6, "reason", None), &["REC-17"]);
     breaks(with(6, "remoteTeardown", Some("true")), &["REC-18"]);
     breaks(with(5, "reason", Some("timeout")), &["REC-18"]);
     breaks(with(6, "reason", Some("error")), &[]);
