@@ -71,12 +71,52 @@ pub(super) const MUTANTS: &[Registered] = &[
         },
     ),
     row(
-        "fifth-attempt-stops-the-fourth",
+        "fifth-receiver-accepted-and-forgotten",
         "CDR-14",
-        &[EVERYTHING, AGREEMENT, ("CDR-19", "the fourth gets nothing any more"), GAP],
+        &[("CDR-15", "what was created is not there"), EVERYTHING],
+        "The failure is logged, and the answer is the usual one.",
+        || {
+            Fault::<bool>::new()
+                .decide(|refused, question, answer| {
+                    if matches!(question, Question::IsReceiverPlaceFree(_)) {
+                        *refused = !answer;
+                    }
+                    answer
+                })
+                .effect(|refused, _, mut effect, pass| {
+                    if let Effect::Answer { response, .. } = &mut effect
+                        && std::mem::take(refused)
+                    {
+                        *response = Response::new(200);
+                        let nobody = "/api/v1/system/cdrReceivers/00000000-0000-4000-8000-000000000005";
+                        response.headers.push("Location", nobody);
+                    }
+                    pass.now(effect);
+                })
+                .boxed()
+        },
+    ),
+    row(
+        "fifth-attempt-stops-the-fourth",
+        "CDR-13",
+        &[
+            ("CDR-14", "the four are disturbed by the fifth"),
+            AGREEMENT,
+            ("CDR-19", "the fourth gets nothing any more"),
+            GAP,
+        ],
         "The last row of the table is cleared for the newcomer before the check.",
         || disturbed(|receiver| receiver.0 == 4),
     ),
+    row("uri-shown-without-path", "CDR-15", &[], "Only the host is kept for show.", || {
+        rewriting(|text| match (text.find("://"), text.find("</uri>")) {
+            (Some(from), Some(to)) if from < to && text.matches("<uri>").count() == 1 => {
+                let shown = text[from + 3..to].split('/').next().unwrap_or_default();
+                format!("{}://{shown}{}", &text[..from], &text[to..])
+            }
+            _ => text.to_owned(),
+        })
+    }),
     row("deleted-receiver-served-on", "CDR-15", &[], "The list is changed, the sender is not told.", || {
         Fault::<()>::new()
             .decide(|(), question, answer| answer && !matches!(question, Question::EndsWithDelete { .. }))
@@ -114,21 +154,6 @@ pub(super) const MUTANTS: &[Registered] = &[
         },
     ),
     row(
-        "uri-shown-without-path",
-        "CDR-15",
-        &[("CDR-16", "the URI seems to be another")],
-        "Only the host is kept for show.",
-        || {
-            rewriting(|text| match (text.find("://"), text.find("</uri>")) {
-                (Some(from), Some(to)) if from < to && text.matches("<uri>").count() == 1 => {
-                    let shown = text[from + 3..to].split('/').next().unwrap_or_default();
-                    format!("{}://{shown}{}", &text[..from], &text[to..])
-                }
-                _ => text.to_owned(),
-            })
-        },
-    ),
-    row(
         "all-wait-for-the-slowest",
         "CDR-19",
         &[("CDR-03", "a repetition waits, too"), EVERYTHING],
@@ -143,14 +168,20 @@ pub(super) const MUTANTS: &[Registered] = &[
         || waiting(|receiver| receiver.0 > 1),
     ),
     row(
-        "all-wait-for-an-answer",
+        "newest-receiver-stops-when-another-fails",
         "CDR-19",
-        &[EVERYTHING, ("CDR-03", "a repetition waits, too")],
-        "One request is under way at a time.",
+        &[EVERYTHING, ("CDR-03", "a repetition never comes")],
+        "The error of one sender ends the thread that the newest one shares with it.",
         || {
-            Fault::<()>::new()
-                .decide(|(), question, answer| match question {
-                    Question::GoesAlone { others_waiting, .. } => answer && !others_waiting,
+            Fault::<(BTreeSet<ReceiverKey>, BTreeSet<ReceiverKey>)>::new()
+                .decide(|(known, stopped), question, answer| match question {
+                    Question::GoesAlone { receiver, others_failing, .. } => {
+                        known.insert(*receiver);
+                        if *others_failing && known.last() == Some(receiver) {
+                            stopped.insert(*receiver);
+                        }
+                        answer && !stopped.contains(receiver)
+                    }
                     _ => answer,
                 })
                 .boxed()

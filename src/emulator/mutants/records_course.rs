@@ -380,22 +380,33 @@ pub(super) const MUTANTS: &[Registered] = &[
             true
         })
     }),
-    row("call-without-legs-unreported", "CDR-13", &[AGREEMENT, UNSENT], "A call is noticed by its first leg.", || {
-        Fault::<BTreeMap<String, Draft>>::new()
-            .record(|waiting, _, draft, pass| {
-                if draft.kind == "callStart" {
-                    waiting.insert(draft.id().to_owned(), draft);
-                    return;
-                }
-                if let Some(start) = draft.value("call").and_then(|call| waiting.remove(call)) {
-                    pass.now(start);
-                }
-                if draft.kind != "callEnd" || waiting.remove(draft.id()).is_none() {
-                    pass.now(draft);
-                }
-            })
-            .boxed()
-    }),
+    row(
+        "call-without-legs-unreported",
+        "CDR-13",
+        &[
+            AGREEMENT,
+            UNSENT,
+            ("CDR-16", "nothing arrives there"),
+            ("CDR-19", "a good receiver lacks it beside bad ones"),
+        ],
+        "A call is noticed by its first leg.",
+        || {
+            Fault::<BTreeMap<String, Draft>>::new()
+                .record(|waiting, _, draft, pass| {
+                    if draft.kind == "callStart" {
+                        waiting.insert(draft.id().to_owned(), draft);
+                        return;
+                    }
+                    if let Some(start) = draft.value("call").and_then(|call| waiting.remove(call)) {
+                        pass.now(start);
+                    }
+                    if draft.kind != "callEnd" || waiting.remove(draft.id()).is_none() {
+                        pass.now(draft);
+                    }
+                })
+                .boxed()
+        },
+    ),
     row(
         "call-ended-over-the-api-has-no-end",
         "REC-24",
