@@ -10,6 +10,7 @@ use super::observation::{
     ConnectionId, EndCause, Event, LinkId, Observation, ReceiverId, Seq, SetId, Side, Sink, Text,
 };
 use crate::protocol::http::{Request, Response};
+use crate::protocol::http1::Head;
 use crate::protocol::ws::frame::{Frame, Opcode, close_code};
 use crate::protocol::ws::handshake::TOKEN_PARAMETER;
 use crate::time::Instant;
@@ -20,10 +21,25 @@ const LINES_KEPT: usize = 20_000;
 /// How many characters of a message are kept.
 const MESSAGE_CHARS: usize = 600;
 
+/// How many bytes of a set of records are kept until somebody wants to read them.
+const SET_BYTES: usize = 2 * MESSAGE_CHARS;
+
+/// The words of one observation.
+#[derive(Debug)]
+enum Words {
+    Text(String),
+    /// A set of records: of the many of a long run hardly any is ever read, so that it is not put into words before.
+    Set {
+        set: SetId,
+        receiver: ReceiverId,
+        start: Box<[u8]>,
+    },
+}
+
 /// Observations in words.
 #[derive(Debug, Default)]
 pub struct Chronicle {
-    lines: VecDeque<(Seq, Instant, String)>,
+    lines: VecDeque<(Seq, Instant, Words)>,
     cited: BTreeMap<Seq, String>,
     citing: usize,
     clients: BTreeMap<ConnectionId, String>,
@@ -47,9 +63,15 @@ impl Chronicle {
             return Some(line.clone());
         }
         let place = self.lines.binary_search_by_key(&seq, |(seq, ..)| *seq).ok()?;
-        let (seq, at, text) = &self.lines[place];
+        let (seq, at, words) = &self.lines[place];
         let ms = at.since(self.began.unwrap_or_default()).as_millis();
-        Some(format!("{seq} +{ms} ms {text}"))
+        Some(match words {
+            Words::Text(text) => format!("{seq} +{ms} ms {text}"),
+            Words::Set { set, receiver, start } => {
+                let receiver = self.receivers.get(receiver).map_or("?", String::as_str);
+                format!("{seq} +{ms} ms {receiver} <- set {}: {}", set.0, short(&String::from_utf8_lossy(start)))
+            }
+        })
     }
 
     /// Keeps what findings refer to, however long the trace becomes. `evidence` are the references of all findings so
@@ -133,11 +155,6 @@ impl Chronicle {
             Event::LinkEnded { link, cause } => {
                 format!("{} connection {} {}", of_link(link), link.0, end_in_words(*cause))
             }
-            Event::SetReceived { set, receiver: id, head, records, .. } => {
-                let body = records.body();
-                let text = String::from_utf8_lossy(&body[..body.len().min(4 * MESSAGE_CHARS)]);
-                format!("{} <- set {}: {} {} {}", receiver(id), set.0, head.method, head.target, short(&text))
-            }
             Event::SetCut { set, receiver: id, arrived_bytes, .. } => {
                 format!("{} <- set {}, cut off after {arrived_bytes} bytes", receiver(id), set.0)
             }
@@ -189,11 +206,17 @@ impl Sink for Chronicle {
             self.enter(connection, client);
         }
         self.note_receivers(&observation.event);
-        if let Some(line) = self.describe(&observation.event) {
+        let words = match &observation.event {
+            Event::SetReceived { set, receiver, head, records, .. } => {
+                Some(Words::Set { set: *set, receiver: *receiver, start: beginning(head, records.body()) })
+            }
+            event => self.describe(event).map(Words::Text),
+        };
+        if let Some(words) = words {
             if self.lines.len() == LINES_KEPT {
                 self.lines.pop_front();
             }
-            self.lines.push_back((observation.seq, observation.at, line));
+            self.lines.push_back((observation.seq, observation.at, words));
         }
         self.forget_receivers(&observation.event);
     }
@@ -208,6 +231,16 @@ fn end_in_words(cause: EndCause) -> &'static str {
         EndCause::Dropped => "dropped",
         EndCause::TooLong => "dropped, since a frame or a body is too long",
     }
+}
+
+/// Method, target and the beginning of the body of a set of records.
+fn beginning(head: &Head<'_>, body: &[u8]) -> Box<[u8]> {
+    let parts = [head.method.as_bytes(), b" ", head.target.as_bytes(), b" ", &body[..body.len().min(SET_BYTES)]];
+    let mut start = Vec::with_capacity(parts.iter().map(|part| part.len()).sum::<usize>().min(SET_BYTES));
+    for part in parts {
+        start.extend_from_slice(&part[..part.len().min(SET_BYTES - start.len())]);
+    }
+    start.into_boxed_slice()
 }
 
 /// Shortens a text to one line.

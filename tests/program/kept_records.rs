@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 
 use chacha20::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -38,34 +38,33 @@ fn kept(folder: &Folder) -> BTreeSet<String> {
     text.lines().filter_map(key).collect()
 }
 
-/// Posts until the receiver is gone; counts what was answered 200.
-fn post_on(address: SocketAddr, number: u64, seed: u64, acknowledged: &Mutex<BTreeSet<String>>, count: &AtomicUsize) {
+/// Posts until the receiver is gone; tells of each set that was answered 200.
+fn post_on(address: SocketAddr, number: u64, seed: u64, acknowledged: &Mutex<BTreeSet<String>>, tell: &Sender<()>) {
     let mut random = ChaCha8Rng::seed_from_u64(seed ^ number << 32);
     let Ok(mut bridge) = CallBridge::connect(address, number) else { return };
     while let Ok(keys) = bridge.post_next(random.random_range(1..20)) {
         acknowledged.lock().unwrap().extend(keys);
-        count.fetch_add(1, Ordering::Release);
+        // Nobody counts any more once enough were answered.
+        let _ = tell.send(());
     }
 }
 
 /// Has Call Bridges post, and kills the receiver when that many sets were answered 200.
 fn live_and_die(mut receiver: Receiver, seed: u64, life: u64, after: usize, acknowledged: &Mutex<BTreeSet<String>>) {
-    let (address, count) = (receiver.address, AtomicUsize::new(0));
+    let address = receiver.address;
+    let (tell, told) = channel();
     std::thread::scope(|scope| {
-        let senders: Vec<_> = (0..BRIDGES)
-            .map(|bridge| {
-                // A session that is new in each life.
-                let number = seed * 1000 + life * 10 + bridge;
-                let count = &count;
-                scope.spawn(move || post_on(address, number, seed, acknowledged, count))
-            })
-            .collect();
-        while count.load(Ordering::Acquire) < after && senders.iter().any(|sender| !sender.is_finished()) {
-            std::thread::yield_now();
+        for bridge in 0..BRIDGES {
+            // A session that is new in each life.
+            let number = seed * 1000 + life * 10 + bridge;
+            let tell = tell.clone();
+            scope.spawn(move || post_on(address, number, seed, acknowledged, &tell));
         }
+        drop(tell);
+        let answered = told.iter().take(after).count();
         receiver.running.kill();
+        assert_eq!(answered, after, "seed {seed}: the receiver ended by itself");
     });
-    assert!(count.load(Ordering::Acquire) >= after, "seed {seed}: the receiver ended by itself");
 }
 
 #[test]
