@@ -21,11 +21,12 @@ use crate::exit::{ExitCode, Failure};
 use crate::net::clock::Clock;
 use crate::net::interrupt;
 use crate::report::matrix::{Broken, DialectRow, FalseAlarm, Fate, Histories, HistoryAlarm, KillMatrix, MutantRow};
+use crate::rules::Finding;
 use crate::run::{failed_over_sockets, runtime};
 use crate::scenario::library::{self, fits};
 use crate::scenario::syntax::Scenario;
 use crate::scenario::{self, Source, suggest};
-use crate::spec::{Level, RequirementId, requirements};
+use crate::spec::{RequirementId, requirements};
 use crate::traceability::{Fault, faults};
 
 pub mod history;
@@ -294,14 +295,11 @@ fn row(item: &Item<'_>, all: &[Loaded], seed: u64, stop: &watch::Receiver<bool>)
                 }
                 let played = play(&loaded.source.id, &loaded.scenario, settings, &[], seed);
                 let wrong = played.judgement.findings.iter();
-                // A dialect may miss what it only should do.
-                false_alarms.extend(wrong.filter(|finding| finding.requirement.get().level != Level::Should).map(
-                    |finding| FalseAlarm {
-                        requirement: finding.requirement.to_string(),
-                        scenario: loaded.source.id.clone(),
-                        finding: format!("expected {}; observed {}", finding.expected, finding.observed),
-                    },
-                ));
+                false_alarms.extend(wrong.filter(|finding| finding.fails()).map(|finding| FalseAlarm {
+                    requirement: finding.requirement.to_string(),
+                    scenario: loaded.source.id.clone(),
+                    finding: format!("expected {}; observed {}", finding.expected, finding.observed),
+                }));
             }
             Some(Row::Dialect(DialectRow { dialect: name.clone(), false_alarms, scenarios_played: scenarios.len() }))
         }
@@ -334,9 +332,9 @@ fn tell(history: &History, settings: &Settings, seed: u64) -> Option<Played> {
     Some(play("history", &scenario, settings, &[], seed))
 }
 
-/// Whether a conformant server was failed. It may miss what it only should do.
+/// Whether a conformant server was failed.
 fn alarms(played: &Played) -> bool {
-    played.judgement.findings.iter().any(|finding| finding.requirement.get().level != Level::Should)
+    played.judgement.findings.iter().any(Finding::fails)
 }
 
 fn mutant_row(
@@ -356,7 +354,8 @@ fn mutant_row(
         }
         scenarios_played += 1;
         let played = play(&loaded.source.id, &loaded.scenario, &Settings::default(), &[mutant.name], seed);
-        let failed: BTreeSet<RequirementId> = played.judgement.findings.iter().map(|one| one.requirement).collect();
+        let failed = played.judgement.findings.iter().filter(|one| !one.warns);
+        let failed: BTreeSet<RequirementId> = failed.map(|one| one.requirement).collect();
         for id in failed {
             broken.entry(id).or_default().push(loaded.source.id.clone());
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::spec::{RequirementId, Version};
+use crate::spec::{Level, RequirementId, Version};
 use crate::time::Instant;
 use crate::trace::{ConnectionId, Seq, Side};
 
@@ -55,6 +55,13 @@ pub struct Finding {
     pub observed: String,
     /// The observations that prove it, in order.
     pub evidence: Vec<Seq>,
+}
+
+impl Finding {
+    /// Whether a server that conforms cannot have it: it may miss what it only *should* do, and what only warns.
+    pub fn fails(&self) -> bool {
+        !self.warns && self.requirement.get().level != Level::Should
+    }
 }
 
 /// Something that was seen where the guides are silent.
