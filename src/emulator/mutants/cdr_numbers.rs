@@ -32,11 +32,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "session-missing",
         "CDR-05",
-        &[
-            ("CDR-03", "what has no session counts as not sent"),
-            ("CDR-13", "what has no session is missing"),
-            ("REC-24", "what has no session is missing"),
-        ],
+        &[("CDR-03", "what has no session counts as not sent"), ("REC-24", "what has no session is missing")],
         "The attribute came with a later release of the writer.",
         || posts(|_, _, post| post.set.session = None),
     ),
@@ -113,20 +109,14 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
         },
     ),
-    row(
-        "time-of-moved-legs-in-seconds",
-        "CDR-07",
-        &[("REC-08", "no duration can be told")],
-        "The mover passes the raw value on.",
-        || {
-            records(|_, view, draft| {
-                if draft.value("movedCallLeg").is_some() || draft.value("reason") == Some("callMoved") {
-                    draft.time = (1_767_225_600 + view.now.as_millis() / 1000).to_string();
-                }
-                true
-            })
-        },
-    ),
+    row("time-of-moved-legs-in-seconds", "CDR-07", &[], "The mover passes the raw value on.", || {
+        records(|_, view, draft| {
+            if draft.value("movedCallLeg").is_some() || draft.value("reason") == Some("callMoved") {
+                draft.time = (1_767_225_600 + view.now.as_millis() / 1000).to_string();
+            }
+            true
+        })
+    }),
     row(
         "every-fifteenth-time-without-t",
         "CDR-07",
@@ -168,27 +158,6 @@ pub(super) const MUTANTS: &[Registered] = &[
     row("correlator-goes-on-after-the-restart", "CDR-08", &[], "The counter is stored.", || {
         Fault::<()>::new().decide(|(), question, answer| answer && !matches!(question, Question::StartsIndexes)).boxed()
     }),
-    row(
-        "every-sixteenth-index-twice",
-        "CDR-09",
-        &[
-            AGAIN,
-            ORDER,
-            FRESH,
-            UNCOUNTED,
-            ("REC-05", "a record is taken for another"),
-            ("REC-07", "a record is taken for another"),
-            ("REC-09", "a record is taken for another"),
-            ("REC-22", "a record is taken for another"),
-            ("REC-03", "a record is taken for another"),
-            ("REC-04", "a record is taken for another"),
-            ("REC-06", "a record is taken for another"),
-            ("REC-14", "a record is taken for another"),
-            ("REC-24", "a record is taken for another"),
-        ],
-        "The counter is read before it is raised.",
-        || indexes(|index| index - index / 16),
-    ),
     row(
         "repetition-with-new-time",
         "CDR-09",
@@ -236,6 +205,45 @@ pub(super) const MUTANTS: &[Registered] = &[
         })
     }),
     row(
+        "every-sixteenth-index-twice",
+        "CDR-09",
+        &[
+            AGAIN,
+            ("CDR-03", "a record seems not to be sent"),
+            ORDER,
+            FRESH,
+            UNCOUNTED,
+            ("REC-05", "a record is taken for another"),
+            ("REC-07", "a record is taken for another"),
+            ("REC-09", "a record is taken for another"),
+            ("REC-22", "a record is taken for another"),
+            ("REC-03", "a record is taken for another"),
+            ("REC-04", "a record is taken for another"),
+            ("REC-06", "a record is taken for another"),
+            ("REC-14", "a record is taken for another"),
+            ("REC-24", "a record is taken for another"),
+        ],
+        "The counter is read before it is raised.",
+        || indexes(|index| index - index / 16),
+    ),
+    row(
+        "discards-without-need",
+        "CDR-10",
+        &[],
+        "A slot of the queue is left out at each turn, and honestly counted.",
+        || {
+            posts(|_, _, post| {
+                for record in post.records() {
+                    let index = record.correlator_index.unwrap_or_default();
+                    record.correlator_index = Some(index + index / 8);
+                    if index > 0 && index % 8 == 0 && record.missing.is_none() {
+                        record.missing = Some(("numPrecedingRecordsMissing", 1));
+                    }
+                }
+            })
+        },
+    ),
+    row(
         "index-skipped-now-and-then",
         "CDR-10",
         &[UNCOUNTED, ("CDR-08", "it grows by two"), ("CDR-03", "a record seems not to be sent")],
@@ -247,6 +255,7 @@ pub(super) const MUTANTS: &[Registered] = &[
         "CDR-10",
         &[
             UNCOUNTED,
+            ("CDR-19", "a good receiver lacks it beside bad ones"),
             ("CDR-03", "a record seems not to be sent"),
             NUMBER,
             ("CDR-13", "a receiver lacks a record"),
@@ -288,32 +297,30 @@ pub(super) const MUTANTS: &[Registered] = &[
     row("record-index-of-one-byte", "CDR-11", &[], "The field of an old structure has few bits.", || {
         posts(|_, _, post| numbers(post, |_, number| number % 32))
     }),
-    row(
-        "record-index-counts-attempts",
-        "CDR-11",
-        &[("CDR-09", "the attribute differs in the repetition")],
-        "The number is drawn when a record is written.",
-        || {
-            Fault::<BTreeMap<ReceiverKey, u64>>::new()
-                .post(|extra, _, mut post, pass| {
-                    let extra = extra.entry(post.receiver).or_default();
-                    if post.attempt > 1 {
-                        *extra += post.records().len() as u64;
-                    }
-                    for record in post.records() {
-                        record.record_index = record.record_index.map(|number| number + *extra);
-                    }
-                    pass.now(post);
-                })
-                .boxed()
-        },
-    ),
-    row("discarded-not-counted", "CDR-12", &[], "The attribute was never implemented.", || {
-        posts(|_, _, post| post.records().iter_mut().for_each(|record| record.missing = None))
+    row("record-index-counts-attempts", "CDR-11", &[], "The number is drawn when a record is written.", || {
+        Fault::<BTreeMap<ReceiverKey, u64>>::new()
+            .post(|extra, _, mut post, pass| {
+                let extra = extra.entry(post.receiver).or_default();
+                if post.attempt > 1 {
+                    *extra += post.records().len() as u64;
+                }
+                for record in post.records() {
+                    record.record_index = record.record_index.map(|number| number + *extra);
+                }
+                pass.now(post);
+            })
+            .boxed()
     }),
     row("discarded-counted-once-too-often", "CDR-12", &[], "The first record that is there counts as missing.", || {
         missing(|count| count + 1)
     }),
+    row(
+        "discarded-not-counted",
+        "CDR-12",
+        &[("CDR-03", "what is not counted seems not to be sent")],
+        "The attribute was never implemented.",
+        || posts(|_, _, post| post.records().iter_mut().for_each(|record| record.missing = None)),
+    ),
     row(
         "discarded-counted-in-every-record-of-the-set",
         "CDR-12",

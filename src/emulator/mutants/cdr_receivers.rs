@@ -24,18 +24,18 @@ const NAMES: (&str, &str) = ("REC-22", "the leg of a recording is missing");
 
 pub(super) const MUTANTS: &[Registered] = &[
     row(
-        "fourth-receiver-gets-nothing",
-        "CDR-13",
-        &[AGREEMENT, ("CDR-19", "the fourth gets nothing beside bad ones")],
-        "The table of senders has three rows.",
-        || unserved(|receiver, _| receiver.0 == 4),
-    ),
-    row(
         "three-receivers-at-most",
         "CDR-13",
         &[("CDR-14", "there are no four to go on"), ("CDR-15", "a receiver cannot be created")],
         "One place is kept for the product's own manager.",
         || places(3),
+    ),
+    row(
+        "fourth-receiver-gets-nothing",
+        "CDR-13",
+        &[AGREEMENT, ("CDR-19", "the fourth gets nothing beside bad ones")],
+        "The table of senders has three rows.",
+        || unserved(|receiver, _| receiver.0 == 4),
     ),
     row(
         "third-receiver-skips-now-and-then",
@@ -117,11 +117,17 @@ pub(super) const MUTANTS: &[Registered] = &[
             _ => text.to_owned(),
         })
     }),
-    row("deleted-receiver-served-on", "CDR-15", &[], "The list is changed, the sender is not told.", || {
-        Fault::<()>::new()
-            .decide(|(), question, answer| answer && !matches!(question, Question::EndsWithDelete { .. }))
-            .boxed()
-    }),
+    row(
+        "deleted-receiver-served-on",
+        "CDR-15",
+        &[("CDR-18", "two senders reach the same place")],
+        "The list is changed, the sender is not told.",
+        || {
+            Fault::<()>::new()
+                .decide(|(), question, answer| answer && !matches!(question, Question::EndsWithDelete { .. }))
+                .boxed()
+        },
+    ),
     row(
         "change-of-receiver-without-effect",
         "CDR-15",
@@ -153,20 +159,10 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
         },
     ),
-    row(
-        "all-wait-for-the-slowest",
-        "CDR-19",
-        &[("CDR-03", "a repetition waits, too"), EVERYTHING],
-        "One thread serves all receivers.",
-        || waiting(|_| true),
-    ),
-    row(
-        "later-receivers-wait-for-the-first",
-        "CDR-19",
-        &[("CDR-03", "a repetition waits, too"), EVERYTHING],
-        "A loop over receivers stops at the first error.",
-        || waiting(|receiver| receiver.0 > 1),
-    ),
+    row("all-wait-for-the-slowest", "CDR-19", &[], "One thread serves all receivers.", || waiting(|_| true)),
+    row("later-receivers-wait-for-the-first", "CDR-19", &[], "A loop over receivers stops at the first error.", || {
+        waiting(|receiver| receiver.0 > 1)
+    }),
     row(
         "newest-receiver-stops-when-another-fails",
         "CDR-19",
@@ -262,16 +258,25 @@ fn disturbed(which: IsThisOne) -> Box<dyn Mutant> {
         .boxed()
 }
 
-/// A mutant whose receivers of this kind wait while another fails.
+/// A mutant whose receivers of this kind wait while another fails, unless they fail themselves.
 fn waiting(which: IsThisOne) -> Box<dyn Mutant> {
-    Fault::<Option<IsThisOne>>::new()
-        .decide(|which, question, answer| match question {
+    Fault::<(BTreeSet<ReceiverKey>, Option<IsThisOne>)>::new()
+        .decide(|(failing, which), question, answer| match question {
+            Question::IsRepeated { receiver, .. } => {
+                failing.insert(*receiver);
+                answer
+            }
+            Question::IsAcknowledged { receiver, .. } if answer => {
+                failing.remove(receiver);
+                answer
+            }
             Question::GoesAlone { receiver, others_failing, .. } => {
-                answer && !(*others_failing && which.is_some_and(|which| which(*receiver)))
+                let held = *others_failing && !failing.contains(receiver);
+                answer && !(held && which.is_some_and(|which| which(*receiver)))
             }
             _ => answer,
         })
-        .with(Some(which))
+        .with((BTreeSet::new(), Some(which)))
         .boxed()
 }
 

@@ -77,7 +77,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "correlator-of-the-third-call-is-new",
         "REC-11",
-        &[AGREEMENT],
+        &[],
         "The cache of correlators holds an entry for two uses.",
         || {
             Fault::<BTreeMap<String, u64>>::new()
@@ -256,29 +256,23 @@ pub(super) const MUTANTS: &[Registered] = &[
             }
         })
     }),
-    row(
-        "state-disconnected-before-the-end",
-        "REC-15",
-        &[DOMAIN],
-        "The last state is reported like the others.",
-        || {
-            Fault::<BTreeMap<String, Draft>>::new()
-                .record(|updates, _, draft, pass| {
-                    if draft.kind == "callLegUpdate" {
-                        updates.insert(draft.id().to_owned(), draft.clone());
-                    }
-                    if draft.kind == "callLegEnd"
-                        && let Some(mut update) = updates.remove(draft.id())
-                        && draft.value("remoteTeardown") == Some("true")
-                    {
-                        update.replace("state", "disconnected");
-                        pass.now(update);
-                    }
-                    pass.now(draft);
-                })
-                .boxed()
-        },
-    ),
+    row("state-disconnected-before-the-end", "REC-15", &[], "The last state is reported like the others.", || {
+        Fault::<BTreeMap<String, Draft>>::new()
+            .record(|updates, _, draft, pass| {
+                if draft.kind == "callLegUpdate" {
+                    updates.insert(draft.id().to_owned(), draft.clone());
+                }
+                if draft.kind == "callLegEnd"
+                    && let Some(mut update) = updates.remove(draft.id())
+                    && draft.value("remoteTeardown") == Some("true")
+                {
+                    update.replace("state", "disconnected");
+                    pass.now(update);
+                }
+                pass.now(draft);
+            })
+            .boxed()
+    }),
     row("confirmation-none", "REC-16", &[DOMAIN], "The name of an enumeration has changed.", || {
         records(|_, _, draft| {
             if draft.value("confirmationStatus") == Some("notRequired") {
@@ -352,19 +346,13 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
         },
     ),
-    row(
-        "teardown-turned-round",
-        "REC-18",
-        &[("REC-19", "the details seem to be on the wrong side")],
-        "The question was who remains.",
-        || {
-            of("callLegEnd", |draft| {
-                let remote = draft.value("remoteTeardown") == Some("true");
-                draft.replace("remoteTeardown", if remote { "false" } else { "true" });
-                draft.remove("reasonDetails");
-            })
-        },
-    ),
+    row("teardown-turned-round", "REC-18", &[], "The question was who remains.", || {
+        of("callLegEnd", |draft| {
+            let remote = draft.value("remoteTeardown") == Some("true");
+            draft.replace("remoteTeardown", if remote { "false" } else { "true" });
+            draft.remove("reasonDetails");
+        })
+    }),
     row("busy-is-local", "REC-18", &[], "The server ends what it could not set up.", || {
         of("callLegEnd", |draft| {
             if draft.value("reason") == Some("remoteBusy") {
@@ -407,21 +395,15 @@ pub(super) const MUTANTS: &[Registered] = &[
     row("shares-in-thousandths", "REC-20", &[DOMAIN], "The unit of the media engine is passed on.", || {
         shares(|text| text.replace('.', "") + "0.0")
     }),
-    row(
-        "alarm-longer-than-the-leg",
-        "REC-20",
-        &[DOMAIN],
-        "The alarm's duration includes the time of detection.",
-        || {
-            of("callLegEnd", |draft| {
-                for alarm in draft.content.children.iter_mut().filter(|child| child.name == "alarm") {
-                    for (_, share) in alarm.attributes.iter_mut().filter(|(name, _)| name == "durationPercentage") {
-                        *share = "104.2".to_owned();
-                    }
+    row("alarm-longer-than-the-leg", "REC-20", &[], "The alarm's duration includes the time of detection.", || {
+        of("callLegEnd", |draft| {
+            for alarm in draft.content.children.iter_mut().filter(|child| child.name == "alarm") {
+                for (_, share) in alarm.attributes.iter_mut().filter(|(name, _)| name == "durationPercentage") {
+                    *share = "104.2".to_owned();
                 }
-            })
-        },
-    ),
+            }
+        })
+    }),
     row("share-of-nothing-below-zero", "REC-20", &[DOMAIN], "Rounding is undone by a subtraction.", || {
         of("callLegEnd", |draft| {
             for group in draft.content.children.iter_mut().filter(|child| child.name == "mediaUsagePercentages") {
@@ -475,17 +457,17 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
             .boxed()
     }),
-    row("recording-leg-not-marked", "REC-22", &[COUNTS, MOST], "The recorder is a client like any other.", || {
-        of("callLegStart", |draft| {
-            draft.remove("recording");
-            draft.remove("streaming");
-        })
-    }),
     row("recording-names-the-call-as-leg", "REC-22", &[], "One id is written into both fields.", || {
         of("recordingStart", |draft| {
             if let Some(call) = draft.value("call").map(str::to_owned) {
                 draft.replace("callLeg", &call);
             }
+        })
+    }),
+    row("recording-leg-not-marked", "REC-22", &[COUNTS, MOST], "The recorder is a client like any other.", || {
+        of("callLegStart", |draft| {
+            draft.remove("recording");
+            draft.remove("streaming");
         })
     }),
     row("streaming-leg-marked-as-recording", "REC-22", &[COUNTS, MOST], "Streams are a kind of recording.", || {

@@ -19,6 +19,14 @@ const NOWHERE: (&str, &str) = ("CDR-13", "no receiver has the record of a call")
 const LAST: (&str, &str) = ("REC-09", "the leg ends after the call");
 
 pub(super) const MUTANTS: &[Registered] = &[
+    row("end-of-recording-without-id", "REC-01", &[], "There is only one recording, so why name it.", || {
+        records(|_, _, draft| {
+            if draft.kind == "recordingEnd" {
+                draft.content.attributes.clear();
+            }
+            true
+        })
+    }),
     row("recording-id-in-braces", "REC-01", &[], "Ids of files are printed as the operating system does.", || {
         records(|_, _, draft| {
             if matches!(draft.content.name.as_str(), "recording" | "streaming")
@@ -52,14 +60,6 @@ pub(super) const MUTANTS: &[Registered] = &[
         records(|_, _, draft| {
             if draft.kind == "streamingStart" {
                 "recording".clone_into(&mut draft.content.name);
-            }
-            true
-        })
-    }),
-    row("end-of-recording-without-id", "REC-01", &[PAIRS], "There is only one recording, so why name it.", || {
-        records(|_, _, draft| {
-            if draft.kind == "recordingEnd" {
-                draft.content.attributes.clear();
             }
             true
         })
@@ -123,26 +123,20 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
             .boxed()
     }),
-    row(
-        "call-started-anew-after-its-end",
-        "REC-03",
-        &[NO_CALL, AGREEMENT, ("REC-11", "a call has two starts")],
-        "A late change of a call creates it.",
-        || {
-            Fault::<BTreeMap<String, Draft>>::new()
-                .record(|starts, _, draft, pass| {
-                    if draft.kind == "callStart" && draft.value("coSpace").is_some() {
-                        starts.insert(draft.id().to_owned(), draft.clone());
-                    }
-                    let start = if draft.kind == "callEnd" { starts.remove(draft.id()) } else { None };
-                    pass.now(draft);
-                    if let Some(start) = start {
-                        pass.later(Duration::from_millis(10), start);
-                    }
-                })
-                .boxed()
-        },
-    ),
+    row("call-started-anew-after-its-end", "REC-03", &[], "A late change of a call creates it.", || {
+        Fault::<BTreeMap<String, Draft>>::new()
+            .record(|starts, _, draft, pass| {
+                if draft.kind == "callStart" && draft.value("coSpace").is_some() {
+                    starts.insert(draft.id().to_owned(), draft.clone());
+                }
+                let start = if draft.kind == "callEnd" { starts.remove(draft.id()) } else { None };
+                pass.now(draft);
+                if let Some(start) = start {
+                    pass.later(Duration::from_millis(10), start);
+                }
+            })
+            .boxed()
+    }),
     row(
         "start-of-ad-hoc-call-lost",
         "REC-03",
@@ -339,7 +333,9 @@ pub(super) const MUTANTS: &[Registered] = &[
                     if let Some(end) = waiting.take() {
                         pass.now(end);
                     }
-                    if draft.kind == "callLegEnd" && draft.value("reason") == Some("remoteTeardown") {
+                    if draft.kind == "callLegEnd"
+                        && matches!(draft.value("reason"), Some("clientInitiatedTeardown" | "callDeactivated"))
+                    {
                         // Held back for as long as nothing else happens.
                         *waiting = Some(draft);
                     } else {
@@ -349,24 +345,24 @@ pub(super) const MUTANTS: &[Registered] = &[
                 .boxed()
         },
     ),
-    row(
-        "every-third-last-leg-late",
-        "REC-09",
-        &[COUNTS, ("REC-03", "a record with the call follows")],
-        "Two threads race.",
-        || {
-            Fault::<u64>::new()
-                .record(|count, _, draft, pass| {
-                    *count += u64::from(draft.kind == "callLegEnd");
-                    if draft.kind == "callLegEnd" && count.is_multiple_of(3) {
-                        pass.later(Duration::from_millis(15), draft);
-                    } else {
-                        pass.now(draft);
-                    }
-                })
-                .boxed()
-        },
-    ),
+    row("every-third-last-leg-late", "REC-09", &[], "Two threads race.", || {
+        Fault::<u64>::new()
+            .record(|count, _, draft, pass| {
+                *count += u64::from(draft.kind == "callLegEnd");
+                if draft.kind == "callLegEnd" && count.is_multiple_of(3) {
+                    pass.later(Duration::from_millis(15), draft);
+                } else {
+                    pass.now(draft);
+                }
+            })
+            .boxed()
+    }),
+    row("end-of-large-call-lost", "REC-24", &[], "A record that grows too long is given up.", || {
+        records(|_, _, draft| {
+            let completed = draft.value("callLegsCompleted").and_then(|count| count.parse::<u64>().ok());
+            draft.kind != "callEnd" || completed.is_none_or(|count| count < 3)
+        })
+    }),
     row("call-under-another-id", "REC-24", &[UNSENT, NOWHERE], "Records have a numbering of their own.", || {
         records(|_, _, draft| {
             if draft.content.name == "call"
@@ -410,7 +406,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "call-ended-over-the-api-has-no-end",
         "REC-24",
-        &[UNSENT, NOWHERE],
+        &[UNSENT, NOWHERE, ("CDR-19", "a good receiver lacks it beside bad ones")],
         "DELETE ends a call by another way than its last leg does.",
         || {
             Fault::<()>::new()
