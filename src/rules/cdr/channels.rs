@@ -188,8 +188,8 @@ impl Channels {
         self.conferences.get(&call)?.asked
     }
 
-    /// A record that was seen for the first time.
-    pub(super) fn record(&mut self, facts: &Facts<'_>, moment: &mut Moment<'_>) {
+    /// A record that was seen for the first time. `latitude` is how many legs may count as active or not.
+    pub(super) fn record(&mut self, facts: &Facts<'_>, latitude: u32, moment: &mut Moment<'_>) {
         let alone = moment.clustered == Some(false);
         match facts.kind {
             RecordType::CallStart => {
@@ -209,7 +209,7 @@ impl Channels {
                 let Some(active) = facts.number(FieldName::CallLegsMaxActive).filter(|_| alone && most > 0.0) else {
                     return;
                 };
-                if most > active as f64 {
+                if most > active as f64 + f64::from(latitude) {
                     let expected = format!("callLegsMaxActive at least {most}, as many as were participants");
                     moment.fail(R::Rec24, &expected, active.to_string(), &[seq]);
                 } else {
@@ -241,7 +241,7 @@ impl Channels {
             let Some(receiver) = receivers.get_mut(&id) else { return };
             let expected = receiver.expected.swap_remove(place);
             let troubled = receivers.values().find(|other| other.id != id && other.is_on() && other.is_failing());
-            let troubled = troubled.and_then(|other| other.trouble).map(|trouble| trouble.seq);
+            let troubled = troubled.and_then(|other| other.trouble).map(|trouble| trouble.seq).or(moment.unreachable);
             self.charge(&expected, &receivers[&id], session, troubled, moment);
         }
     }
@@ -307,6 +307,8 @@ impl Receiver {
             R::Cdr03
         } else if self.sets == 0 && self.address.as_ref().is_some_and(Address::is_special) {
             R::Cdr16
+        } else if self.sets == 0 && elsewhere.is_some() {
+            R::Cdr13
         } else if !served && troubled {
             R::Cdr19
         } else if !served && (elsewhere.is_some() || self.sets == 0) {

@@ -126,7 +126,7 @@ pub(super) fn judge<'a>(
     }
     let (kind, subject) = shape(record, noted, moment)?;
     let mut facts = Facts { kind, id: guid::number(subject.attribute("id")?)?, time: millis, values: [None; _] };
-    let findings = moment.docket.found_in_all();
+    let findings = moment.findings;
     for field in subject.children() {
         let Some(name) = field.known() else {
             noted.word("unknown-field", field.name(), moment);
@@ -140,7 +140,7 @@ pub(super) fn judge<'a>(
             None => noted.word("field-of-another-record", field.name(), moment),
         }
     }
-    if moment.docket.found_in_all() == findings {
+    if moment.findings == findings {
         moment.docket.tested(R::Rec02);
     }
     match kind {

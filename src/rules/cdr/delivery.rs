@@ -16,7 +16,7 @@ use crate::trace::Seq;
 
 /// A set arrives while others have no answer yet: right only if it repeats what they hold.
 pub(super) fn outstanding(
-    open: &[OpenSet],
+    open: &mut [OpenSet],
     receiver: &mut Receiver,
     session: u128,
     first: Option<u64>,
@@ -26,19 +26,22 @@ pub(super) fn outstanding(
     if !receiver.is_ordered(moment.at) {
         return;
     }
-    let other = open.iter().find(|open| open.receiver == receiver.id && open.session == Some(session));
-    match (other, first) {
-        (Some(other), Some(first)) => {
-            let newer = other.spans.lowest().is_some_and(|lowest| first > lowest);
-            if newer && !declared {
-                receiver.overlapped = true;
-                let expected = "the next set only after the one before it was answered 200";
-                let observed = format!("record {first} while {} has no answer", in_words(&other.spans));
-                moment.fail(R::Cdr04, expected, observed, &[other.seq]);
-            }
+    let mut waiting =
+        open.iter_mut().filter(|open| open.receiver == receiver.id && open.session == Some(session) && !open.given_up);
+    let Some(first) = first.filter(|_| receiver.sets > 1) else { return };
+    let newer = waiting.find_map(|other| {
+        let newer = other.spans.lowest().is_some_and(|lowest| first > lowest) && !declared;
+        other.given_up = !newer;
+        newer.then_some((other.spans, other.seq))
+    });
+    match newer {
+        None => moment.docket.tested(R::Cdr04),
+        Some((spans, seq)) => {
+            receiver.overlapped = true;
+            let expected = "the next set only after the one before it was answered 200";
+            let observed = format!("record {first} while {} has no answer", in_words(&spans));
+            moment.fail(R::Cdr04, expected, observed, &[seq]);
         }
-        _ if receiver.sets > 1 => moment.docket.tested(R::Cdr04),
-        _ => {}
     }
 }
 

@@ -7,12 +7,12 @@
 //! then only what is known of the others is judged.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 use super::Moment;
 use super::content::{Facts, NONE};
-use super::identity::text_digest;
+use super::identity::{mix, text_digest};
 use super::ledger::Ledger;
 use super::totals::{self, Call};
 use crate::protocol::cdr::{FieldName, RecordType};
@@ -34,7 +34,27 @@ const EARLY: usize = 256;
 const SPACES: usize = 4096;
 
 /// A table by GUID.
-pub(super) type Table<T> = HashMap<u128, T, BuildHasherDefault<DefaultHasher>>;
+pub(super) type Table<T> = HashMap<u128, T, BuildHasherDefault<GuidHasher>>;
+
+/// Hashes GUIDs, which are as good as random, with one multiplication.
+#[derive(Debug, Default)]
+pub(super) struct GuidHasher(u64);
+
+impl Hasher for GuidHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = mix(self.0, u64::from(*byte));
+        }
+    }
+
+    fn write_u128(&mut self, number: u128) {
+        self.0 = mix(number as u64, (number >> 64) as u64);
+    }
+}
 
 /// What does not change between the records of a leg.
 const IDENTITY: [FieldName; 4] = [FieldName::SipCallId, FieldName::GroupId, FieldName::Direction, FieldName::Type];
@@ -158,6 +178,11 @@ impl History {
     /// Whether a call's start was seen.
     pub(super) fn knows_call(&self, call: u128) -> bool {
         self.calls.contains_key(&call) || self.ended.get(call).is_some()
+    }
+
+    /// How many legs of a call may count as active or not.
+    pub(super) fn latitude(&self, call: u128) -> u32 {
+        self.calls.get(&call).map_or(0, Call::latitude)
     }
 
     /// Takes the next record.

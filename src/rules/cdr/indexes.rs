@@ -8,9 +8,10 @@ use std::time::Duration;
 use super::Moment;
 use super::attributes::{Attributes, Number};
 use super::delivery::stretch;
-use super::identity::Sight;
+use super::identity::{Memory, Sight};
 use super::receiver::{Chain, Gap, Kind, Receiver, Standing, Trouble};
 use super::sessions::Session;
+use super::spans::Few;
 use crate::rules::registry::R;
 use crate::time::Instant;
 use crate::trace::{ReceiverId, Seq};
@@ -24,6 +25,12 @@ pub(super) struct InSet {
     pub(super) highest: Option<u64>,
     /// Whether an acknowledged record was charged.
     pub(super) charged_again: bool,
+    /// The index of the record before.
+    pub(super) before: Option<u64>,
+    /// Where another receiver fails while this set arrives.
+    pub(super) others: Option<Seq>,
+    /// Records whose acknowledgement may have come too late, because they were read slowly.
+    pub(super) excused: Few,
     /// Whether what follows is judged: one stream of records.
     pub(super) ordered: bool,
     /// Where a session that began with a restart must begin with 0.
@@ -43,6 +50,7 @@ pub(super) fn record(
     set.lowest = Some(set.lowest.map_or(index, |lowest| lowest.min(index)));
     set.highest = set.highest.max(Some(index));
     let previous = set.previous.replace((index, attributes.record_index.get()));
+    set.before = previous.map(|(before, _)| before);
     if matches!(sight, Sight::Differs(_)) || !set.ordered {
         let chain = &mut receiver.chains[place];
         chain.loose = true;
@@ -76,7 +84,10 @@ pub(super) fn record(
 
 /// Whether the receiver is known to be new to the Call Bridge, so that its numbering begins here.
 fn numbering(receiver: &Receiver) -> bool {
-    matches!(receiver.standing, Standing::On { first: true, .. })
+    // After a restart it may go on or begin anew.
+    let first = matches!(receiver.standing, Standing::On { first: true, .. }) && receiver.chains.len() == 1;
+    // What was given up before is a matter of CDR-03.
+    first && receiver.trouble.is_none()
 }
 
 impl Chain {
@@ -100,15 +111,27 @@ impl Chain {
             return false;
         }
         self.highest = Some(index);
+        let before = std::mem::replace(&mut self.advanced, moment.at);
         if declared > 0 {
-            self.discarded(index, highest, declared, trouble, now, moment);
+            self.discarded(index, highest, declared, trouble, now, (set.before, set.others), moment);
         } else if index == highest + 1 {
             moment.docket.tested(R::Cdr08);
             moment.docket.tested(R::Cdr10);
-        } else if !self.pending.iter().any(|pending| pending.last == highest) {
-            // Where the record before the gap has to come again, that is what is missed first.
-            let recent = trouble.filter(|trouble| moment.at.since(trouble.at) <= moment.deadlines.redelivery);
-            self.miss(Gap { first: highest + 1, last: index - 1, since: now, seq: self.seq, after: recent });
+        } else if !self.pending.iter().any(|pending| pending.last == highest)
+            || trouble.is_some_and(|trouble| trouble.kind == Kind::Closed)
+        {
+            // Where the record before the gap has to come again, that is what is missed first, unless the receiver was
+            // gone so long that all of it may have been discarded.
+            self.settle(0, highest, |_| {});
+            let recent = trouble.filter(|trouble| trouble.at >= before);
+            self.miss(Gap {
+                first: highest + 1,
+                last: index - 1,
+                since: now,
+                seq: self.seq,
+                after: recent,
+                others: set.others,
+            });
         }
         self.seq = moment.seq;
         true
@@ -132,6 +155,9 @@ impl Chain {
     /// A record with an index that is not the highest.
     fn again(&mut self, index: u64, now: Duration, set: &mut InSet, moment: &mut Moment<'_>) {
         if self.acked.contains(index) {
+            if set.excused.iter().any(|(first, last)| (first..=last).contains(&index)) {
+                return;
+            }
             if !set.charged_again {
                 set.charged_again = true;
                 let observed = format!("record {index} again");
@@ -160,15 +186,18 @@ impl Chain {
         declared: u64,
         trouble: Option<Trouble>,
         now: Duration,
+        (previous, others): (Option<u64>, Option<Seq>),
         moment: &mut Moment<'_>,
     ) {
         let unseen = index - highest - 1;
-        let unsure = index - self.acked.last().map_or_else(|| self.first.unwrap_or(0), |last| last + 1).min(index);
+        let before_set = index - self.acked.last().map_or_else(|| self.first.unwrap_or(0), |last| last + 1).min(index);
         let Some(trouble) = trouble else {
             // What other receivers get decides what that breaks.
             let first = index.saturating_sub(declared).min(highest + 1);
-            return self.miss(Gap { first, last: index - 1, since: now, seq: self.seq, after: None });
+            return self.miss(Gap { first, last: index - 1, since: now, seq: self.seq, after: None, others });
         };
+        // Within a set, what was discarded lies between two of its records.
+        let unsure = previous.map_or(before_set, |previous| index.saturating_sub(previous.saturating_add(1)));
         if declared < unseen || declared > unsure.max(unseen) {
             let expected = format!("{unseen} records declared as discarded before record {index}");
             moment.fail(R::Cdr12, &expected, declared.to_string(), &[self.seq, trouble.seq]);
@@ -182,7 +211,7 @@ impl Chain {
     }
 
     /// Judges gaps that nothing has explained in time.
-    fn unexplained(&mut self, now: Duration, others: &Others<'_>, moment: &mut Moment<'_>) {
+    fn unexplained(&mut self, now: Duration, memory: &Memory, moment: &mut Moment<'_>) {
         let allowed = moment.deadlines.redelivery;
         let mut at = 0;
         while let Some(gap) = self.gaps.get(at).copied() {
@@ -191,32 +220,25 @@ impl Chain {
                 continue;
             }
             self.gaps.swap_remove(at);
-            self.charge_gap(&gap, others, moment);
+            self.charge_gap(&gap, memory, moment);
         }
     }
 
-    fn charge_gap(&self, gap: &Gap, others: &Others<'_>, moment: &mut Moment<'_>) {
+    fn charge_gap(&self, gap: &Gap, memory: &Memory, moment: &mut Moment<'_>) {
         let what = stretch(gap.first, gap.last);
         let (rule, expected) = match gap.after.map(|trouble| trouble.kind) {
             Some(Kind::Cut) => (R::Cdr03, format!("{what} after the set that did not arrive whole")),
             Some(Kind::Closed | Kind::Unanswered) => (R::Cdr12, format!("{what}, or their number as discarded")),
-            None if others.memory.has_any(gap.first, gap.last) => match others.troubled {
+            None if memory.has_any(gap.first, gap.last) => match gap.others {
                 Some(_) => (R::Cdr19, format!("{what}, whatever other receivers do")),
                 None => (R::Cdr13, format!("{what}, as another receiver")),
             },
             None => (R::Cdr10, what),
         };
-        let also = gap.after.map(|trouble| trouble.seq).or(others.troubled.filter(|_| rule == R::Cdr19));
+        let also = gap.after.map(|trouble| trouble.seq).or(gap.others.filter(|_| rule == R::Cdr19));
         let evidence: Vec<Seq> = [gap.seq].into_iter().chain(also).collect();
         moment.fail(rule, &expected, "a gap".to_owned(), &evidence);
     }
-}
-
-/// The other receivers, as far as they matter to one.
-struct Others<'s> {
-    memory: &'s super::identity::Memory,
-    /// Where one of them was in trouble lately.
-    troubled: Option<Seq>,
 }
 
 /// recordIndex, where it is there.
@@ -297,8 +319,7 @@ pub(super) fn expire(
     let waits = receiver.trouble.is_some_and(|trouble| receiver.last_set.is_none_or(|last| last < trouble.at));
     let stopped = moment.stopped_by_fifth(receiver);
     let Some(chain) = receiver.chains.iter_mut().find(|chain| chain.session == session.id) else { return };
-    let others = Others { memory: &session.memory, troubled };
-    chain.unexplained(now, &others, moment);
+    chain.unexplained(now, &session.memory, moment);
     if busy {
         return;
     }

@@ -118,6 +118,8 @@ pub(super) struct Ledger {
     pub(super) bridges: Option<(Seq, Vec<u128>)>,
     /// Where a receiver beyond the limit was refused last.
     pub(super) fifth: Option<(Instant, Seq)>,
+    /// Where a receiver was configured that nothing in this trace listens for.
+    pub(super) unreachable: Option<Seq>,
     tags: BTreeMap<u128, Tag>,
     /// What the latest exchange brought.
     pub(super) news: Option<News>,
@@ -228,7 +230,15 @@ impl Ledger {
     }
 
     /// Brings receivers in line with the entries.
-    pub(super) fn apply(&self, receivers: &mut BTreeMap<ReceiverId, Receiver>, at: Instant, seq: Seq) {
+    pub(super) fn apply(&mut self, receivers: &mut BTreeMap<ReceiverId, Receiver>, at: Instant, seq: Seq) {
+        let heard = |entry: &Entry| {
+            let to = Address::of(&entry.uri);
+            let reached = |to: &Address| {
+                receivers.values().any(|receiver| receiver.address.as_ref().is_some_and(|own| own.reaches(to)))
+            };
+            to.is_some_and(|to| reached(&to))
+        };
+        self.unreachable = self.entries.values().find(|entry| !heard(entry)).map(|entry| entry.seq);
         for receiver in receivers.values_mut() {
             receiver.leaving = false;
             let Some(address) = receiver.address.clone() else { continue };
@@ -280,7 +290,10 @@ impl Ledger {
         let all = self.foreign.as_ref().map(|foreign| foreign.len() + self.entries.len());
         if response.is_success() {
             self.refused = None;
-            let path = response.headers.get("Location").map(guid::folded_path);
+            let path = response.headers.get("Location").map(|location| {
+                let from = location.find("://").and_then(|_| location.find(names::BASE)).unwrap_or(0);
+                guid::folded_path(&location[from..])
+            });
             let Some(Node::Receiver(id)) = path.as_deref().and_then(Node::of) else {
                 let observed = path.unwrap_or_else(|| "none".to_owned());
                 return moment.fail(R::Cdr15, "the new receiver's path as Location", observed, &[asked.seq]);

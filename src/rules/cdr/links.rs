@@ -235,9 +235,8 @@ pub(super) fn kept(link: LinkId, session: u128, receiver: &Receiver, moment: &mu
     let Some(last) = receiver.answered.filter(|last| last.sure && last.session == Some(session)) else { return };
     if last.link == link {
         moment.docket.tested(R::Cdr18);
-    } else if !last.closed_here && (last.dropped.is_some() || moment.at.since(last.at) <= PROMPT) {
-        let observed = if last.dropped.is_some() { "closed after a set" } else { "a second one beside it" };
-        let evidence: Vec<Seq> = last.dropped.into_iter().chain([last.seq]).collect();
-        moment.fail(R::Cdr18, "the next set on the connection that was kept", observed.to_owned(), &evidence);
+    } else if let Some(dropped) = last.dropped.filter(|_| !last.closed_here) {
+        let expected = "the next set on the connection that was kept";
+        moment.fail(R::Cdr18, expected, "closed after a set".to_owned(), &[last.seq, dropped]);
     }
 }

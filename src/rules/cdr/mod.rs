@@ -58,6 +58,10 @@ struct Moment<'m> {
     docket: &'m mut Docket,
     /// Where a fifth receiver was refused last.
     fifth: Option<(Instant, Seq)>,
+    /// Where a receiver was configured that nothing listens for.
+    unreachable: Option<Seq>,
+    /// How many findings this observation led to.
+    findings: u32,
 }
 
 impl<'m> Moment<'m> {
@@ -70,6 +74,8 @@ impl<'m> Moment<'m> {
             api,
             docket,
             fifth: None,
+            unreachable: None,
+            findings: 0,
         }
     }
 
@@ -92,6 +98,7 @@ impl<'m> Moment<'m> {
 
     /// A requirement was not met; this observation is part of the proof.
     fn fail(&mut self, rule: R, expected: &str, observed: String, evidence: &[Seq]) {
+        self.findings += 1;
         let seq = self.seq;
         self.docket.fail(rule, self.at, || {
             let evidence = evidence.iter().copied().chain([seq]).filter(|seq| *seq != Seq::default()).collect();
@@ -162,7 +169,9 @@ impl CdrJudge {
                 }
             }
             Event::LinkOpened { link, receiver } => {
-                if let Some(receiver) = self.receivers.get(receiver) {
+                if let Some(receiver) = self.receivers.get_mut(receiver) {
+                    // What comes on it may be read slowly.
+                    receiver.active = receiver.clock.elapsed(at);
                     self.links.opened(*link, receiver, at);
                 }
             }
@@ -292,7 +301,11 @@ impl CdrJudge {
             let moment = &mut Moment::of(&self.context, observation, api, docket);
             session.history.expire(held, window, moment);
         }
-        let mut moment = Moment { fifth: self.ledger.fifth, ..Moment::of(&self.context, observation, api, docket) };
+        let mut moment = Moment {
+            fifth: self.ledger.fifth,
+            unreachable: self.ledger.unreachable,
+            ..Moment::of(&self.context, observation, api, docket)
+        };
         let ids: [Option<ReceiverId>; FOLLOWED] = first_of(self.receivers.keys().copied());
         for id in ids.into_iter().flatten() {
             let busy = self.open.iter().any(|open| open.receiver == id);

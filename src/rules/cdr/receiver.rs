@@ -103,6 +103,8 @@ pub(super) struct Gap {
     pub(super) seq: Seq,
     /// What was wrong with the receiver shortly before.
     pub(super) after: Option<Trouble>,
+    /// Where another receiver failed when it showed.
+    pub(super) others: Option<Seq>,
 }
 
 /// What one receiver was sent in one session.
@@ -111,8 +113,9 @@ pub(super) struct Chain {
     pub(super) session: u128,
     pub(super) first: Option<u64>,
     pub(super) highest: Option<u64>,
-    /// Where the highest was received.
+    /// Where the highest was received, and when.
     pub(super) seq: Seq,
+    pub(super) advanced: Instant,
     /// What the Call Bridge surely knows to have arrived.
     pub(super) acked: Spans,
     /// What it may have taken for arrived.
@@ -232,6 +235,8 @@ pub(super) struct OpenSet {
     pub(super) seq: Seq,
     /// Whether the Call Bridge may have waited longer for the answer than the trace shows.
     pub(super) slow: bool,
+    /// Whether it was sent again meanwhile: the Call Bridge does not wait for the answer any more.
+    pub(super) given_up: bool,
 }
 
 /// The set that was answered last on some connection.

@@ -17,7 +17,7 @@ use crate::rules::docket::{Docket, quote};
 use crate::rules::guid;
 use crate::rules::registry::R;
 use crate::time::Instant;
-use crate::trace::{LinkId, Observation, ReceiverId, SetId};
+use crate::trace::{LinkId, Observation, ReceiverId, Seq, SetId};
 
 impl CdrJudge {
     /// A set arrived.
@@ -68,6 +68,7 @@ impl CdrJudge {
             arrived: at,
             seq,
             slow,
+            given_up: false,
         };
         match place {
             Some(place) => self.records(place, &mut open, records, moment),
@@ -91,6 +92,7 @@ impl CdrJudge {
 
     /// The records of a set that could be read.
     fn records(&mut self, place: usize, open: &mut OpenSet, records: Set<'_>, mut moment: Moment<'_>) {
+        let others = self.failing_beside(open.receiver, moment.at);
         let Some(receiver) = self.receivers.get_mut(&open.receiver) else { return };
         let session = &mut self.sessions.known[place];
         let id = session.id;
@@ -101,9 +103,12 @@ impl CdrJudge {
         let chain = receiver.chain_of(id);
         let first = records.records().next().map(Attributes::of).unwrap_or_default();
         let declared = first.missing.get().is_some_and(|count| count > 0);
-        delivery::outstanding(&self.open, receiver, id, first.index.get(), declared, &mut moment);
+        delivery::outstanding(&mut self.open, receiver, id, first.index.get(), declared, &mut moment);
         links::kept(open.link, id, receiver, &mut moment);
         let mut set = InSet { ordered: receiver.is_ordered(moment.at), ..InSet::default() };
+        set.others = others;
+        let slow = receiver.answered.filter(|answered| answered.slow && answered.link != open.link);
+        set.excused = slow.map(|answered| answered.spans).unwrap_or_default();
         set.from_zero = from_zero(receiver, self.sessions.began_with_restart(place));
         let session = &mut self.sessions.known[place];
         for record in records.records() {
@@ -131,13 +136,14 @@ impl CdrJudge {
             if matches!(sight, Sight::Differs(_)) {
                 // Which of both it was is not known.
                 session.history.forget();
+                receiver.unreadable = Some(moment.at);
             }
             if sight == Sight::Fresh {
                 let facts = content::judge(record, attributes.time, &mut self.words, &mut moment);
                 match facts {
                     Some(facts) if session.history.admits(index) => {
                         served_off(&facts, &self.channels, receiver, &mut moment);
-                        self.channels.record(&facts, &mut moment);
+                        self.channels.record(&facts, session.history.latitude(facts.id), &mut moment);
                         session.history.take(&facts, &self.ledger, &mut self.spaces, &mut moment);
                     }
                     Some(_) => {}
@@ -158,13 +164,21 @@ impl CdrJudge {
         indexes::compare_progress(open.receiver, &self.sessions.known[place], &mut self.receivers, moment.at);
     }
 
+    /// Where another receiver than this one fails at the moment.
+    fn failing_beside(&self, id: ReceiverId, at: Instant) -> Option<Seq> {
+        let others = self.receivers.values().filter(|other| other.id != id && other.is_on());
+        let found =
+            others.filter(|other| other.is_failing()).find_map(|other| other.trouble.map(|trouble| trouble.seq));
+        let slow = || {
+            let waits = |open: &&OpenSet| open.receiver != id && at.since(open.arrived) > PROMPT;
+            self.open.iter().filter(waits).find(|open| self.receivers.get(&open.receiver).is_some_and(Receiver::is_on))
+        };
+        found.or_else(|| slow().map(|open| open.seq))
+    }
+
     /// All records of a set are taken in.
     fn set_taken(&mut self, chain: usize, set: &InSet, open: &OpenSet, moment: &mut Moment<'_>) {
-        let others = self.receivers.values().filter(|other| other.id != open.receiver && other.is_on());
-        let open_long = |id: ReceiverId| {
-            self.open.iter().any(|other| other.receiver == id && moment.at.since(other.arrived) > PROMPT)
-        };
-        if others.into_iter().any(|other| other.is_failing() || open_long(other.id)) {
+        if set.others.is_some() {
             moment.docket.tested(R::Cdr19);
         }
         let Some(receiver) = self.receivers.get_mut(&open.receiver) else { return };

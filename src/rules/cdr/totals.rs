@@ -64,6 +64,11 @@ impl Call {
         self.now.1 -= u32::from(std::mem::take(&mut leg.counted)).min(self.now.1);
     }
 
+    /// How many of its legs may count as active or not.
+    pub(super) fn latitude(&self) -> u32 {
+        self.peak.1.saturating_sub(self.peak.0)
+    }
+
     /// Whether legs are in it.
     pub(super) const fn has_legs(&self) -> bool {
         self.now.0 > 0

@@ -102,6 +102,18 @@ fn an_answer_that_may_not_have_arrived_allows_a_repetition() {
     lab.link(1).gets(1, 9, &legs(0..2));
     lab.answers(held, 200).gets(1, 9, &legs(2..4)).passes(60);
     lab.breaks(&[]);
+    // The same in other groups, while this side has not even noticed.
+    let mut lab = Lab::new();
+    lab.set(1, 9, &legs(0..3));
+    lab.script.wait_ms(3000);
+    lab.link(1).gets(1, 9, &legs(0..2)).gets(1, 9, &legs(2..4)).gets(1, 9, &legs(4..5)).passes(60);
+    lab.breaks(&[]);
+    // It was read slowly, and the sender had given up before it was answered.
+    let mut lab = Lab::new();
+    lab.link(1);
+    lab.script.wait_ms(8000);
+    lab.gets(1, 9, &legs(0..3)).link(1).gets(1, 9, &legs(0..3)).passes(60);
+    lab.breaks(&[]);
 }
 
 #[test]
