@@ -233,11 +233,14 @@ pub(super) const MUTANTS: &[Registered] = &[
         "A slot of the queue is left out at each turn, and honestly counted.",
         || {
             posts(|_, _, post| {
+                let moved = |index: u64| index + index / 8;
                 for record in post.records() {
                     let index = record.correlator_index.unwrap_or_default();
-                    record.correlator_index = Some(index + index / 8);
-                    if index > 0 && index % 8 == 0 && record.missing.is_none() {
-                        record.missing = Some(("numPrecedingRecordsMissing", 1));
+                    record.correlator_index = Some(moved(index));
+                    let lost = record.missing.map_or(0, |(_, count)| count);
+                    if let Some(before) = index.checked_sub(lost + 1) {
+                        let gap = moved(index) - moved(before) - 1;
+                        record.missing = (gap > 0).then_some(("numPrecedingRecordsMissing", gap));
                     }
                 }
             })

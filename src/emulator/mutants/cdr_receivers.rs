@@ -159,14 +159,18 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
         },
     ),
-    row("all-wait-for-the-slowest", "CDR-19", &[], "One thread serves all receivers.", || waiting(|_| true)),
-    row("later-receivers-wait-for-the-first", "CDR-19", &[], "A loop over receivers stops at the first error.", || {
-        waiting(|receiver| receiver.0 > 1)
-    }),
+    row("all-wait-for-the-slowest", "CDR-19", &[AGREEMENT], "One thread serves all receivers.", || waiting(|_| true)),
+    row(
+        "later-receivers-wait-for-the-first",
+        "CDR-19",
+        &[AGREEMENT],
+        "A loop over receivers stops at the first error.",
+        || waiting(|receiver| receiver.0 > 1),
+    ),
     row(
         "newest-receiver-stops-when-another-fails",
         "CDR-19",
-        &[EVERYTHING, ("CDR-03", "a repetition never comes")],
+        &[EVERYTHING, ("CDR-03", "a repetition never comes"), AGREEMENT],
         "The error of one sender ends the thread that the newest one shares with it.",
         || {
             Fault::<(BTreeSet<ReceiverKey>, BTreeSet<ReceiverKey>)>::new()

@@ -174,9 +174,13 @@ pub(super) const MUTANTS: &[Registered] = &[
                 .boxed()
         },
     ),
-    row("end-of-refused-leg-lost", "REC-09", &[COUNTS], "What was never connected need not be ended.", || {
-        again_or_not(|draft| draft.kind == "callLegEnd" && draft.value("reason") == Some("remoteRejected"), 0)
-    }),
+    row(
+        "end-of-refused-leg-lost",
+        "REC-09",
+        &[COUNTS, ("REC-04", "the leg goes on after its call")],
+        "What was never connected need not be ended.",
+        || again_or_not(|draft| draft.kind == "callLegEnd" && draft.value("reason") == Some("remoteRejected"), 0),
+    ),
     row("recording-ends-twice", "REC-05", &[], "The recorder and the call both end it.", || {
         again(|draft| draft.kind == "recordingEnd", Duration::ZERO)
     }),
@@ -357,11 +361,21 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
             .boxed()
     }),
-    row("end-of-large-call-lost", "REC-24", &[], "A record that grows too long is given up.", || {
-        records(|_, _, draft| {
-            let completed = draft.value("callLegsCompleted").and_then(|count| count.parse::<u64>().ok());
-            draft.kind != "callEnd" || completed.is_none_or(|count| count < 3)
-        })
+    row("end-of-shared-call-lost", "REC-24", &[], "Whoever leaves last is thought to have been alone.", || {
+        Fault::<BTreeSet<String>>::new()
+            .record(|spaces, _, draft, pass| {
+                if draft.kind == "callStart" && draft.value("coSpace").is_some() {
+                    spaces.insert(draft.id().to_owned());
+                }
+                if draft.kind == "recordingStart" {
+                    spaces.retain(|call| Some(call.as_str()) != draft.value("call"));
+                }
+                let shared = draft.value("callLegsCompleted").is_some_and(|count| !["0", "1"].contains(&count));
+                if draft.kind != "callEnd" || !shared || !spaces.contains(draft.id()) {
+                    pass.now(draft);
+                }
+            })
+            .boxed()
     }),
     row("call-under-another-id", "REC-24", &[UNSENT, NOWHERE], "Records have a numbering of their own.", || {
         records(|_, _, draft| {
