@@ -139,6 +139,7 @@ impl CdrJudge {
                 receiver.unreadable = Some(moment.at);
             }
             if sight == Sight::Fresh {
+                session.grown = moment.at;
                 let facts = content::judge(record, attributes.time, &mut self.words, &mut moment);
                 match facts {
                     Some(facts) if session.history.admits(index) => {
