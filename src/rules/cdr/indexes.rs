@@ -317,7 +317,8 @@ pub(super) fn expire(
     let Some(receiver) = receivers.get_mut(&id) else { return };
     let (now, active) = (receiver.clock.elapsed(moment.at), receiver.active);
     let waits = receiver.trouble.is_some_and(|trouble| receiver.last_set.is_none_or(|last| last < trouble.at));
-    let discarded = !waits && receiver.trouble.is_some_and(|trouble| trouble.at >= session.grown);
+    let drained = receiver.last_set.is_some_and(|last| session.grown <= last + Duration::from_secs(1));
+    let discarded = receiver.trouble.is_some_and(|trouble| !waits && (drained || trouble.at >= session.grown));
     let stopped = moment.stopped_by_fifth(receiver);
     let Some(chain) = receiver.chains.iter_mut().find(|chain| chain.session == session.id) else { return };
     chain.unexplained(now, &session.memory, moment);
@@ -328,7 +329,8 @@ pub(super) fn expire(
     let behind = chain.behind.filter(|behind| now >= (*behind).max(active) + window && chain.pending.is_empty());
     if behind.is_some() {
         chain.behind = None;
-        // What it lacks may have been discarded, with nothing after it that could say so.
+        // What it lacks may have been discarded while what was kept for it went out, with nothing after it that could
+        // say so.
         if discarded {
             return;
         }
