@@ -1,5 +1,5 @@
-//! The lives of calls, call legs, recordings and streams, as the records of one session tell them (REC-03 to REC-05, and
-//! what must stay as it was: REC-11, REC-14 to REC-16, REC-21, REC-22). What the end of a call adds up is judged in
+//! The lives of calls, call legs, recordings and streams, as the records of one session tell them (REC-03 to REC-05,
+//! REC-09, REC-14, REC-22, and what must stay as it was: REC-11, REC-16, REC-21). What the end of a call adds up is judged in
 //! `totals.rs`.
 //!
 //! Records are taken in the order of their index, each once, whichever receiver it came to first. Where records are
