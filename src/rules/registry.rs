@@ -53,9 +53,9 @@ registry! {
     "cdr/indexes.rs": Cdr08 = "CDR-08", Cdr10 = "CDR-10", Cdr11 = "CDR-11", Cdr12 = "CDR-12", Cdr13 = "CDR-13", Cdr19 = "CDR-19";
     "cdr/ledger.rs": Cdr14 = "CDR-14", Cdr15 = "CDR-15";
     "cdr/content.rs": Cdr07 = "CDR-07", Rec01 = "REC-01", Rec02 = "REC-02", Rec10 = "REC-10", Rec12 = "REC-12",
-        Rec13 = "REC-13", Rec17 = "REC-17", Rec18 = "REC-18", Rec19 = "REC-19", Rec20 = "REC-20";
+        Rec13 = "REC-13", Rec15 = "REC-15", Rec17 = "REC-17", Rec18 = "REC-18", Rec19 = "REC-19", Rec20 = "REC-20";
     "cdr/history.rs": Rec03 = "REC-03", Rec04 = "REC-04", Rec05 = "REC-05", Rec09 = "REC-09", Rec11 = "REC-11", Rec14 = "REC-14",
-        Rec15 = "REC-15", Rec16 = "REC-16", Rec21 = "REC-21", Rec22 = "REC-22";
+        Rec16 = "REC-16", Rec21 = "REC-21", Rec22 = "REC-22";
     "cdr/totals.rs": Rec06 = "REC-06", Rec07 = "REC-07", Rec08 = "REC-08";
     "cdr/channels.rs": Rec24 = "REC-24";
 }

@@ -302,8 +302,17 @@ impl Receiver {
             return None;
         }
         let served = self.last_set.is_some_and(|last| last >= expected.at);
-        let waits = |trouble: Trouble| trouble.at >= expected.at && self.last_set.is_none_or(|last| last < trouble.at);
-        Some(if self.trouble.is_some_and(waits) {
+        let waits = |trouble: Trouble| self.last_set.is_none_or(|last| last < trouble.at);
+        // What was kept for it may still have filled the queue for a while.
+        let window = moment.deadlines.redelivery + moment.deadlines.reaction;
+        let drained = self.last_set.is_some_and(|last| last >= expected.at);
+        let trouble =
+            self.trouble.filter(|trouble| trouble.at >= expected.at || drained && trouble.at + window >= expected.at);
+        if trouble.is_some_and(|trouble| !waits(trouble)) {
+            // It may have been discarded, with nothing after it that could say so.
+            return None;
+        }
+        Some(if trouble.is_some() {
             R::Cdr03
         } else if self.sets == 0 && self.address.as_ref().is_some_and(Address::is_special) {
             R::Cdr16

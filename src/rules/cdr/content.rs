@@ -1,5 +1,5 @@
 //! What one record says by itself: its type, time and fields against the catalogue (CDR-07, REC-01, REC-02, REC-10,
-//! REC-12, REC-13, REC-17 to REC-20).
+//! REC-12, REC-13, REC-15, REC-17 to REC-20, and the words of REC-16).
 
 use super::Moment;
 use super::identity::text_digest;

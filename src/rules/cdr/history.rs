@@ -1,5 +1,5 @@
-//! The lives of calls, call legs, recordings and streams, as the records of one session tell them (REC-03 to REC-05, and
-//! what must stay as it was: REC-11, REC-14 to REC-16, REC-21, REC-22). What the end of a call adds up is judged in
+//! The lives of calls, call legs, recordings and streams, as the records of one session tell them (REC-03 to REC-05,
+//! REC-09, REC-14, REC-22, and what must stay as it was: REC-11, REC-16, REC-21). What the end of a call adds up is judged in
 //! `totals.rs`.
 //!
 //! Records are taken in the order of their index, each once, whichever receiver it came to first. Where records are
@@ -310,16 +310,11 @@ impl History {
             let observed = "both".to_owned();
             moment.fail(R::Rec14, "call, or ivr for a leg in the IVR", observed, &[]);
         }
-        match facts.get(FieldName::State) {
-            Some("connected") => {
-                leg.connected_at = leg.connected_at.or(facts.time);
-                leg.connected = true;
-            }
-            None if leg.connected => {
-                moment.fail(R::Rec15, "connected, as before", "no state".to_owned(), &[leg.seq]);
-                leg.connected = false;
-            }
-            _ => moment.docket.tested(R::Rec15),
+        // A state that is left out may only be one that was told before, so it takes nothing back; any other word than
+        // the documented one is charged where its domain is judged.
+        if facts.get(FieldName::State) == Some("connected") {
+            leg.connected_at = leg.connected_at.or(facts.time);
+            leg.connected = true;
         }
         if let Some(deactivated) = facts.get(FieldName::Deactivated) {
             leg.deactivated = deactivated == "true";

@@ -317,6 +317,8 @@ pub(super) fn expire(
     let Some(receiver) = receivers.get_mut(&id) else { return };
     let (now, active) = (receiver.clock.elapsed(moment.at), receiver.active);
     let waits = receiver.trouble.is_some_and(|trouble| receiver.last_set.is_none_or(|last| last < trouble.at));
+    let drained = receiver.last_set.is_some_and(|last| session.grown <= last + Duration::from_secs(1));
+    let discarded = receiver.trouble.is_some_and(|trouble| !waits && (drained || trouble.at >= session.grown));
     let stopped = moment.stopped_by_fifth(receiver);
     let Some(chain) = receiver.chains.iter_mut().find(|chain| chain.session == session.id) else { return };
     chain.unexplained(now, &session.memory, moment);
@@ -327,6 +329,11 @@ pub(super) fn expire(
     let behind = chain.behind.filter(|behind| now >= (*behind).max(active) + window && chain.pending.is_empty());
     if behind.is_some() {
         chain.behind = None;
+        // What it lacks may have been discarded while what was kept for it went out, with nothing after it that could
+        // say so.
+        if discarded {
+            return;
+        }
         let (rule, expected) = match troubled {
             _ if waits => (R::Cdr03, "every record, once the receiver is there again"),
             Some(_) => (R::Cdr19, "every record, whatever other receivers do"),

@@ -26,6 +26,8 @@ pub(super) struct Session {
     pub(super) seen: Instant,
     pub(super) seq: Seq,
     pub(super) memory: Memory,
+    /// When the record with the highest index was seen first, anywhere.
+    pub(super) grown: Instant,
     pub(super) history: History,
     /// The Call Bridge that named it has restarted, or may have.
     pub(super) over: bool,

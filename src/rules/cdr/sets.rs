@@ -120,18 +120,7 @@ impl CdrJudge {
                 continue;
             };
             let sight = session.memory.sight(index, identity::digest(record), open.receiver, moment.seq);
-            match sight {
-                Sight::Differs(seq) => {
-                    let observed = format!("record {index} with other content");
-                    moment.fail(R::Cdr09, "one content for each session and index", observed, &[seq]);
-                }
-                Sight::Again => moment.docket.tested(R::Cdr09),
-                Sight::Elsewhere => {
-                    moment.docket.tested(R::Cdr09);
-                    moment.docket.tested(R::Cdr13);
-                }
-                Sight::Fresh | Sight::Old => {}
-            }
+            compared(index, sight, &mut moment);
             indexes::record(chain, index, &attributes, sight, &mut set, receiver, &mut moment);
             if matches!(sight, Sight::Differs(_)) {
                 // Which of both it was is not known.
@@ -139,6 +128,7 @@ impl CdrJudge {
                 receiver.unreadable = Some(moment.at);
             }
             if sight == Sight::Fresh {
+                session.grown = moment.at;
                 let facts = content::judge(record, attributes.time, &mut self.words, &mut moment);
                 match facts {
                     Some(facts) if session.history.admits(index) => {
@@ -214,6 +204,22 @@ impl CdrJudge {
                 moment.docket.note_word(R::Cdr23, name, word);
             }
         }
+    }
+}
+
+/// A record compared with what was seen of it before.
+fn compared(index: u64, sight: Sight, moment: &mut Moment<'_>) {
+    match sight {
+        Sight::Differs(seq) => {
+            let observed = format!("record {index} with other content");
+            moment.fail(R::Cdr09, "one content for each session and index", observed, &[seq]);
+        }
+        Sight::Again => moment.docket.tested(R::Cdr09),
+        Sight::Elsewhere => {
+            moment.docket.tested(R::Cdr09);
+            moment.docket.tested(R::Cdr13);
+        }
+        Sight::Fresh | Sight::Old => {}
     }
 }
 

@@ -396,6 +396,19 @@ fn each_receiver_gets_every_record() {
 }
 
 #[test]
+fn the_newest_records_of_an_outage_may_be_lost_without_a_word() {
+    let mut lab = Lab::new();
+    lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 9, &legs(0..3)).closes(2);
+    lab.gets(1, 9, &legs(3..20)).passes(100).opens(2).gets(2, 9, &legs(3..8)).passes(100);
+    lab.breaks(&[]);
+    // But not all of them.
+    let mut lab = Lab::new();
+    lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 9, &legs(0..3)).closes(2);
+    lab.gets(1, 9, &legs(3..20)).passes(100).opens(2).passes(100);
+    lab.breaks(&["CDR-03"]);
+}
+
+#[test]
 fn one_bad_receiver_costs_the_others_nothing() {
     let mut lab = Lab::new();
     lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 9, &legs(0..3));
