@@ -152,7 +152,8 @@ impl Bridge {
     fn record(&mut self, body: &mut String) {
         let (round, place) = (self.next / 8, self.next % 8);
         let (call, leg) = (self.id(2, round), self.id(3, round * 2 + place % 2));
-        let padding = "x".repeat(420);
+        // Makes a record about 1 KB long on the average.
+        let padding = "x".repeat(800);
         let (kind, inside) = match place {
             0 => (
                 "callStart",
@@ -297,7 +298,8 @@ fn memory() {
     let receiver = Receiver::judging(&[]);
     let mut bridges: Vec<Bridge> = (0..SENDERS).map(Bridge::new).collect();
     let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
-    for part in 1..=10 {
+    // Twice as long as is needed, so that the second half shows what grows.
+    for part in 1..=20 {
         thread::scope(|scope| {
             for bridge in &mut bridges {
                 let (stop, count) = (&stop, &count);
