@@ -251,7 +251,7 @@ fn record_session(mutant: Option<Box<dyn Mutant>>) -> String {
     let mut log = Vec::new();
     receivers(&mut bench, &mut log);
     let tag = "t".repeat(80);
-    let space = id_of(&bench.call(Method::Post, "/api/v1/coSpaces", &format!("name=room&cdrTag=%C3%A4{tag}")));
+    let space = id_of(&bench.call(Method::Post, "/api/v1/coSpaces", &format!("name=room&cdrTag=%C3%A4{tag}%26more")));
     let outage = |bench: &mut Bench, space: &str| {
         for refuses in [true, false] {
             bench.receptions.get_mut(&5002).unwrap().refuses = refuses;
@@ -272,6 +272,16 @@ fn record_session(mutant: Option<Box<dyn Mutant>>) -> String {
     bench.call(Method::Put, &format!("/api/v1/coSpaces/{space}"), "name=hall");
     meet(&mut bench, &space);
     outage(&mut bench, &space);
+    let pair = [(); 2].map(|()| {
+        let form = format!("remoteParty=pair&coSpace={space}");
+        let leg = id_of(&bench.call(Method::Post, "/emulator/v1/callLegs", &form));
+        bench.pass(50);
+        leg
+    });
+    for leg in pair {
+        bench.call(Method::Delete, &format!("/emulator/v1/callLegs/{leg}?reason=clientInitiatedTeardown"), "");
+    }
+    bench.pass(100);
     log.push(bench.call(Method::Post, "/emulator/v1/restart", "").status.to_string());
     bench.pass(500);
     meet(&mut bench, &space);

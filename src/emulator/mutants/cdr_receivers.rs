@@ -170,7 +170,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "newest-receiver-stops-when-another-fails",
         "CDR-19",
-        &[EVERYTHING, ("CDR-03", "a repetition never comes"), AGREEMENT],
+        &[EVERYTHING, AGREEMENT],
         "The error of one sender ends the thread that the newest one shares with it.",
         || {
             Fault::<(BTreeSet<ReceiverKey>, BTreeSet<ReceiverKey>)>::new()

@@ -176,8 +176,8 @@ pub(super) const MUTANTS: &[Registered] = &[
     ),
     row(
         "end-of-refused-leg-lost",
-        "REC-09",
-        &[COUNTS, ("REC-04", "the leg goes on after its call")],
+        "REC-04",
+        &[COUNTS, ("REC-09", "the leg seems to go on after its call")],
         "What was never connected need not be ended.",
         || again_or_not(|draft| draft.kind == "callLegEnd" && draft.value("reason") == Some("remoteRejected"), 0),
     ),
