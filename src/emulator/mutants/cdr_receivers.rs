@@ -46,31 +46,6 @@ pub(super) const MUTANTS: &[Registered] = &[
     ),
     row("fifth-receiver-is-taken", "CDR-14", &[], "The comparison is off by one.", || places(5)),
     row(
-        "fifth-receiver-refused-and-served",
-        "CDR-14",
-        &[("CDR-15", "the list has one more"), EVERYTHING],
-        "The check comes after the entry.",
-        || {
-            Fault::<bool>::new()
-                .decide(|refused, question, answer| match question {
-                    Question::IsReceiverPlaceFree(count) => {
-                        *refused = *count == 4;
-                        *count <= 4
-                    }
-                    _ => answer,
-                })
-                .effect(|refused, _, mut effect, pass| {
-                    if let Effect::Answer { response, .. } = &mut effect
-                        && std::mem::take(refused)
-                    {
-                        *response = Response::new(400);
-                    }
-                    pass.now(effect);
-                })
-                .boxed()
-        },
-    ),
-    row(
         "fifth-receiver-accepted-and-forgotten",
         "CDR-14",
         &[("CDR-15", "what was created is not there"), EVERYTHING],
@@ -154,7 +129,11 @@ pub(super) const MUTANTS: &[Registered] = &[
         "The list is read before the change is stored.",
         || {
             rewriting(|text| match (text.rfind("<cdrReceiver "), text.rfind("</cdrReceivers>")) {
-                (Some(from), Some(to)) if from < to => format!("{}{}", &text[..from], &text[to..]),
+                (Some(from), Some(to)) if from < to => {
+                    let left = text[..from].matches("<cdrReceiver ").count();
+                    let total = |count: usize| format!("total=\"{count}\"");
+                    format!("{}{}", &text[..from], &text[to..]).replace(&total(left + 1), &total(left))
+                }
                 _ => text.to_owned(),
             })
         },

@@ -196,6 +196,7 @@ pub(super) const MUTANTS: &[Registered] = &[
             ("CDR-18", "there is a second connection"),
             ("CDR-11", "a set overtakes another"),
             ("CDR-12", "a set overtakes another"),
+            ("CDR-13", "what is discarded while a later set is under way is missing at this receiver alone"),
         ],
         "Sets go out over a pool of connections.",
         || {
