@@ -71,12 +71,16 @@ impl Receiver {
             seq,
             sure,
             slow: set.slow,
+            closes: set.closes,
             session: set.session,
             spans: set.spans,
             dropped: None,
             closed_here: false,
         });
         let since = self.active;
+        if sure {
+            self.failing = None;
+        }
         let Some(chain) = set.session.and_then(|session| self.chain(session)) else { return };
         if sure {
             for (first, last) in set.spans.iter() {
@@ -113,7 +117,7 @@ impl Receiver {
     pub(super) fn cut(&mut self, by_receiver: bool, at: Instant, seq: Seq) {
         self.troubled(Kind::Cut, at, seq);
         self.answered = None;
-        if by_receiver && self.is_ordered(at) {
+        if by_receiver && self.is_on() && self.is_ordered(at) {
             self.cut = Some((self.active, seq));
         }
     }
@@ -161,9 +165,9 @@ impl Chain {
         moment.docket.note_word(R::Cdr23, name, word);
     }
 
-    /// Judges what has not come again in time. `idle` is how long nothing arrived, `now` the receiver's clock.
-    pub(super) fn overdue(&mut self, active: Duration, now: Duration, moment: &mut Moment<'_>) {
-        let allowed = moment.deadlines.redelivery;
+    /// Judges what has not come again in `allowed`. `active` is when something arrived or failed last, `now` the time,
+    /// both on the receiver's clock.
+    pub(super) fn overdue(&mut self, active: Duration, now: Duration, allowed: Duration, moment: &mut Moment<'_>) {
         let mut at = 0;
         while let Some(pending) = self.pending.get(at).copied() {
             if now < pending.due(active, allowed) {

@@ -70,7 +70,7 @@ pub(super) fn record(
     }
     let gaps = chain.gaps.len();
     let passed = chain.highest.is_some_and(|highest| index > highest.saturating_add(1));
-    let fresh = chain.advance(index, attributes, trouble, now, set, moment);
+    let fresh = chain.advance((index, sight), attributes, trouble, now, set, moment);
     let declared = attributes.missing.get().is_some_and(|count| count > 0);
     // A gap that is charged as such, or sets that overlap, may well have numbers of their own.
     chain.unnumbered = (passed && (!declared || chain.gaps.len() > gaps)) || overlapped;
@@ -90,11 +90,16 @@ fn numbering(receiver: &Receiver) -> bool {
     first && receiver.trouble.is_none()
 }
 
+/// Whether a record was surely not seen at this receiver before.
+const fn is_new(sight: Sight) -> bool {
+    matches!(sight, Sight::Fresh | Sight::Elsewhere)
+}
+
 impl Chain {
     /// Takes the next record. Returns whether it is new here.
     fn advance(
         &mut self,
-        index: u64,
+        (index, sight): (u64, Sight),
         attributes: &Attributes<'_>,
         trouble: Option<Trouble>,
         now: Duration,
@@ -107,7 +112,11 @@ impl Chain {
             return true;
         };
         if index <= highest {
-            self.again(index, now, set, moment);
+            if declared > 0 && index > 0 {
+                // What had to come again was discarded instead.
+                self.settle(index.saturating_sub(declared), index - 1, |_| {});
+            }
+            self.again(index, now, set, sight, moment);
             return false;
         }
         self.highest = Some(index);
@@ -153,7 +162,7 @@ impl Chain {
     }
 
     /// A record with an index that is not the highest.
-    fn again(&mut self, index: u64, now: Duration, set: &mut InSet, moment: &mut Moment<'_>) {
+    fn again(&mut self, index: u64, now: Duration, set: &mut InSet, sight: Sight, moment: &mut Moment<'_>) {
         if self.acked.contains(index) {
             if set.excused.iter().any(|(first, last)| (first..=last).contains(&index)) {
                 return;
@@ -173,6 +182,9 @@ impl Chain {
             }
             let observed = format!("record {index} after later ones");
             moment.fail(R::Cdr04, "records in ascending order", observed, &[gap.seq, self.seq]);
+        } else if let Some(before) = set.before.filter(|before| *before > index && is_new(sight)) {
+            let observed = format!("record {index} after record {before} in the set");
+            moment.fail(R::Cdr04, "records in ascending order", observed, &[]);
         } else {
             self.repeated(index, now, moment);
         }
@@ -190,7 +202,8 @@ impl Chain {
         moment: &mut Moment<'_>,
     ) {
         let unseen = index - highest - 1;
-        let before_set = index - self.acked.last().map_or_else(|| self.first.unwrap_or(0), |last| last + 1).min(index);
+        let before_set =
+            index - self.acked.last().map_or_else(|| self.first.unwrap_or(0), |last| last.saturating_add(1)).min(index);
         let Some(trouble) = trouble else {
             // What other receivers get decides what that breaks.
             let first = index.saturating_sub(declared).min(highest + 1);
@@ -256,8 +269,8 @@ fn record_index(
         Number::Is(number) => number,
     };
     let (least, most) = match (previous, chain.numbered) {
-        (Some(previous), _) => (previous + 1, previous + 1),
-        (None, Some((sure, highest))) if fresh || highest > sure => (sure + 1, highest + 1),
+        (Some(previous), _) => (previous.saturating_add(1), previous.saturating_add(1)),
+        (None, Some((sure, highest))) if fresh || highest > sure => (sure.saturating_add(1), highest.saturating_add(1)),
         (None, Some(_)) => (0, u64::MAX),
         (None, None) if from_one => (1, 1),
         (None, None) => (0, u64::MAX),
@@ -306,7 +319,8 @@ pub(super) fn expire(
     moment: &mut Moment<'_>,
 ) {
     let Some(receiver) = receivers.get(&id) else { return };
-    let window = moment.deadlines.redelivery + moment.deadlines.reaction;
+    let patience = receiver.patience(moment.deadlines.redelivery);
+    let window = patience + moment.deadlines.reaction;
     let since = moment.at - window;
     let idle =
         receiver.chains.iter().all(|chain| chain.pending.is_empty() && chain.gaps.is_empty() && chain.behind.is_none());
@@ -325,7 +339,7 @@ pub(super) fn expire(
     if busy {
         return;
     }
-    chain.overdue(active, now, moment);
+    chain.overdue(active, now, patience, moment);
     let behind = chain.behind.filter(|behind| now >= (*behind).max(active) + window && chain.pending.is_empty());
     if behind.is_some() {
         chain.behind = None;
@@ -362,8 +376,9 @@ pub(super) fn other_in_trouble(
 pub(super) fn due(receiver: &Receiver, session: &Session, moment: (Duration, Duration)) -> Option<Instant> {
     let (redelivery, reaction) = moment;
     let chain = receiver.chains.iter().find(|chain| chain.session == session.id)?;
-    let pending = chain.pending.iter().map(|pending| pending.due(receiver.active, redelivery));
+    let patience = receiver.patience(redelivery);
+    let pending = chain.pending.iter().map(|pending| pending.due(receiver.active, patience));
     let gaps = chain.gaps.iter().map(|gap| gap.since + redelivery);
-    let behind = chain.behind.map(|behind| behind.max(receiver.active) + redelivery + reaction);
+    let behind = chain.behind.map(|behind| behind.max(receiver.active) + patience + reaction);
     receiver.clock.when(pending.chain(gaps).chain(behind).max()?)
 }

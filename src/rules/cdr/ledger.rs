@@ -282,6 +282,7 @@ impl Ledger {
     pub(super) fn restarted(&mut self) {
         self.entries.values_mut().for_each(|entry| entry.unsure = true);
         self.foreign = None;
+        self.fifth = None;
     }
 
     fn created(&mut self, asked: &Asked, response: &Response, moment: &mut Moment<'_>) {
@@ -303,6 +304,7 @@ impl Ledger {
             } else {
                 moment.docket.tested(R::Cdr15);
             }
+            self.removed.retain(|(known, _)| *known != id);
             if self.entries.len() < REMEMBERED {
                 let entry =
                     Entry { uri, asked: asked.at, answered: moment.at, seq: moment.seq, pristine: true, unsure: false };
@@ -377,7 +379,7 @@ impl Ledger {
                 entry.unsure = true;
             }
         }
-        if let Some((id, seq)) = self.removed.iter().find(|(id, _)| ids.contains(id)) {
+        if let Some((id, seq)) = self.removed.iter().find(|(id, seq)| *seq < asked.seq && ids.contains(id)) {
             let observed = format!("{id}, which was removed");
             moment.fail(R::Cdr15, "a list of the receivers that were configured", observed, &[*seq, asked.seq]);
         }

@@ -112,12 +112,12 @@ impl Receiver {
                 if after <= PROMPT {
                     answered.dropped = Some(moment.seq);
                 }
-                answered.slow
+                answered.slow && after <= moment.deadlines.reaction
             }
             EndCause::PeerReset => after <= PROMPT,
             EndCause::Closed | EndCause::Dropped | EndCause::TooLong => {
                 answered.closed_here = true;
-                after <= PROMPT
+                after <= PROMPT && !(answered.closes && cause == EndCause::Closed)
             }
         };
         if lost && std::mem::take(&mut answered.sure) {
@@ -218,6 +218,13 @@ fn target(receiver: &Receiver, head: Head<'_>, moment: &mut Moment<'_>) {
         _ => Vec::new(),
     };
     moment.fail(R::Cdr16, &expected, quote(head.target), &evidence);
+}
+
+/// Whether a request asks for its connection to be closed after the answer.
+pub(super) fn closes(head: Head<'_>) -> bool {
+    let connection = head.get("Connection").unwrap_or_default();
+    let has = |word: &str| connection.split(',').any(|option| option.trim().eq_ignore_ascii_case(word));
+    has("close") || head.minor_version == 0 && !has("keep-alive")
 }
 
 /// Whether a target can stand in a request as it is.

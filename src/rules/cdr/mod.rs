@@ -81,7 +81,10 @@ impl<'m> Moment<'m> {
 
     /// A receiver gets no records: whether that began with the refusal of a fifth one (CDR-14), or not (CDR-13).
     fn stopped_by_fifth(&self, receiver: &Receiver) -> R {
-        let stopped = self.fifth.is_some_and(|(at, _)| receiver.last_set.is_some_and(|last| last < at));
+        let behind = receiver.chains.last().and_then(|chain| receiver.clock.when(chain.behind?));
+        let stopped = self.fifth.is_some_and(|(at, _)| {
+            receiver.last_set.is_some_and(|last| last < at) && behind.is_none_or(|behind| behind >= at)
+        });
         if stopped { R::Cdr14 } else { R::Cdr13 }
     }
 
@@ -308,7 +311,7 @@ impl CdrJudge {
         };
         let ids: [Option<ReceiverId>; FOLLOWED] = first_of(self.receivers.keys().copied());
         for id in ids.into_iter().flatten() {
-            let busy = self.open.iter().any(|open| open.receiver == id);
+            let busy = self.open.iter().any(|open| open.receiver == id && !open.given_up);
             if let Some(session) = self.sessions.current() {
                 indexes::expire(id, session, &mut self.receivers, busy, &mut moment);
             }
@@ -322,7 +325,7 @@ impl CdrJudge {
 
     /// Whether a receiver may hold up what the Call Bridge has to send.
     fn holds_up(&self) -> bool {
-        !self.open.is_empty() || self.receivers.values().any(Receiver::is_failing)
+        self.open.iter().any(|open| !open.given_up) || self.receivers.values().any(Receiver::is_failing)
     }
 
     /// After a set that did not arrive whole something has to come.
@@ -330,10 +333,11 @@ impl CdrJudge {
         let mut moment = Moment::of(&self.context, observation, api, docket);
         for receiver in self.receivers.values_mut() {
             let Some((since, seq)) = receiver.cut else { continue };
-            if receiver.clock.runs() && receiver.clock.elapsed(moment.at) >= since + moment.deadlines.redelivery {
+            let patience = receiver.patience(moment.deadlines.redelivery);
+            if receiver.clock.runs() && receiver.clock.elapsed(moment.at) >= since + patience {
                 receiver.cut = None;
                 let expected = "the set that did not arrive whole, again";
-                let observed = format!("nothing for {} s", moment.deadlines.redelivery.as_secs_f32());
+                let observed = format!("nothing for {} s", patience.as_secs_f32());
                 moment.fail(R::Cdr03, expected, observed, &[seq]);
             }
         }
@@ -344,7 +348,7 @@ impl CdrJudge {
         let Deadlines { reaction, redelivery } = self.context.deadlines;
         let session = self.sessions.current();
         let of_receiver = |receiver: &Receiver| {
-            let cut = receiver.cut.and_then(|(since, _)| receiver.clock.when(since + redelivery));
+            let cut = receiver.cut.and_then(|(since, _)| receiver.clock.when(since + receiver.patience(redelivery)));
             let indexes = session.and_then(|session| indexes::due(receiver, session, (redelivery, reaction)));
             cut.max(indexes).max(channels::due(receiver, redelivery + reaction))
         };

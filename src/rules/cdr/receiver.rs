@@ -237,6 +237,8 @@ pub(super) struct OpenSet {
     pub(super) slow: bool,
     /// Whether it was sent again meanwhile: the Call Bridge does not wait for the answer any more.
     pub(super) given_up: bool,
+    /// Whether the request asked for the connection to be closed after the answer.
+    pub(super) closes: bool,
 }
 
 /// The set that was answered last on some connection.
@@ -248,6 +250,8 @@ pub(super) struct Answered {
     /// Whether it was answered 200, whole and at once.
     pub(super) sure: bool,
     pub(super) slow: bool,
+    /// Whether the request asked for the connection to be closed after it.
+    pub(super) closes: bool,
     pub(super) session: Option<u128>,
     pub(super) spans: Few,
     /// Whether the Call Bridge ended the connection right after that answer.
@@ -283,6 +287,8 @@ pub(super) struct Receiver {
     /// When something arrived or failed last, on the receiver's clock.
     pub(super) active: Duration,
     pub(super) trouble: Option<Trouble>,
+    /// Since when no set was surely acknowledged and something failed.
+    pub(super) failing: Option<Instant>,
     pub(super) cut: Option<(Duration, Seq)>,
     pub(super) answered: Option<Answered>,
     pub(super) expected: Vec<Expected>,
@@ -307,6 +313,7 @@ impl Receiver {
             overlapped: false,
             active: Duration::ZERO,
             trouble: None,
+            failing: None,
             cut: None,
             answered: None,
             expected: Vec::new(),
@@ -358,12 +365,20 @@ impl Receiver {
     /// Notes trouble.
     pub(super) fn troubled(&mut self, kind: Kind, at: Instant, seq: Seq) {
         self.trouble = Some(Trouble { kind, at, seq });
+        self.failing.get_or_insert(at);
         self.active = self.clock.elapsed(at);
     }
 
     /// A record arrived that may have been expected.
     pub(super) fn got(&mut self, call: u128, part: Part) {
         self.expected.retain(|expected| (expected.call, expected.part) != (call, part));
+    }
+
+    /// How long the Call Bridge may wait before it tries again: at least `redelivery`. The guides do not say how it
+    /// backs off; it may wait for twice as long as it has been failing.
+    pub(super) fn patience(&self, redelivery: Duration) -> Duration {
+        let failing = self.failing.zip(self.trouble).map(|(since, trouble)| trouble.at.since(since));
+        redelivery.max(failing.unwrap_or_default().saturating_mul(2))
     }
 
     /// Whether something went wrong here that is not made up for.

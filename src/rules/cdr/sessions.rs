@@ -172,7 +172,8 @@ impl Sessions {
         let index = begins.and_then(|record| super::attributes::index_of(record.correlator_index()));
         let counts_missing = begins.is_some_and(|record| record.missing().is_some());
         let before = matches!(receiver.standing, Standing::On { asked, .. } if asked <= self.known[place].seen);
-        let goes_on = index.is_some_and(|index| index > 0 && highest.is_some_and(|highest| index == highest + 1));
+        let goes_on = index
+            .is_some_and(|index| index > 0 && highest.is_some_and(|highest| highest.checked_add(1) == Some(index)));
         let proof = match carrier.session {
             Some((_, seq)) => Some((seq, "another one on the same connection")),
             None if goes_on && before && !counts_missing && receiver.trouble.is_none() => {

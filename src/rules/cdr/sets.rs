@@ -69,6 +69,7 @@ impl CdrJudge {
             seq,
             slow,
             given_up: false,
+            closes: links::closes(head),
         };
         match place {
             Some(place) => self.records(place, &mut open, records, moment),

@@ -404,7 +404,7 @@ fn the_newest_records_of_an_outage_may_be_lost_without_a_word() {
     // But not all of them.
     let mut lab = Lab::new();
     lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 9, &legs(0..3)).closes(2);
-    lab.gets(1, 9, &legs(3..20)).passes(100).opens(2).passes(100);
+    lab.gets(1, 9, &legs(3..20)).passes(100).opens(2).passes(300);
     lab.breaks(&["CDR-03"]);
 }
 
@@ -534,4 +534,121 @@ fn two_entries_for_one_receiver_are_two_streams() {
     lab.configures(2, &Lab::uri(1), 200);
     lab.gets(1, 9, &legs(0..3)).gets(1, 9, &legs(0..2)).gets(1, 9, &legs(3..5)).gets(1, 9, &legs(2..5)).passes(60);
     lab.breaks(&[]);
+}
+
+#[test]
+fn numbers_as_large_as_can_be_break_nothing_here() {
+    let most = u64::MAX;
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &[numbered(leg(0), most), numbered(leg(1), most)]).gets(1, 9, &[numbered(leg(2), most)]);
+    lab.breaks(&["CDR-11"]);
+    let again = |index: u64| NewRecord { correlator_index: Some(index), ..leg(7) };
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &[again(most)]).gets(1, 10, &[again(most)]).gets(1, 10, &[after_missing(again(most), most)]);
+    lab.passes(60);
+    lab.breaks(&["CDR-05", "CDR-09"]);
+}
+
+#[test]
+fn what_had_to_come_again_may_be_discarded() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([0])).refuses(1, 9, &legs(1..6), 503).passes(20);
+    lab.gets(1, 9, &[after_missing(leg(3), 2), leg(4), leg(5), leg(6)]).passes(100);
+    lab.breaks(&[]);
+}
+
+#[test]
+fn a_sender_may_back_off() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([0]));
+    for wait in [1, 2, 4, 8, 16, 32, 64] {
+        lab.refuses(1, 9, &legs(1..3), 503).passes(wait);
+    }
+    lab.gets(1, 9, &legs(1..3));
+    lab.meets("CDR-03");
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([0])).refuses(1, 9, &legs(1..3), 503).closes(1).passes(100).opens(1).passes(90);
+    lab.gets(1, 9, &legs(1..3));
+    lab.meets("CDR-03");
+    // But not for ever, and not from what was long over.
+    let mut lab = Lab::new();
+    lab.refuses(1, 9, &legs(0..3), 503).closes(1).passes(100).opens(1).passes(210);
+    lab.breaks(&["CDR-03"]);
+    let mut lab = Lab::new();
+    lab.refuses(1, 9, &legs(0..3), 503).closes(1).passes(100).opens(1).gets(1, 9, &legs(0..3));
+    lab.refuses(1, 9, &legs(3..4), 503).passes(31);
+    lab.breaks(&["CDR-03"]);
+}
+
+#[test]
+fn an_end_that_was_asked_for_loses_no_answer() {
+    let closing = || {
+        let mut lab = Lab::new();
+        lab.head.2 = "Host: a\r\nContent-Length: 9\r\nContent-Type: text/xml\r\nConnection: close\r\n";
+        lab
+    };
+    let mut lab = closing();
+    lab.gets(1, 9, &legs(0..3)).ends(1, EndCause::Closed).gets(1, 9, &legs(3..5)).ends(1, EndCause::Closed);
+    lab.meets("CDR-02");
+    let mut lab = closing();
+    lab.gets(1, 9, &legs(0..3)).ends(1, EndCause::Closed).gets(1, 9, &legs(0..3));
+    lab.breaks(&["CDR-02"]);
+    // One that was idle says nothing of an answer long before.
+    let mut lab = Lab::new();
+    lab.link(1).passes(8).gets(1, 9, &legs(0..3)).passes(20).ends(1, EndCause::PeerClosed).gets(1, 9, &legs([0, 4]));
+    lab.passes(60);
+    lab.breaks(&["CDR-10"]);
+}
+
+#[test]
+fn a_set_that_the_sender_gave_up_holds_up_no_deadline() {
+    let mut lab = Lab::new();
+    lab.set(1, 9, &legs(0..3));
+    lab.passes(10).link(1).refuses(1, 9, &legs(0..3), 503).passes(60);
+    lab.breaks(&["CDR-03"]);
+}
+
+#[test]
+fn a_set_is_in_order_whatever_it_begins_with() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([5, 3, 4]));
+    lab.breaks(&["CDR-04"]);
+    // Repeats excepted.
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([0])).refuses(1, 9, &legs(1..4), 503).gets(1, 9, &legs(1..5));
+    lab.breaks(&[]);
+}
+
+#[test]
+fn an_id_may_be_given_out_again() {
+    let mut lab = Lab::new();
+    lab.api(Method::Delete, &Lab::entry(1), "", &Response::new(200)).configures(1, &Lab::uri(1), 200).lists(&[1]);
+    lab.meets("CDR-15");
+}
+
+#[test]
+fn a_cut_accuses_only_who_was_told_to_send() {
+    let mut lab = Lab::idle();
+    lab.opens(1).cuts(1).passes(60);
+    lab.breaks(&[]);
+}
+
+#[test]
+fn what_stopped_before_a_fifth_receiver_was_asked_for_is_no_matter_of_it() {
+    let stops = |before: bool| {
+        let mut lab = Lab::idle();
+        lab.lists(&[]);
+        (1..=4).for_each(|receiver| _ = lab.receiver(receiver));
+        (1..=4).for_each(|receiver| _ = lab.gets(receiver, 9, &legs([0])));
+        if before {
+            (1..=3).for_each(|receiver| _ = lab.gets(receiver, 9, &legs([1])));
+            lab.passes(5);
+        }
+        lab.configures(5, &Lab::uri(5), 400).passes(2);
+        (1..=3).for_each(|receiver| _ = lab.gets(receiver, 9, &legs([if before { 2 } else { 1 }])));
+        lab.passes(60);
+        lab
+    };
+    stops(true).breaks(&["CDR-13"]);
+    stops(false).breaks(&["CDR-14"]);
 }
