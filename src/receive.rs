@@ -28,7 +28,7 @@ use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
 use crate::report::model::{Report, Run, Target, TargetKind};
 use crate::report::quantity::counted;
 use crate::rules::{Context, Finding, Judge};
-use crate::spec::{Level, Subject, Version};
+use crate::spec::{Subject, Version};
 use crate::time::Instant;
 use crate::trace::{Chronicle, Event, Observation, ReceiverId, Side, Sink};
 
@@ -37,6 +37,9 @@ const ONLY: (ReceiverId, &str) = (ReceiverId(1), "receiver");
 
 /// How often it is told how much has arrived, where something has.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a set may take to arrive, where it is not read slowly on purpose: no connection is held for nothing.
+const ARRIVAL_LIMIT: Duration = Duration::from_secs(120);
 
 /// How much evidence is shown with a finding, in lines.
 const EVIDENCE_LINES: usize = 4;
@@ -143,7 +146,7 @@ impl Actor {
         let now = clock.now();
         let mut actor = Self {
             clock,
-            receivers: Receivers::new(Limits::default()),
+            receivers: Receivers::new(Limits::default()).with_arrival_limit(ARRIVAL_LIMIT),
             trace: Tracer::new(Watch::new(config)),
             commands: VecDeque::new(),
             keep,
@@ -303,6 +306,8 @@ struct Watch {
     judge: Judge,
     chronicle: Chronicle,
     shown: usize,
+    /// Whether a finding that would only warn fails.
+    strict: bool,
     stopped: bool,
 }
 
@@ -315,12 +320,18 @@ impl Watch {
             clustered: None,
             deadlines: config.deadlines,
         };
-        Self { judge: Judge::new(context), chronicle: Chronicle::new(), shown: 0, stopped: false }
+        Self {
+            judge: Judge::new(context),
+            chronicle: Chronicle::new(),
+            shown: 0,
+            strict: config.strict,
+            stopped: false,
+        }
     }
 
     /// A finding in words: what was expected and observed, and what proves it.
     fn words(&self, finding: &Finding) -> String {
-        let word = if finding.requirement.get().level == Level::Should { "warn" } else { "fail" };
+        let word = if self.strict || finding.fails() { "fail" } else { "warn" };
         let (expected, observed) = (&finding.expected, &finding.observed);
         let at = finding.at.since(Instant::ZERO).as_secs_f64();
         let mut text = format!("{word} {} after {at:.1} s\n", finding.requirement);

@@ -82,6 +82,7 @@ pub struct Args {
     #[arg(long, value_name = "HOST[:PORT]", help_heading = "Target")]
     pub cdr_advertise: Option<Advertised>,
     /// The command (of `sh`) that restarts the target's Call Bridge; scenarios that need it also need --allow restart.
+    /// It is shown nowhere; the end of what it writes is, if it fails.
     #[arg(long, value_name = "COMMAND", help_heading = "Target")]
     pub restart_command: Option<String>,
     /// How long that command may take before it is ended and counts as failed; 300s without.

@@ -10,6 +10,7 @@ mod link;
 pub mod plan;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use self::link::Link;
 use self::plan::{Entry, Plan};
@@ -20,7 +21,8 @@ use crate::protocol::http1::Limits;
 use crate::time::Instant;
 use crate::trace::{EndCause, Event, LinkId, ReceiverId, SetId, Sink};
 
-/// How many connections a receiver has at once; further ones are ended as they come.
+/// How many connections a receiver has at once. Beyond that the one that was idle longest is ended, or, where none is
+/// idle, the new one.
 const MOST_LINKS: usize = 256;
 
 /// How many bytes of unread requests all connections together may hold. The one that goes beyond it is ended.
@@ -98,6 +100,7 @@ pub struct Receivers {
     links: BTreeMap<LinkId, Link>,
     tape: Tape,
     limits: Limits,
+    arrival_limit: Option<Duration>,
     last_set: u64,
     stored_bytes: u64,
 }
@@ -110,9 +113,17 @@ impl Receivers {
             links: BTreeMap::new(),
             tape: Tape::new(),
             limits,
+            arrival_limit: None,
             last_set: 0,
             stored_bytes: 0,
         }
+    }
+
+    /// Bounds how long a set may take to arrive on later connections, where it is not read slowly on purpose; a
+    /// connection that takes longer is dropped.
+    #[must_use]
+    pub fn with_arrival_limit(self, limit: Duration) -> Self {
+        Self { arrival_limit: Some(limit), ..self }
     }
 
     /// Adds a receiver, which answers every set 200.
@@ -184,17 +195,21 @@ impl Receivers {
     /// A Call Bridge has connected.
     pub fn link_opened<S: Sink>(&mut self, receiver: ReceiverId, link: LinkId, around: &mut Surroundings<'_, S>) {
         around.observe(Event::LinkOpened { link, receiver });
-        let open = self.links.values().filter(|known| known.receiver() == receiver).count();
-        self.links.insert(link, Link::new(link, receiver, self.limits));
-        if open >= MOST_LINKS {
-            self.end(link, EndCause::Closed, around);
+        let open = self.links.iter().filter(|(_, known)| known.receiver() == receiver);
+        let surplus = (open.clone().count() >= MOST_LINKS).then(|| {
+            let idle = open.filter_map(|(id, known)| Some((known.idle_since()?, *id))).min();
+            idle.map_or(link, |(_, id)| id)
+        });
+        self.links.insert(link, Link::new(link, receiver, self.limits, self.arrival_limit, around.now));
+        if let Some(surplus) = surplus {
+            self.end(surplus, EndCause::Closed, around);
         }
     }
 
     /// Bytes have arrived from a Call Bridge.
     pub fn link_received<S: Sink>(&mut self, link: LinkId, bytes: &[u8], around: &mut Surroundings<'_, S>) {
         if let Some(known) = self.links.get_mut(&link) {
-            known.take(bytes);
+            known.take(around.now, bytes);
             self.go_on(link, around);
         }
     }
@@ -234,7 +249,8 @@ impl Receivers {
         let mut end = known.go_on(&mut receiver.plan, &mut self.tape, &mut self.last_set, around);
         self.stored_bytes = self.stored_bytes + known.count() - before;
         if self.stored_bytes > MOST_STORED_BYTES {
-            end = end.or(Some(EndCause::TooLong));
+            // Not for anything that this connection did: all together hold too much.
+            end = end.or(Some(EndCause::Dropped));
         }
         if let Some(cause) = end {
             self.end(link, cause, around);

@@ -16,6 +16,12 @@ use crate::trace::SetId;
 /// How many records are kept for `wait-record` and `expect`.
 const HEARD_LIMIT: usize = 20_000;
 
+/// How many records are kept of sets that are not decided; those of further sets count, but fit no pattern.
+const UNDECIDED_LIMIT: usize = 20_000;
+
+/// How many types of records a set is told with.
+const TYPES_TOLD: usize = 5;
+
 /// What one receiver has heard.
 #[derive(Debug, Default)]
 pub(super) struct RecordEar {
@@ -27,9 +33,18 @@ pub(super) struct RecordEar {
     awaited: u64,
     /// Records that were taken since the last `wait-record`.
     heard: VecDeque<Value>,
-    /// Records of sets that are not decided.
-    open: BTreeMap<SetId, Vec<Value>>,
+    /// Sets that are not decided.
+    open: BTreeMap<SetId, Undecided>,
+    /// How many records are kept of them.
+    undecided: usize,
     taken: u64,
+}
+
+/// A set that is not decided: how many records it has, and the records, where they are kept.
+#[derive(Debug, Default)]
+struct Undecided {
+    count: u64,
+    records: Vec<Value>,
 }
 
 impl RecordEar {
@@ -38,16 +53,20 @@ impl RecordEar {
         match heard {
             Heard::Began { .. } => self.sets += 1,
             Heard::Arrived { set, records, .. } => {
-                let shown: Vec<Value> = records.records().map(|record| shown(record, records)).collect();
-                let types: Vec<&str> = records.records().map(|record| record.type_name().unwrap_or("?")).collect();
-                let told = format!("got a set of records ({})", types.join(", "));
-                self.open.insert(set, shown);
-                return Some(told);
+                let count = records.records().len();
+                let mut open = Undecided { count: count as u64, records: Vec::new() };
+                if self.undecided + count <= UNDECIDED_LIMIT {
+                    self.undecided += count;
+                    open.records.extend(records.records().map(|record| shown(record, records)));
+                }
+                self.open.insert(set, open);
+                return Some(told(records));
             }
             Heard::Decided { set, taken, .. } => {
-                let records = self.open.remove(&set).unwrap_or_default();
+                let Undecided { count, records } = self.open.remove(&set).unwrap_or_default();
+                self.undecided -= records.len();
                 if taken {
-                    self.taken += records.len() as u64;
+                    self.taken += count;
                     self.heard.extend(records);
                     let excess = self.heard.len().saturating_sub(HEARD_LIMIT);
                     self.heard.drain(..excess);
@@ -110,6 +129,16 @@ pub(super) fn as_texts(pattern: Value) -> Value {
     }
 }
 
+/// A set in words: the types of its first records.
+fn told(set: Set<'_>) -> String {
+    let types: Vec<&str> = set.records().take(TYPES_TOLD).map(|record| record.type_name().unwrap_or("?")).collect();
+    let more = match set.records().len().saturating_sub(TYPES_TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("got a set of records ({}{more})", types.join(", "))
+}
+
 /// A record as patterns see it.
 fn shown(record: Record<'_>, set: Set<'_>) -> Value {
     let mut fields = Map::new();
@@ -167,6 +196,23 @@ mod tests {
         let record = json!({"type": "callEnd", "correlatorIndex": "7", "endpointRecorded": "false"});
         assert!(fits(&as_texts(json!({"correlatorIndex": 7, "endpointRecorded": false})), &record));
         assert!(!fits(&as_texts(json!({"correlatorIndex": 8})), &record));
+    }
+
+    #[test]
+    fn records_of_sets_that_are_not_decided_are_kept_up_to_a_limit() {
+        let (mut ear, mut tape) = (RecordEar::default(), crate::protocol::cdr::Tape::new());
+        let receiver = crate::trace::ReceiverId(1);
+        let body = format!("<records>{}</records>", "<record type='callEnd'/>".repeat(9000));
+        let said: Vec<Option<String>> = (1..=3)
+            .map(|set| ear.hear(Heard::Arrived { receiver, set: SetId(set), records: tape.read(body.as_bytes()) }))
+            .collect();
+        let five = ["callEnd"; 5].join(", ");
+        assert_eq!(said[0], Some(format!("got a set of records ({five} and 8995 more)")));
+        assert_eq!(ear.undecided, 18_000);
+        for set in 1..=3 {
+            ear.hear(Heard::Decided { receiver, set: SetId(set), taken: true });
+        }
+        assert_eq!((ear.undecided, ear.taken(), ear.heard().count()), (0, 27_000, 18_000));
     }
 
     #[test]

@@ -2,14 +2,20 @@
 
 use tokio::sync::watch;
 
+use super::restart;
+
 /// Becomes true when the user wants an end; a second time ends the process at once. Needs a tokio runtime. From the time
 /// this returns, the signals no longer end the process by themselves.
 pub fn watch() -> watch::Receiver<bool> {
     let (tell, told) = watch::channel(false);
     let mut signals = Signals::new();
     tokio::spawn(async move {
-        if signals.next().await && tell.send(true).is_ok() && signals.next().await {
-            std::process::exit(130);
+        if signals.next().await {
+            // What restarts the server is not waited for, and outlives nothing, whether or not there is a second signal.
+            restart::end_all();
+            if tell.send(true).is_ok() && signals.next().await {
+                std::process::exit(130);
+            }
         }
         // Keeps the channel open: its end would mean that nobody can interrupt any more.
         tell.closed().await;

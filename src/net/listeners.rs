@@ -128,7 +128,6 @@ impl fmt::Display for Advertised {
 pub struct Reception {
     listen: ListenAddress,
     advertise: Option<Advertised>,
-    own: Option<ServerTls>,
     made: OnceLock<ServerTls>,
     failure: OnceLock<NetworkError>,
 }
@@ -137,13 +136,6 @@ impl Reception {
     /// Receivers on `listen`; a Call Bridge is told `advertise`, if there is one.
     pub fn new(listen: ListenAddress, advertise: Option<Advertised>) -> Self {
         Self { listen, advertise, ..Self::default() }
-    }
-
-    /// Has receivers show a certificate of the user's.
-    #[must_use]
-    pub fn with_certificate(mut self, tls: ServerTls) -> Self {
-        self.own = Some(tls);
-        self
     }
 
     /// Looks whether the first receiver could listen. Needs a tokio runtime.
@@ -174,7 +166,7 @@ impl Reception {
 
     /// The certificate; made when it is first asked for.
     fn tls(&self) -> Result<TlsAcceptor, TlsError> {
-        let tls = match self.own.as_ref().or_else(|| self.made.get()) {
+        let tls = match self.made.get() {
             Some(tls) => tls,
             None => {
                 let host = self.advertise.as_ref().map(|told| told.host.trim_matches(['[', ']']).to_owned());
@@ -287,6 +279,8 @@ impl Listeners {
                 Came::Tcp(receiver, Ok(tcp)) => {
                     // Without it small answers wait for acknowledgements; a system that refuses works all the same.
                     let _ = tcp.set_nodelay(true);
+                    // A peer that vanished without a word is found out in the end.
+                    let _ = socket2::SockRef::from(&tcp).set_keepalive(true);
                     let Some(port) = self.ports.get(&receiver) else { continue };
                     match port.tls.clone() {
                         None => return (receiver, Stream::Plain(tcp)),

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 /// How much of the file is looked at in one piece when it is opened, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
 
+/// What every line that is kept begins with (`receive/lines.rs`).
+const BEGINNING: &[u8] = b"{\"arrived\":\"";
+
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordFileError {
@@ -74,7 +77,9 @@ impl RecordFile {
         }
         let length = file.metadata().map_err(failed)?.len();
         let good_bytes = whole_lines(&mut file, length).map_err(failed)?;
-        if good_bytes == 0 && last_line_end(&mut file, length).map_err(failed)? > 0 {
+        let may_be_torn = good_bytes > 0
+            || (last_line_end(&mut file, length).map_err(failed)? == 0 && begins_as_ours(&mut file).map_err(failed)?);
+        if !may_be_torn {
             return Err(RecordFileError::Foreign { path: shown });
         }
         let torn = match length - good_bytes {
@@ -145,6 +150,17 @@ fn whole_lines(file: &mut File, length: u64) -> io::Result<u64> {
         end = begin;
     }
     Ok(end)
+}
+
+/// Whether a file without a whole line can be the beginning of one of ours, which the disk may have torn: nothing, zeros
+/// alone, or as much of our beginning as there is before the first zero.
+fn begins_as_ours(file: &mut File) -> io::Result<bool> {
+    let mut piece = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(PIECE_BYTES as u64).read_to_end(&mut piece)?;
+    let written = memchr::memchr(0, &piece).map_or(piece.as_slice(), |at| &piece[..at]);
+    let compared = written.len().min(BEGINNING.len());
+    Ok(written[..compared] == BEGINNING[..compared] && (compared > 0 || piece.iter().all(|byte| *byte == 0)))
 }
 
 /// The end of the last line that ends at or before `limit`; 0 where none does.
@@ -248,6 +264,13 @@ mod tests {
         fs::write(&other, "Dear reader,\nhello").unwrap();
         assert!(matches!(RecordFile::open(&other).unwrap_err(), RecordFileError::Foreign { .. }));
         assert_eq!(fs::read_to_string(&other).unwrap(), "Dear reader,\nhello");
+        for foreign in ["hello", "{\"name\": 1}", "{\"arrive\0", "\0\u{1}ELF"] {
+            fs::write(&other, foreign).unwrap();
+            let opened = RecordFile::open(&other);
+            assert_eq!(matches!(opened, Err(RecordFileError::Foreign { .. })), foreign != "{\"arrive\0", "{foreign}");
+            let left = if foreign == "{\"arrive\0" { "" } else { foreign };
+            assert_eq!(fs::read_to_string(&other).unwrap(), left);
+        }
         let error = RecordFile::open(root.path()).unwrap_err().to_string();
         assert!(error.starts_with("failed to open `"), "{error}");
     }

@@ -1,97 +1,129 @@
 //! The user's command that restarts the Call Bridge of a target.
 //!
 //! It runs through `sh -c`, in a process group of its own, so that at the deadline, or when the run is given up,
-//! everything that it started ends with it. What it writes is kept, its end at least, for the message of a failure.
+//! everything that it started ends with it. What it writes goes to a temporary file without a name, which what it leaves
+//! running may go on writing to; the end of it is kept for the message of a failure. The command itself is never quoted,
+//! since it may hold a password.
 
-use std::io;
-use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+use super::entropy;
 
 /// How much of what the command writes is kept, in bytes: the last part, where the reason of a failure stands.
-const KEPT_BYTES: usize = 2 << 10;
+const KEPT_BYTES: u64 = 2 << 10;
 
-/// How long to wait for the rest of its output once it has ended: something that it left running may hold on to it.
-const OUTPUT_LIMIT: Duration = Duration::from_millis(200);
+/// How long its output may become, in bytes, until all but its end is dropped.
+const OUTPUT_BYTES: u64 = 16 << 20;
+
+/// How often it is looked at how long its output is.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The process groups of commands that are running, and whether the user wants an end.
+static RUNNING: Mutex<Running> = Mutex::new(Running { groups: BTreeSet::new(), over: false });
+
+struct Running {
+    groups: BTreeSet<u32>,
+    over: bool,
+}
+
+fn running() -> MutexGuard<'static, Running> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends all commands that are running, with everything that they started; no further one begins. For the user's wish to
+/// end.
+pub(crate) fn end_all() {
+    let mut running = running();
+    running.over = true;
+    for group in std::mem::take(&mut running.groups) {
+        kill(group);
+    }
+}
 
 /// Runs `command`; after `limit` it is ended. Tells what went wrong, if anything did.
 pub(crate) async fn run(command: &str, limit: Duration) -> Option<String> {
-    let started = Started::new(command);
-    let mut started = match started {
+    let mut started = match Started::new(command) {
         Ok(started) => started,
-        Err(error) => return Some(format!("`{command}` could not be started: {error}")),
+        Err(error) => return Some(format!("it could not be started: {error}")),
     };
-    let ended = tokio::time::timeout(limit, started.child.wait()).await;
-    let what = match ended {
-        Ok(Ok(status)) if status.success() => {
-            // What it started goes on: that may be the Call Bridge itself.
-            started.over = true;
-            return None;
-        }
-        Ok(Ok(status)) => {
-            started.over = true;
-            format!("`{command}` ended with {status}")
-        }
-        Ok(Err(error)) => format!("`{command}` could not be waited for: {error}"),
-        Err(_) => format!("`{command}` was not through after {} s and was ended", limit.as_secs_f32()),
+    let what = match started.ended(Instant::now() + limit).await {
+        // What it started goes on: that may be the Call Bridge itself.
+        Some(Ok(status)) if status.success() => return None,
+        Some(Ok(status)) => format!("it ended with {status}"),
+        Some(Err(error)) => format!("it could not be waited for: {error}"),
+        None => format!("it was not through after {} s and was ended", limit.as_secs_f32()),
     };
     started.end();
-    let said = started.output().await;
+    let said = started.output.text();
     Some(if said.is_empty() { what } else { format!("{what}; it wrote: {said}") })
 }
 
 /// A command that was started. Dropping it ends it, and whatever it started, unless it is over.
 struct Started {
     child: Child,
-    over: bool,
-    kept: Kept,
-    reading: tokio::task::JoinSet<()>,
+    /// Its process group, until it is over.
+    group: Option<u32>,
+    output: Output,
 }
 
 impl Started {
     fn new(command: &str) -> io::Result<Self> {
+        let output = Output::new()?;
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(output.share()?).stderr(output.share()?);
         shell.kill_on_drop(true);
         #[cfg(unix)]
         shell.process_group(0);
-        let mut child = shell.spawn()?;
-        let (kept, mut reading) = (Kept::default(), tokio::task::JoinSet::new());
-        if let Some(stdout) = child.stdout.take() {
-            reading.spawn(keep(stdout, kept.clone()));
+        // Held meanwhile, so that no command begins unseen while all are ended.
+        let mut running = running();
+        if running.over {
+            return Err(io::Error::other("the run is being ended"));
         }
-        if let Some(stderr) = child.stderr.take() {
-            reading.spawn(keep(stderr, kept.clone()));
+        let child = shell.spawn()?;
+        let group = child.id();
+        running.groups.extend(group);
+        drop(running);
+        Ok(Self { child, group, output })
+    }
+
+    /// Waits for its end; `None` if it did not come in time.
+    async fn ended(&mut self, deadline: Instant) -> Option<io::Result<ExitStatus>> {
+        loop {
+            let look = deadline.min(Instant::now() + LOOK_INTERVAL);
+            if let Ok(ended) = tokio::time::timeout_at(look, self.child.wait()).await {
+                if ended.is_ok() {
+                    // Its number may be given to another process from now on.
+                    self.forget();
+                }
+                return Some(ended);
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            self.output.limit();
         }
-        Ok(Self { child, over: false, kept, reading })
+    }
+
+    fn forget(&mut self) -> Option<u32> {
+        let group = self.group.take()?;
+        running().groups.remove(&group).then_some(group)
     }
 
     /// Ends everything that belongs to it, if it is not over.
     fn end(&mut self) {
-        if self.over {
-            return;
+        if let Some(group) = self.forget() {
+            kill(group);
+            // Where there are no process groups this is all that can be done; it fails if the command has ended.
+            let _ = self.child.start_kill();
         }
-        self.over = true;
-        #[cfg(unix)]
-        {
-            let group = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-            if let Some(group) = group {
-                // It fails only if nothing of the group is left.
-                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-            }
-        }
-        // Where there are no process groups this is all that can be done; it fails if the command has ended.
-        let _ = self.child.start_kill();
-    }
-
-    async fn output(&mut self) -> String {
-        let rest = async { while self.reading.join_next().await.is_some() {} };
-        // What comes later than this is left out.
-        let _ = tokio::time::timeout(OUTPUT_LIMIT, rest).await;
-        self.kept.text()
     }
 }
 
@@ -101,29 +133,64 @@ impl Drop for Started {
     }
 }
 
-/// The last part of what a command wrote.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
+/// Ends a process group.
+fn kill(group: u32) {
+    #[cfg(unix)]
+    if let Some(group) = i32::try_from(group).ok().and_then(rustix::process::Pid::from_raw) {
+        // It fails only if nothing of the group is left.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    #[cfg(not(unix))]
+    let _ = group;
+}
 
-impl Kept {
-    fn add(&self, bytes: &[u8]) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend_from_slice(bytes);
-        let surplus = kept.len().saturating_sub(KEPT_BYTES);
-        kept.drain(..surplus);
+/// What a command writes: a file that has no name any more, and goes with the last process that has it open.
+struct Output(File);
+
+impl Output {
+    fn new() -> io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("bridgeproof-{}", entropy::password()));
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path)?;
+        // Where a file that is open keeps its name, it stays behind in the folder for temporary files.
+        let _ = std::fs::remove_file(&path);
+        Ok(Self(file))
+    }
+
+    fn share(&self) -> io::Result<Stdio> {
+        self.0.try_clone().map(Stdio::from)
+    }
+
+    /// The last part.
+    fn end(&self) -> io::Result<Vec<u8>> {
+        let mut file = &self.0;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(KEPT_BYTES)))?;
+        let mut end = Vec::new();
+        file.take(KEPT_BYTES).read_to_end(&mut end)?;
+        Ok(end)
     }
 
     fn text(&self) -> String {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&kept).trim().to_owned()
+        // What cannot be read is left out of a message.
+        String::from_utf8_lossy(&self.end().unwrap_or_default()).trim().to_owned()
     }
-}
 
-async fn keep(mut from: impl AsyncRead + Unpin, kept: Kept) {
-    let mut buffer = vec![0; KEPT_BYTES];
-    // A pipe that breaks has nothing more to say.
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        kept.add(&buffer[..length]);
+    /// Drops all but the last part, if it has become too long.
+    fn limit(&self) {
+        let shorten = || {
+            if self.0.metadata()?.len() > OUTPUT_BYTES {
+                let end = self.end()?;
+                self.0.set_len(0)?;
+                (&self.0).write_all(&end)?;
+            }
+            io::Result::Ok(())
+        };
+        // If that fails now, the next look tries it again.
+        let _ = shorten();
     }
 }
 
@@ -145,7 +212,35 @@ mod tests {
         let told = within(run("echo no such host >&2; exit 3", LIMIT)).await.unwrap();
         assert!(told.contains("exit status: 3; it wrote: no such host"), "{told}");
         let told = within(run("head -c 100000 /dev/zero | tr '\\0' x; echo last; exit 1", LIMIT)).await.unwrap();
-        assert!(told.ends_with("xlast") && told.len() < KEPT_BYTES + 200, "{} bytes", told.len());
+        assert!(told.ends_with("xlast") && told.len() < 2300, "{} bytes", told.len());
+        let told = within(run("exit 3 # secret", LIMIT)).await.unwrap();
+        assert_eq!(told, "it ended with exit status: 3");
+    }
+
+    #[tokio::test]
+    async fn what_it_leaves_running_can_go_on_writing() {
+        let root = tempfile::tempdir().unwrap();
+        let (gate, done) = (root.path().join("gate"), root.path().join("done"));
+        assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
+        let left = format!("read line < {}; echo more && echo more >&2 && touch {}", gate.display(), done.display());
+        assert_eq!(within(run(&format!("({left}) & exit 0"), LIMIT)).await, None);
+        std::fs::write(&gate, "go\n").unwrap();
+        let written = async {
+            while !done.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        within(written).await;
+    }
+
+    #[test]
+    fn only_the_end_of_long_output_is_kept() {
+        let output = Output::new().unwrap();
+        output.0.set_len(OUTPUT_BYTES).unwrap();
+        (&output.0).write_all(b"last").unwrap();
+        output.limit();
+        assert_eq!(output.0.metadata().unwrap().len(), KEPT_BYTES);
+        assert!(output.text().ends_with("last"));
     }
 
     #[tokio::test]
@@ -154,7 +249,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let pipe = root.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let mut held = std::fs::OpenOptions::new().read(true).custom_flags(NONBLOCKING).open(&pipe).unwrap();
+        let mut held = OpenOptions::new().read(true).custom_flags(NONBLOCKING).open(&pipe).unwrap();
         let command = format!("(echo up; exec sleep 60) > {} & wait", pipe.display());
         let told = within(run(&command, Duration::from_secs(1))).await.unwrap();
         assert!(told.contains("was not through after 1 s and was ended"), "{told}");

@@ -26,6 +26,8 @@ impl Wire {
     pub(crate) fn new(tcp: TcpStream, tls: Option<&Arc<ServerConfig>>) -> io::Result<Self> {
         // Without it small answers wait for acknowledgements; a system that refuses works all the same.
         let _ = tcp.set_nodelay(true);
+        // A peer that vanished without a word is found out in the end.
+        let _ = socket2::SockRef::from(&tcp).set_keepalive(true);
         let tls = tls.map(|config| ServerConnection::new(Arc::clone(config)).map(Box::new));
         Ok(Self { tcp, tls: tls.transpose().map_err(io::Error::other)? })
     }

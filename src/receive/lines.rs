@@ -1,10 +1,11 @@
 //! What is kept of records: one line of JSON for each.
 //!
-//! `arrived` (UTC), `receiver`, `session` and `callBridge` of its set, `attributes` of the record, `fields` as a tree, and
-//! `xml`, the record as it stood in the body. A field with text alone is a string; one with attributes (`@name`) or
-//! fields inside is an object, its own text under `#text`; one that is there several times is a list. What the documents
-//! do not know is kept like everything else. Of a body that could not be read whole, a further line has all of it
-//! (`body`, or `body_base64` where it is not UTF-8) and says what is wrong, so that nothing that was acknowledged is lost.
+//! `arrived` (UTC), `receiver`, `session` and `callBridge` of its set (further attributes of it under `set`), `attributes`
+//! of the record, `fields` as a tree, and `xml`, the record as it stood in the body. A field with text alone is a string;
+//! one with attributes (`@name`) or fields inside is an object, its own text under `#text`; one that is there several
+//! times is a list. What the documents do not know is kept like everything else. Of a body that could not be read whole,
+//! is not UTF-8, or holds elements beside its records, a further line has all of it (`body`, or `body_base64` where it is
+//! not UTF-8) and says what is wrong, so that nothing that was acknowledged is lost.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,13 +26,15 @@ struct RecordLine<'a> {
     session: Option<&'a str>,
     #[serde(rename = "callBridge", skip_serializing_if = "Option::is_none")]
     call_bridge: Option<&'a str>,
+    #[serde(skip_serializing_if = "SetAttributes::is_empty")]
+    set: SetAttributes<'a>,
     attributes: Attributes<'a>,
     fields: Fields<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     xml: Option<&'a str>,
 }
 
-/// One body that could not be read whole.
+/// One body that the lines of its records do not show whole.
 #[derive(Serialize)]
 struct BodyLine<'a> {
     arrived: &'a str,
@@ -41,6 +44,25 @@ struct BodyLine<'a> {
     body: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body_base64: Option<String>,
+}
+
+/// The attributes of a set that have no key of their own.
+struct SetAttributes<'a>(Set<'a>);
+
+impl<'a> SetAttributes<'a> {
+    fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.attributes().filter(|(name, _)| !matches!(*name, "session" | "callBridge"))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+}
+
+impl Serialize for SetAttributes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
 }
 
 struct Attributes<'a>(Record<'a>);
@@ -84,7 +106,7 @@ impl Serialize for Tree<'_> {
     }
 }
 
-/// Elements by name, those with the same name together, in the order of the first of each where there are few.
+/// Elements sorted by name; those with the same name together, in their order.
 fn children<M: serde::ser::SerializeMap>(mut fields: Vec<Field<'_>>, map: &mut M) -> Result<(), M::Error> {
     // Sorting keeps elements of one name in their order, and the cost bounded however many names there are.
     fields.sort_by_key(|field| field.name());
@@ -112,17 +134,27 @@ pub(super) fn add(set: Set<'_>, arrived: &str, receiver: &str, out: &mut Vec<u8>
             receiver,
             session: set.session(),
             call_bridge: set.call_bridge(),
+            set: SetAttributes(set),
             attributes: Attributes(record),
             fields: Fields(record),
             xml: body.and_then(|body| xml(body, record.at_bytes(), end)),
         };
         add_line(&line, out);
     }
-    let unread = count == 0 || !set.is_well_formed() || !set.is_read_whole();
+    let strange = set.others().next().is_some();
+    // A deviation may stand where no record is, or be about something that is not kept.
+    let is_plain = set.deviations().is_empty() && set.is_well_formed() && set.is_read_whole();
+    let unread = count == 0 || strange || body.is_none() || !is_plain;
     if unread && !set.body().is_empty() {
         let mut wrong: Vec<&str> = set.deviations().iter().take(DEVIATIONS).map(|one| one.what.as_str()).collect();
-        if wrong.is_empty() {
+        if count == 0 && wrong.is_empty() {
             wrong.push("no records");
+        }
+        if strange {
+            wrong.push("elements that are no records");
+        }
+        if body.is_none() && wrong.is_empty() {
+            wrong.push("not UTF-8");
         }
         let body_base64 = body.is_none().then(|| STANDARD.encode(set.body()));
         add_line(&BodyLine { arrived, receiver, wrong, body, body_base64 }, out);
@@ -142,9 +174,12 @@ fn add_line(line: &impl Serialize, out: &mut Vec<u8>) {
 /// A record as it stands in the body, from `begin` to its end tag, or up to the next one's begin.
 fn xml(body: &str, begin: usize, next: Option<usize>) -> Option<&str> {
     let text = body.get(begin..next.unwrap_or(body.len()))?;
-    let ends = memchr::memmem::rfind_iter(text.as_bytes(), b"</record").find_map(|at| {
-        let (between, _) = text[at + "</record".len()..].split_once('>')?;
-        between.trim().is_empty().then_some(at + "</record>".len() + between.len())
+    const TAG: &str = "</record";
+    let ends = memchr::memmem::rfind_iter(text.as_bytes(), TAG).find_map(|at| {
+        let behind = &text[at + TAG.len()..];
+        // Each end tag is looked at up to its first character that is no space, so that many cost no more than their length.
+        let behind = behind.trim_ascii_start().strip_prefix('>')?;
+        Some(text.len() - behind.len())
     });
     let text = ends.map_or_else(|| text.split_once("</records").map_or(text, |(record, _)| record), |end| &text[..end]);
     Some(text.trim_end())
@@ -205,10 +240,28 @@ mod tests {
     }
 
     #[test]
+    fn nothing_beside_the_records_is_lost() {
+        let latin = lines(
+            b"<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><records session=\"s\"><record type=\"\xe9\"/></records>",
+        );
+        assert!(!latin.last().unwrap()["wrong"].as_array().unwrap().is_empty());
+        let body = STANDARD.decode(latin.last().unwrap()["body_base64"].as_str().unwrap()).unwrap();
+        assert!(body.windows(3).any(|part| part == b"\"\xe9\""));
+        let beside = "<records session=\"s\" cluster=\"c\"><record type=\"callEnd\"/><total>7</total></records>";
+        let beside = lines(beside.as_bytes());
+        assert_eq!((beside.len(), &beside[0]["set"]), (2, &json!({"cluster": "c"})));
+        assert!(beside[1]["body"].as_str().unwrap().contains("<total>7</total>"));
+        let plain = lines(b"<records session=\"s\"><record type=\"callEnd\"/></records>");
+        assert_eq!((plain.len(), plain[0].get("set")), (1, None));
+    }
+
+    #[test]
     fn a_record_as_it_stood_ends_with_its_own_end_tag() {
         assert_eq!(xml("<record><a/></record >\n</records>", 0, None), Some("<record><a/></record >"));
         assert_eq!(xml("<record/> </records>", 0, None), Some("<record/>"));
         assert_eq!(xml("<record/>\n<record/>", 0, Some(10)), Some("<record/>"));
         assert_eq!(xml("é", 1, None), None);
+        let many = "</record".repeat(200_000);
+        assert_eq!(xml(&many, 0, None), Some(many.as_str()));
     }
 }

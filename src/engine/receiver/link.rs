@@ -4,6 +4,7 @@
 //! its sets are answered in the order in which they arrived.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::plan::{Action, Answer, Decision, Pace, Plan, Point};
 use super::{Heard, Surroundings};
@@ -38,6 +39,10 @@ pub(super) struct Link {
     amid: Option<Amid>,
     owed: VecDeque<Owed>,
     counted: u64,
+    /// When it was opened, or bytes arrived last.
+    active: Instant,
+    /// How long a set may take to arrive.
+    arrival_limit: Option<Duration>,
 }
 
 /// A set that is arriving.
@@ -71,7 +76,13 @@ enum Step {
 }
 
 impl Link {
-    pub(super) fn new(id: LinkId, receiver: ReceiverId, limits: Limits) -> Self {
+    pub(super) fn new(
+        id: LinkId,
+        receiver: ReceiverId,
+        limits: Limits,
+        arrival_limit: Option<Duration>,
+        now: Instant,
+    ) -> Self {
         Self {
             id,
             receiver,
@@ -83,6 +94,8 @@ impl Link {
             amid: None,
             owed: VecDeque::new(),
             counted: 0,
+            active: now,
+            arrival_limit,
         }
     }
 
@@ -103,7 +116,19 @@ impl Link {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.owed.front().and_then(|owed| owed.due).into_iter().chain(self.read_at).min()
+        self.owed.front().and_then(|owed| owed.due).into_iter().chain(self.read_at).chain(self.arrives_until()).min()
+    }
+
+    /// Until when the set that is arriving has to be there; one that is read slowly on purpose has all the time.
+    fn arrives_until(&self) -> Option<Instant> {
+        let amid = self.amid.as_ref()?;
+        let is_slow = amid.decision.as_ref().is_some_and(|decision| decision.pace.is_some());
+        self.arrival_limit.filter(|_| !is_slow && !self.held).map(|limit| amid.began + limit)
+    }
+
+    /// Since when nothing has arrived on it, if nothing is arriving and no answer is owed.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        (self.amid.is_none() && self.owed.is_empty()).then_some(self.active)
     }
 
     /// Whether a set is arriving, or an answer is due at some later instant.
@@ -111,7 +136,8 @@ impl Link {
         self.amid.is_some() || self.owed.iter().any(|owed| owed.due.is_some())
     }
 
-    pub(super) fn take(&mut self, bytes: &[u8]) {
+    pub(super) fn take(&mut self, now: Instant, bytes: &[u8]) {
+        self.active = now;
         self.inbox.extend_from_slice(bytes);
     }
 
@@ -145,7 +171,8 @@ impl Link {
                         return Some(cause);
                     }
                     if !self.feed(around) {
-                        return None;
+                        let late = self.arrives_until().is_some_and(|until| until <= around.now);
+                        return late.then_some(EndCause::Dropped);
                     }
                 }
             }
@@ -181,6 +208,12 @@ impl Link {
     fn read<S: Sink>(&mut self, plan: &mut Plan, tape: &mut Tape, around: &mut Surroundings<'_, S>) -> Step {
         match self.reader.next() {
             Next::NeedMore { head, body_bytes } => Step::More { expects: head.is_some_and(expects), body_bytes },
+            Next::Request { head, .. } if lacks_length(head) => {
+                let what = "a POST without Content-Length and without chunks";
+                around.observe(Event::LinkFault { link: self.id, what });
+                self.refuse(411, around);
+                Step::End(EndCause::Closed)
+            }
             Next::Request { head, body, keep_alive } => {
                 let Some(amid) = self.amid.take() else { return Step::Taken };
                 let records = tape.read(body);
@@ -196,11 +229,15 @@ impl Link {
                 if too_long {
                     return Step::End(EndCause::TooLong);
                 }
-                let bytes = write_answer(400, &[("Content-Length", "0"), ("Connection", "close")], b"");
-                around.commands.push_back(Command::SendLink { link: self.id, bytes });
+                self.refuse(400, around);
                 Step::End(EndCause::Closed)
             }
         }
+    }
+
+    /// Tells the sender what is wrong with a request after which the connection ends.
+    fn refuse<S: Sink>(&self, status: u16, around: &mut Surroundings<'_, S>) {
+        self.send(write_answer(status, &[("Content-Length", "0"), ("Connection", "close")], b""), around);
     }
 
     /// Looks at a set that is arriving: a sender that waits is told to go on, and a connection that is to end in the
@@ -313,6 +350,11 @@ impl Link {
         }
         around.observe(Event::LinkEnded { link, cause });
     }
+}
+
+/// Whether nothing says how long the body of a POST is: a body that follows could not be told from the next request.
+fn lacks_length(head: Head<'_>) -> bool {
+    head.method == "POST" && head.get("Content-Length").is_none() && head.get("Transfer-Encoding").is_none()
 }
 
 /// Whether a sender waits for a word before it sends the body.

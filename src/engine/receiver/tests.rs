@@ -425,3 +425,43 @@ proptest! {
         prop_assert_eq!(words.iter().filter(|word| word.starts_with("end ")).count(), 1);
     }
 }
+
+#[test]
+fn a_post_that_does_not_say_how_long_it_is_is_refused() {
+    let mut stage = Stage::new(Vec::new());
+    stage.gets(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n<records/>");
+    assert_eq!((stage.statuses(), stage.did.as_slice()), (vec![411], &["close".to_owned()][..]));
+    assert_eq!(stage.words(), ["fault a", "cut 1 empty by receiver", "end Closed"]);
+}
+
+#[test]
+fn a_set_that_takes_too_long_to_arrive_is_given_up_unless_it_is_read_slowly() {
+    let slowly = Entry { pace: Some(Pace { bytes: 1, every: Duration::from_secs(1) }), ..Entry::default() };
+    for (entries, ends) in [(Vec::new(), true), (vec![slowly], false)] {
+        let mut stage = Stage::new(entries);
+        stage.receivers.arrival_limit = Some(Duration::from_secs(5));
+        stage.act(|receivers, around| {
+            receivers.link_ended(LINK, EndCause::PeerClosed, around);
+            receivers.link_opened(RECEIVER, LINK, around);
+        });
+        stage.gets(&set()[..40]).later(4999);
+        assert!(!stage.did.contains(&"reset".to_owned()));
+        stage.later(2);
+        assert_eq!(stage.did.contains(&"reset".to_owned()), ends);
+    }
+}
+
+#[test]
+fn at_the_limit_the_connection_that_was_idle_longest_makes_room() {
+    let mut stage = Stage::new(Vec::new());
+    stage.gets(&set()[..40]);
+    for link in 100..100 + MOST_LINKS as u32 - 1 {
+        stage.later(1).act(|receivers, around| receivers.link_opened(RECEIVER, LinkId(link), around));
+    }
+    stage.later(1).act(|receivers, around| receivers.link_received(LinkId(100), &set(), around));
+    assert!(stage.did.is_empty());
+    stage.later(1).act(|receivers, around| receivers.link_opened(RECEIVER, LinkId(9999), around));
+    let known = |stage: &Stage, link| stage.receivers.links.contains_key(&LinkId(link));
+    assert_eq!((stage.did.len(), stage.receivers.links.len()), (1, MOST_LINKS));
+    assert!(known(&stage, 9999) && known(&stage, 7) && known(&stage, 100) && !known(&stage, 101));
+}
