@@ -315,6 +315,9 @@ impl Receiver {
         Some(if trouble.is_some() {
             R::Cdr03
         } else if self.sets == 0 && self.address.as_ref().is_some_and(Address::is_special) {
+            if self.is_untrusted() {
+                return None;
+            }
             R::Cdr16
         } else if self.sets == 0 && elsewhere.is_some() {
             R::Cdr13

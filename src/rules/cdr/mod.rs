@@ -175,6 +175,7 @@ impl CdrJudge {
                 if let Some(receiver) = self.receivers.get_mut(receiver) {
                     // What comes on it may be read slowly.
                     receiver.active = receiver.clock.elapsed(at);
+                    receiver.connected = true;
                     self.links.opened(*link, receiver, at);
                 }
             }

@@ -5,6 +5,7 @@ mod messages;
 mod opening;
 mod records_content;
 mod records_delivery;
+mod records_receivers;
 mod sender;
 mod subscriptions;
 mod updates;
