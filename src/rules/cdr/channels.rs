@@ -230,7 +230,7 @@ impl Channels {
     ) {
         let Some(receiver) = receivers.get(&id).filter(|receiver| !receiver.expected.is_empty()) else { return };
         let now = receiver.clock.elapsed(moment.at);
-        let window = moment.deadlines.reaction + moment.deadlines.redelivery;
+        let window = moment.deadlines.reaction + receiver.patience(moment.deadlines.redelivery);
         let overdue = |receiver: &Receiver| {
             receiver
                 .expected
