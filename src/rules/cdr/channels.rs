@@ -281,7 +281,7 @@ impl Channels {
     ) {
         let Some(receiver) = receivers.get(&id).filter(|receiver| !receiver.expected.is_empty()) else { return };
         let now = receiver.clock.elapsed(moment.at);
-        let window = moment.deadlines.reaction + moment.deadlines.redelivery;
+        let window = moment.deadlines.reaction + receiver.patience(moment.deadlines.redelivery);
         let overdue = |receiver: &Receiver| {
             receiver
                 .expected
@@ -366,6 +366,9 @@ impl Receiver {
         Some(if trouble.is_some() {
             R::Cdr03
         } else if self.sets == 0 && self.address.as_ref().is_some_and(Address::is_special) {
+            if self.is_untrusted() {
+                return None;
+            }
             R::Cdr16
         } else if self.sets == 0 && elsewhere.is_some() {
             R::Cdr13

@@ -77,7 +77,7 @@ impl Receiver {
             dropped: None,
             closed_here: false,
         });
-        let since = self.active;
+        let (since, on) = (self.active, self.is_on());
         if sure {
             self.failing = None;
         }
@@ -91,7 +91,9 @@ impl Receiver {
                 chain.numbered = Some((sure.max(last), highest));
             }
         } else if status >= 400 {
-            chain.owe(&set.spans, since, set.seq, seq);
+            if on {
+                chain.owe(&set.spans, since, set.seq, seq);
+            }
         } else {
             for (first, last) in set.spans.iter() {
                 chain.doubtful.insert(first, last);
@@ -107,8 +109,9 @@ impl Receiver {
     pub(super) fn unanswered(&mut self, set: &OpenSet, at: Instant, seq: Seq) {
         self.troubled(Kind::Unanswered, at, seq);
         self.answered = None;
-        let since = self.active;
-        if let Some(chain) = set.session.and_then(|session| self.chain(session)) {
+        let (since, on) = (self.active, self.is_on());
+        // Who is not told to send here, or not any more, owes nothing.
+        if let Some(chain) = set.session.and_then(|session| self.chain(session)).filter(|_| on) {
             chain.owe(&set.spans, since, set.seq, seq);
         }
     }

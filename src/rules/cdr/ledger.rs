@@ -62,6 +62,14 @@ enum Node {
 }
 
 impl Node {
+    /// The id of the one receiver that it is.
+    fn receiver(&self) -> Option<&str> {
+        match self {
+            Self::Receiver(id) => Some(id),
+            _ => None,
+        }
+    }
+
     fn of(path: &str) -> Option<Self> {
         let rest = path.strip_prefix(names::BASE)?;
         let mut parts = rest.split('/').filter(|part| !part.is_empty());
@@ -94,6 +102,8 @@ struct Entry {
     pristine: bool,
     /// Whether the API may show it otherwise: a restart, or a change whose outcome is open.
     unsure: bool,
+    /// Whether it may be gone, by a request whose outcome is open or by somebody else.
+    lost: bool,
 }
 
 /// A tag as it was configured: what it was, and what it may have been before.
@@ -113,6 +123,8 @@ pub(super) struct Ledger {
     removed: VecDeque<(String, Seq)>,
     /// Receivers that others configured, as the list showed them last; `None` where it was never read.
     foreign: Option<Vec<String>>,
+    /// Where these lead.
+    foreign_uris: Vec<Address>,
     /// A POST that was refused: the parameter's name and value.
     refused: Option<(&'static str, String, Seq)>,
     pub(super) bridges: Option<(Seq, Vec<u128>)>,
@@ -184,6 +196,7 @@ impl Ledger {
                 && let Some(entry) = self.entries.get_mut(id)
             {
                 entry.unsure = true;
+                entry.lost = true;
             }
             self.apply(receivers, at, asked.seq);
         }
@@ -215,6 +228,7 @@ impl Ledger {
                         seq: moment.seq,
                         pristine: false,
                         unsure: true,
+                        lost: false,
                     };
                     self.entries.insert("legacy".to_owned(), entry);
                 }
@@ -222,9 +236,7 @@ impl Ledger {
             (Node::CallBridges, Method::Get) if asked.whole => self.bridges_listed(response, moment.seq),
             _ => self.tagged(&asked, response, moment.seq),
         }
-        if asked.method != Method::Get
-            && matches!(asked.node, Node::Receivers | Node::Receiver(_) | Node::LegacyReceiver)
-        {
+        if matches!(asked.node, Node::Receivers | Node::Receiver(_) | Node::LegacyReceiver) {
             self.apply(receivers, moment.at, moment.seq);
         }
     }
@@ -239,20 +251,26 @@ impl Ledger {
             to.is_some_and(|to| reached(&to))
         };
         self.unreachable = self.entries.values().find(|entry| !heard(entry)).map(|entry| entry.seq);
+        let changing = self.asked.values().filter(|asked| matches!(asked.method, Method::Put | Method::Delete));
+        let changing: Vec<&str> = changing.filter_map(|asked| asked.node.receiver()).collect();
         for receiver in receivers.values_mut() {
             receiver.leaving = false;
             let Some(address) = receiver.address.clone() else { continue };
             let targets = &mut receiver.targets;
             let (mut latest, mut count): (Option<&Entry>, usize) = (None, 0);
-            for entry in self.entries.values() {
+            for (id, entry) in &self.entries {
                 let Some(to) = Address::of(&entry.uri).filter(|to| to.reaches(&address)) else { continue };
                 if !targets.contains(&to.target) && targets.len() < REMEMBERED {
                     targets.push(to.target);
                 }
                 count += 1;
+                receiver.leaving |= entry.lost || changing.contains(&id.as_str());
                 latest = latest.filter(|latest| latest.seq >= entry.seq).or(Some(entry));
             }
-            receiver.shared |= count > 1;
+            receiver.shared |= count > 1 || self.foreign_uris.iter().any(|uri| uri.reaches(&address));
+            if receiver.leaving {
+                receiver.forgive();
+            }
             match (latest, receiver.standing) {
                 (Some(entry), Standing::Unknown) => {
                     let first = entry.pristine && receiver.sets == 0;
@@ -306,8 +324,15 @@ impl Ledger {
             }
             self.removed.retain(|(known, _)| *known != id);
             if self.entries.len() < REMEMBERED {
-                let entry =
-                    Entry { uri, asked: asked.at, answered: moment.at, seq: moment.seq, pristine: true, unsure: false };
+                let entry = Entry {
+                    uri,
+                    asked: asked.at,
+                    answered: moment.at,
+                    seq: moment.seq,
+                    pristine: true,
+                    unsure: false,
+                    lost: false,
+                };
                 self.entries.insert(id, entry);
             }
             return;
@@ -362,6 +387,14 @@ impl Ledger {
         }
         let foreign: Vec<String> = ids.iter().filter(|id| !self.entries.contains_key(*id)).cloned().collect();
         let newcomers = self.foreign.as_ref().is_none_or(|known| foreign.iter().any(|id| !known.contains(id)));
+        let places = list.children.iter().filter(|child| {
+            child.get_attribute("id").is_some_and(|id| !self.entries.contains_key(folded(id).as_ref()))
+        });
+        let uris = places.filter_map(|child| child.text_at(&["uri"]).or_else(|| child.text_at(&["url"])));
+        self.foreign_uris = uris.filter_map(Address::of).take(REMEMBERED).collect();
+        for (id, entry) in self.entries.iter_mut().filter(|(id, _)| *id != "legacy") {
+            entry.lost = entry.seq < asked.seq && !ids.contains(id);
+        }
         for (id, entry) in self.entries.iter_mut().filter(|(id, entry)| !entry.unsure && *id != "legacy") {
             if ids.contains(id) {
                 moment.docket.tested(R::Cdr15);
@@ -399,6 +432,7 @@ impl Ledger {
                 moment.fail(R::Cdr15, "the receiver that was configured", observed, &[entry.seq]);
             }
             entry.unsure = true;
+            entry.lost |= matches!(response.status, 400 | 404 | 410);
             return;
         }
         let Ok(document) = Element::parse(&response.body) else { return };
@@ -420,6 +454,7 @@ impl Ledger {
                 && asked.uri().is_none_or(|uri| Address::of(uri).is_some());
             let named = method == Method::Delete || asked.get("uri").is_some();
             entry.unsure = true;
+            entry.lost = true;
             if in_order && named && self.foreign.as_ref().is_some_and(Vec::is_empty) {
                 let expected =
                     if method == Method::Delete { "the receiver is removed" } else { "the receiver is changed" };
@@ -446,6 +481,7 @@ impl Ledger {
                         seq: moment.seq,
                         pristine: false,
                         unsure: entry.unsure,
+                        lost: entry.lost,
                     };
                 }
             }

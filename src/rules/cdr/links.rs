@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Moment;
 use super::receiver::{Address, Kind, Receiver, Standing};
+use super::sessions::Sessions;
 use crate::protocol::cdr::Set;
 use crate::protocol::cdr::names::RECORDS;
 use crate::protocol::http1::Head;
@@ -199,17 +200,29 @@ fn characteristics(head: Head<'_>, moment: &mut Moment<'_>) {
     docket.note_word(R::Cdr23, "body-length", framing);
 }
 
-/// Path and query are those of the configured URI.
-fn target(receiver: &Receiver, head: Head<'_>, moment: &mut Moment<'_>) {
-    if receiver.targets.is_empty() {
-        return;
-    }
+/// Whether somebody else than the Call Bridge seems to have sent a request: it asks for something else, and does not
+/// name a session that is known here.
+pub(super) fn is_foreign(receiver: &Receiver, head: Head<'_>, set: Set<'_>, sessions: &Sessions) -> bool {
+    let elsewhere = !receiver.targets.is_empty() && !is_for(receiver, head);
+    (head.method != "POST" || elsewhere) && !sessions.is_plausible(set.session())
+}
+
+/// Whether a request is for the path and query of a configured URI.
+fn is_for(receiver: &Receiver, head: Head<'_>) -> bool {
     // A server may write the whole URI into the request.
     let path = match head.target.split_once("://") {
         Some((_, rest)) if !head.target.starts_with('/') => rest.find(['/', '?']).map_or("/", |at| &rest[at..]),
         _ => head.target,
     };
-    if receiver.targets.iter().any(|target| target == path || !is_plain(target)) {
+    receiver.targets.iter().any(|target| target == path || !is_plain(target))
+}
+
+/// Path and query are those of the configured URI.
+fn target(receiver: &Receiver, head: Head<'_>, moment: &mut Moment<'_>) {
+    if receiver.targets.is_empty() {
+        return;
+    }
+    if is_for(receiver, head) {
         return moment.docket.tested(R::Cdr16);
     }
     let expected = format!("a request for {}", receiver.targets.join(" or "));

@@ -175,6 +175,7 @@ impl CdrJudge {
                 if let Some(receiver) = self.receivers.get_mut(receiver) {
                     // What comes on it may be read slowly.
                     receiver.active = receiver.clock.elapsed(at);
+                    receiver.connected = true;
                     self.links.opened(*link, receiver, at);
                 }
             }
@@ -350,7 +351,7 @@ impl CdrJudge {
         let of_receiver = |receiver: &Receiver| {
             let cut = receiver.cut.and_then(|(since, _)| receiver.clock.when(since + receiver.patience(redelivery)));
             let indexes = session.and_then(|session| indexes::due(receiver, session, (redelivery, reaction)));
-            cut.max(indexes).max(channels::due(receiver, redelivery + reaction))
+            cut.max(indexes).max(channels::due(receiver, receiver.patience(redelivery) + reaction))
         };
         let legs = session.filter(|_| !self.holds_up());
         let legs = legs.and_then(|session| session.history.due(redelivery + reaction));

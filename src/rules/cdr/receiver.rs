@@ -284,6 +284,8 @@ pub(super) struct Receiver {
     pub(super) unreadable: Option<Instant>,
     /// Whether two sets were outstanding here, so that connections and numbers say nothing.
     pub(super) overlapped: bool,
+    /// Whether any connection was ever opened here.
+    pub(super) connected: bool,
     /// When something arrived or failed last, on the receiver's clock.
     pub(super) active: Duration,
     pub(super) trouble: Option<Trouble>,
@@ -311,6 +313,7 @@ impl Receiver {
             last_set: None,
             unreadable: None,
             overlapped: false,
+            connected: false,
             active: Duration::ZERO,
             trouble: None,
             failing: None,
@@ -372,6 +375,11 @@ impl Receiver {
     /// A record arrived that may have been expected.
     pub(super) fn got(&mut self, call: u128, part: Part) {
         self.expected.retain(|expected| (expected.call, expected.part) != (call, part));
+    }
+
+    /// Whether the Call Bridge may refuse the receiver's certificate: no connection of its own ever came about.
+    pub(super) fn is_untrusted(&self) -> bool {
+        !self.connected && self.address.as_ref().is_some_and(|address| address.https)
     }
 
     /// How long the Call Bridge may wait before it tries again: at least `redelivery`. The guides do not say how it

@@ -85,6 +85,12 @@ impl Sessions {
         self.known.get_mut(place).filter(|session| !session.over)
     }
 
+    /// Whether a set with this session may be the Call Bridge's: it is known, or none is.
+    pub(super) fn is_plausible(&self, session: Option<&str>) -> bool {
+        let Some(session) = session else { return false };
+        self.known.is_empty() || guid::number(session).is_some_and(|id| self.place(id).is_some())
+    }
+
     /// Whether the harness has the Call Bridge restarted at this moment.
     pub(super) fn is_restarting(&self) -> bool {
         self.restart.is_some_and(|restart| restart.done.is_none())

@@ -34,6 +34,10 @@ impl CdrJudge {
         let (at, seq) = (observation.at, observation.seq);
         let Some(receiver) = self.receivers.get_mut(&id) else { return };
         let mut moment = Moment::of(&self.context, observation, api, docket);
+        if links::is_foreign(receiver, head, records, &self.sessions) {
+            let rule = if head.method == "POST" { R::Cdr16 } else { R::Cdr01 };
+            return moment.docket.undecided(rule, "a request that somebody else may have sent");
+        }
         receiver.sets += 1;
         receiver.last_set = Some(at);
         receiver.active = receiver.clock.elapsed(at);
