@@ -71,12 +71,10 @@ struct Seen {
     receivers: u64,
 }
 
-const NOTHING: Seen = Seen { index: u64::MAX, digest: 0, seq: Seq(0), receivers: 0 };
-
 /// The latest records of a session.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    seen: Vec<Seen>,
+    seen: Vec<Option<Seen>>,
     highest: Option<u64>,
 }
 
@@ -88,11 +86,11 @@ impl Memory {
         }
         let place = (index % REMEMBERED) as usize;
         if self.seen.len() <= place {
-            self.seen.resize((place + 1).next_power_of_two(), NOTHING);
+            self.seen.resize((place + 1).next_power_of_two(), None);
         }
         let bit = 1 << receiver.0.min(63);
         let slot = &mut self.seen[place];
-        if slot.index == index {
+        if let Some(slot) = slot.as_mut().filter(|slot| slot.index == index) {
             let before = slot.receivers;
             slot.receivers |= bit;
             return if slot.digest != digest {
@@ -103,15 +101,14 @@ impl Memory {
                 Sight::Again
             };
         }
-        *slot = Seen { index, digest, seq, receivers: bit };
+        *slot = Some(Seen { index, digest, seq, receivers: bit });
         self.highest = self.highest.max(Some(index));
         Sight::Fresh
     }
 
     /// Whether any record of the stretch was seen at any receiver, as far as is remembered.
     pub(super) fn has_any(&self, first: u64, last: u64) -> bool {
-        let wanted = |seen: &Seen| seen.index != u64::MAX && (first..=last).contains(&seen.index);
-        self.seen.iter().any(wanted)
+        self.seen.iter().flatten().any(|seen| (first..=last).contains(&seen.index))
     }
 
     /// The largest index seen.
@@ -141,6 +138,15 @@ mod tests {
         assert_eq!(memory.sight(REMEMBERED, 3, a, Seq(5)), Sight::Fresh);
         assert_eq!(memory.sight(0, 2, a, Seq(6)), Sight::Old);
         assert!(memory.has_any(REMEMBERED, REMEMBERED) && !memory.has_any(0, 5));
+    }
+
+    #[test]
+    fn the_largest_index_is_one_like_others() {
+        let mut memory = Memory::default();
+        assert!(!memory.has_any(0, u64::MAX));
+        assert_eq!(memory.sight(u64::MAX, 1, ReceiverId(1), Seq(1)), Sight::Fresh);
+        assert_eq!(memory.sight(u64::MAX, 1, ReceiverId(1), Seq(2)), Sight::Again);
+        assert!(memory.has_any(u64::MAX, u64::MAX));
     }
 
     #[test]
