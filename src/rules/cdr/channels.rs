@@ -188,8 +188,9 @@ impl Channels {
         self.conferences.get(&call)?.asked
     }
 
-    /// A record that was seen for the first time. `latitude` is how many legs may count as active or not.
-    pub(super) fn record(&mut self, facts: &Facts<'_>, latitude: u32, moment: &mut Moment<'_>) {
+    /// A record that was seen for the first time. `latitude` is how many legs may count as active or not,
+    /// where all of them are known.
+    pub(super) fn record(&mut self, facts: &Facts<'_>, latitude: Option<u32>, moment: &mut Moment<'_>) {
         let alone = moment.clustered == Some(false);
         match facts.kind {
             RecordType::CallStart => {
@@ -208,6 +209,10 @@ impl Channels {
                 }
                 let Some(active) = facts.number(FieldName::CallLegsMaxActive).filter(|_| alone && most > 0.0) else {
                     return;
+                };
+                // Legs may have been in it before there were records.
+                let Some(latitude) = latitude else {
+                    return moment.docket.undecided(R::Rec24, "not all legs of the call were seen");
                 };
                 if most > active as f64 + f64::from(latitude) {
                     let expected = format!("callLegsMaxActive at least {most}, as many as were participants");

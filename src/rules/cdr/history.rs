@@ -7,7 +7,7 @@
 //! then only what is known of the others is judged.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use super::Moment;
@@ -34,25 +34,47 @@ const EARLY: usize = 256;
 const SPACES: usize = 4096;
 
 /// A table by GUID.
-pub(super) type Table<T> = HashMap<u128, T, BuildHasherDefault<GuidHasher>>;
+pub(super) type Table<T> = HashMap<u128, T, GuidHashes>;
 
-/// Hashes GUIDs, which are as good as random, with one multiplication.
-#[derive(Debug, Default)]
-pub(super) struct GuidHasher(u64);
+/// Hashes GUIDs, which are as good as random, with one multiplication. The key keeps a peer from choosing GUIDs that all
+/// fall together.
+#[derive(Debug, Clone)]
+pub(super) struct GuidHashes(u64, u64);
+
+impl Default for GuidHashes {
+    fn default() -> Self {
+        let state = RandomState::new();
+        Self(state.hash_one(0_u8), state.hash_one(1_u8))
+    }
+}
+
+impl BuildHasher for GuidHashes {
+    type Hasher = GuidHasher;
+
+    fn build_hasher(&self) -> GuidHasher {
+        GuidHasher { key: self.0, hash: self.1 }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct GuidHasher {
+    key: u64,
+    hash: u64,
+}
 
 impl Hasher for GuidHasher {
     fn finish(&self) -> u64 {
-        self.0
+        self.hash
     }
 
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            self.0 = mix(self.0, u64::from(*byte));
+            self.hash = mix(self.hash, u64::from(*byte) ^ self.key);
         }
     }
 
     fn write_u128(&mut self, number: u128) {
-        self.0 = mix(number as u64, (number >> 64) as u64);
+        self.hash = mix(number as u64 ^ self.hash, (number >> 64) as u64 ^ self.key);
     }
 }
 
@@ -66,6 +88,9 @@ pub(super) struct Leg {
     pub(super) whole: bool,
     pub(super) started: Option<i64>,
     pub(super) connected_at: Option<i64>,
+    /// The same, as the trace saw it.
+    pub(super) start_seen: Instant,
+    pub(super) connection_seen: Option<Instant>,
     pub(super) connected: bool,
     /// Its call; [`NONE`] where no record has told.
     pub(super) call: u128,
@@ -78,6 +103,10 @@ pub(super) struct Leg {
     /// Whether it counts as surely active in its call.
     pub(super) counted: bool,
     confirmed: bool,
+    /// Whether a record showed its tag.
+    tagged: bool,
+    /// Whether it was named as the leg of a recording or stream.
+    named: bool,
     /// Digests of what identifies it; 0 where not told.
     identity: [u64; IDENTITY.len()],
     pub(super) seq: Seq,
@@ -122,6 +151,38 @@ impl Spaces {
     pub(super) fn removed(&mut self, space: u128) {
         self.0.remove(&space);
     }
+
+    /// A call of a coSpace has a correlator. `ours` says that nobody else has chosen it.
+    fn correlator(&mut self, space: u128, correlator: u128, ours: bool, moment: &mut Moment<'_>) {
+        if space == NONE || correlator == NONE {
+            return;
+        }
+        if !ours {
+            return moment.docket.undecided(R::Rec11, "who started the call is not known, and may have chosen it");
+        }
+        if self.0.len() == SPACES {
+            self.0.clear();
+        }
+        match self.0.get(&space).copied() {
+            Some((first, seq)) if first != correlator => {
+                let observed = "another one".to_owned();
+                moment.fail(R::Rec11, "the same callCorrelator for all calls of the coSpace", observed, &[seq]);
+            }
+            Some(_) => moment.docket.tested(R::Rec11),
+            None => _ = self.0.insert(space, (correlator, moment.seq)),
+        }
+    }
+}
+
+/// How far back records surely go. A Call Bridge may number its first record 0 while calls are under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Reach {
+    #[default]
+    Unknown,
+    /// They tell of everything since a receiver was configured.
+    Since(Instant),
+    /// They tell of everything since the Call Bridge was started.
+    All,
 }
 
 /// What is known of one session.
@@ -131,13 +192,14 @@ pub(super) struct History {
     next: Option<u64>,
     /// Whether every record of the session was seen.
     pub(super) whole: bool,
+    pub(super) reach: Reach,
     pub(super) legs: Table<Leg>,
     pub(super) calls: Table<Call>,
     /// Recordings and streams.
     streams: Table<(RecordType, Seq)>,
     ended: Ended,
-    /// Calls that were named before their start: what they add up is not judged.
-    early: Vec<u128>,
+    /// Calls that were named before their start, with where, if that was not charged: what they add up is not judged.
+    early: Vec<(u128, Option<Seq>)>,
     /// Legs that were in a call when it ended: the leg, the callEnd, and when it came.
     outlasting: Vec<(u128, Seq, Instant)>,
     /// Legs that nothing has assigned to a call: those alive, and those that ended.
@@ -180,9 +242,29 @@ impl History {
         self.calls.contains_key(&call) || self.ended.get(call).is_some()
     }
 
-    /// How many legs of a call may count as active or not.
-    pub(super) fn latitude(&self, call: u128) -> u32 {
-        self.calls.get(&call).map_or(0, Call::latitude)
+    /// How many legs of a call may count as active or not; none, where not all of them are known.
+    pub(super) fn latitude(&self, call: u128) -> Option<u32> {
+        let early = self.early.iter().any(|(early, _)| *early == call);
+        self.calls.get(&call).filter(|_| !early).map(Call::latitude)
+    }
+
+    /// Whether everything that lives must have shown its start.
+    fn is_certain(&self) -> bool {
+        self.whole && self.reach == Reach::All
+    }
+
+    /// Whether what a record ends must have shown its start: it lasted so short that it began when the
+    /// receiver was configured already.
+    fn must_know(&self, facts: &Facts<'_>, moment: &Moment<'_>) -> bool {
+        let Some(lasted) = facts.number(FieldName::DurationSeconds).filter(|_| self.whole) else {
+            return self.is_certain();
+        };
+        match self.reach {
+            Reach::Unknown => false,
+            // It may have been rounded down.
+            Reach::Since(since) => Duration::from_secs(lasted.saturating_add(1)) < moment.at.since(since),
+            Reach::All => true,
+        }
     }
 
     /// Takes the next record.
@@ -194,8 +276,8 @@ impl History {
             RecordType::CallStart => self.call_start(facts, ledger, spaces, moment),
             RecordType::CallEnd => self.call_end(facts, moment),
             RecordType::CallLegStart => self.leg_start(facts, ledger, moment),
-            RecordType::CallLegUpdate => self.leg_update(facts, moment),
-            RecordType::CallLegEnd => self.leg_end(facts, moment),
+            RecordType::CallLegUpdate => self.leg_update(facts, ledger, moment),
+            RecordType::CallLegEnd => self.leg_end(facts, ledger, moment),
             RecordType::RecordingStart | RecordType::StreamingStart => self.stream_start(facts, moment),
             RecordType::RecordingEnd | RecordType::StreamingEnd => self.stream_end(facts, moment),
         }
@@ -205,6 +287,11 @@ impl History {
         let before = self.calls.get(&facts.id).map(|call| call.seq).or_else(|| self.ended.get(facts.id));
         if let Some(seq) = before {
             return moment.fail(R::Rec03, "one callStart for a call", "a second one".to_owned(), &[seq]);
+        }
+        if let Some(named) = self.early.iter_mut().find(|(early, _)| *early == facts.id).and_then(|(_, seq)| seq.take())
+        {
+            let observed = "its start comes later".to_owned();
+            moment.fail(R::Rec14, "the call that a leg is in was started", observed, &[named]);
         }
         let call = Call::new(facts.time, self.strays.1, moment.at, moment.seq);
         self.calls.insert(facts.id, call);
@@ -220,20 +307,10 @@ impl History {
             let observed = facts.text(FieldName::CoSpace).unwrap_or("none").to_owned();
             moment.fail(R::Rec10, "the coSpace that the call was started in", observed, &[seq]);
         }
-        let chosen = known.is_some_and(|call| call.correlator_given);
-        let correlator = facts.id_in(FieldName::CallCorrelator);
-        if space != NONE && correlator != NONE && !chosen {
-            if spaces.0.len() == SPACES {
-                spaces.0.clear();
-            }
-            match spaces.0.get(&space).copied() {
-                Some((first, seq)) if first != correlator => {
-                    let observed = "another one".to_owned();
-                    moment.fail(R::Rec11, "the same callCorrelator for all calls of the coSpace", observed, &[seq]);
-                }
-                Some(_) => moment.docket.tested(R::Rec11),
-                None => _ = spaces.0.insert(space, (correlator, moment.seq)),
-            }
+        if known.is_none_or(|call| !call.correlator_given) {
+            // Whoever starts a call may choose its correlator.
+            let ours = known.is_some_and(|call| call.ours) || ledger.tag(space).is_some();
+            spaces.correlator(space, facts.id_in(FieldName::CallCorrelator), ours, moment);
         }
         tag(facts, space, ledger, moment);
     }
@@ -242,13 +319,15 @@ impl History {
         let Some(call) = self.calls.remove(&facts.id) else {
             if let Some(seq) = self.ended.get(facts.id) {
                 moment.fail(R::Rec03, "one callEnd for a call", "a second one".to_owned(), &[seq]);
-            } else if self.whole {
+            } else if self.must_know(facts, moment) {
                 moment.fail(R::Rec03, "a callEnd after its callStart", "none was there".to_owned(), &[]);
+            } else {
+                self.ended.insert(facts.id, moment.seq);
             }
             return;
         };
         moment.docket.tested(R::Rec03);
-        if let Some(place) = self.early.iter().position(|early| *early == facts.id) {
+        if let Some(place) = self.early.iter().position(|(early, _)| *early == facts.id) {
             self.early.swap_remove(place);
         } else {
             totals::call_end(facts, &call, self.strays, moment);
@@ -272,14 +351,14 @@ impl History {
         let mut leg = Leg {
             whole: true,
             started: facts.time,
+            start_seen: moment.at,
             recording: facts.is_true(FieldName::Recording),
             streaming: facts.is_true(FieldName::Streaming),
-            distribution: facts.get(FieldName::SubType) == Some("lyncdistribution"),
+            distribution: matches!(facts.get(FieldName::SubType), Some("lyncdistribution" | "distributionLink")),
             ..Leg::default()
         };
         self.strays.0 += 1;
-        self.tell(&mut leg, facts, moment);
-        tag(facts, facts.id, ledger, moment);
+        self.tell(&mut leg, facts, ledger, moment);
         self.legs.insert(facts.id, leg);
     }
 
@@ -296,7 +375,10 @@ impl History {
             moment.fail(R::Rec04, "nothing of a leg after its callLegEnd", kind.to_owned(), &[seq]);
             return None;
         }
-        if self.whole {
+        // Of an end its duration tells whether the start should have been there.
+        let missing =
+            if facts.kind == RecordType::CallLegEnd { self.must_know(facts, moment) } else { self.is_certain() };
+        if missing {
             let expected = format!("a {kind} after its callLegStart");
             moment.fail(R::Rec04, &expected, "none was there".to_owned(), &[]);
             return None;
@@ -304,9 +386,9 @@ impl History {
         Some(Leg::default())
     }
 
-    fn leg_update(&mut self, facts: &Facts<'_>, moment: &mut Moment<'_>) {
+    fn leg_update(&mut self, facts: &Facts<'_>, ledger: &Ledger, moment: &mut Moment<'_>) {
         let Some(mut leg) = self.leg_of(facts, moment) else { return };
-        if facts.get(FieldName::Call).is_some() && facts.get(FieldName::Ivr).is_some() {
+        if facts.text(FieldName::Call).is_some() && facts.get(FieldName::Ivr).is_some() {
             let observed = "both".to_owned();
             moment.fail(R::Rec14, "call, or ivr for a leg in the IVR", observed, &[]);
         }
@@ -314,22 +396,29 @@ impl History {
         // the documented one is charged where its domain is judged.
         if facts.get(FieldName::State) == Some("connected") {
             leg.connected_at = leg.connected_at.or(facts.time);
+            leg.connection_seen.get_or_insert(moment.at);
             leg.connected = true;
         }
-        if let Some(deactivated) = facts.get(FieldName::Deactivated) {
+        if let Some(deactivated) = facts.text(FieldName::Deactivated) {
             leg.deactivated = deactivated == "true";
         }
-        self.tell(&mut leg, facts, moment);
+        self.tell(&mut leg, facts, ledger, moment);
         self.legs.insert(facts.id, leg);
     }
 
-    fn leg_end(&mut self, facts: &Facts<'_>, moment: &mut Moment<'_>) {
+    fn leg_end(&mut self, facts: &Facts<'_>, ledger: &Ledger, moment: &mut Moment<'_>) {
+        let known = self.legs.get(&facts.id).is_some_and(|leg| !leg.whole);
+        if known && self.must_know(facts, moment) {
+            let expected = "callLegStart before other records of a leg";
+            moment.fail(R::Rec04, expected, "none was there".to_owned(), &[self.legs[&facts.id].seq]);
+        }
         let Some(mut leg) = self.leg_of(facts, moment) else { return };
         if let Some((_, seq, _)) = self.outlasted(facts.id) {
             let observed = "callEnd before it".to_owned();
             moment.fail(R::Rec09, "callEnd after the callLegEnd of the last leg", observed, &[seq]);
         }
         self.same(&mut leg, facts, moment);
+        leg_tag(facts, &mut leg, ledger, moment);
         totals::leg_duration(facts, &leg, moment);
         if leg.is_stray() {
             let alive = self.strays.0.saturating_sub(u32::from(leg.whole));
@@ -342,10 +431,11 @@ impl History {
     }
 
     /// What a record tells of a leg that lives on.
-    fn tell(&mut self, leg: &mut Leg, facts: &Facts<'_>, moment: &mut Moment<'_>) {
+    fn tell(&mut self, leg: &mut Leg, facts: &Facts<'_>, ledger: &Ledger, moment: &mut Moment<'_>) {
         self.same(leg, facts, moment);
+        leg_tag(facts, leg, ledger, moment);
         let was_stray = leg.is_stray();
-        if facts.get(FieldName::Ivr).is_some() && facts.get(FieldName::Call).is_none() {
+        if facts.get(FieldName::Ivr).is_some() && facts.text(FieldName::Call).is_none() {
             self.outlasted(facts.id);
             self.moves(leg, NONE);
             leg.in_ivr = true;
@@ -356,8 +446,11 @@ impl History {
             leg.in_ivr = false;
             if call != leg.call {
                 self.outlasted(facts.id);
-                self.joins(call, moment);
+                self.joins(call, ledger, moment);
                 self.moves(leg, call);
+            } else if let Some(seq) = self.ended.get(call) {
+                let observed = "a leg in it".to_owned();
+                moment.fail(R::Rec03, "nothing of a call after its callEnd", observed, &[seq]);
             }
         }
         if leg.whole && was_stray && !leg.is_stray() {
@@ -371,16 +464,20 @@ impl History {
     }
 
     /// A record says that a leg is in a call.
-    fn joins(&mut self, call: u128, moment: &mut Moment<'_>) {
+    fn joins(&mut self, call: u128, ledger: &Ledger, moment: &mut Moment<'_>) {
         if self.calls.contains_key(&call) {
             moment.docket.tested(R::Rec14);
         } else if let Some(seq) = self.ended.get(call) {
             let observed = "a leg in it".to_owned();
             moment.fail(R::Rec03, "nothing of a call after its callEnd", observed, &[seq]);
-        } else if self.whole {
-            moment.fail(R::Rec14, "the call that a leg is in was started", "it was not".to_owned(), &[]);
+        } else if self.whole && self.early.iter().all(|(early, _)| *early != call) {
+            // What has a tag is a coSpace or a leg, and no call.
+            let wrong = self.is_certain() || ledger.tag(call).is_some();
+            if wrong {
+                moment.fail(R::Rec14, "the call that a leg is in was started", "it was not".to_owned(), &[]);
+            }
             if self.early.len() < EARLY {
-                self.early.push(call);
+                self.early.push((call, (!wrong).then_some(moment.seq)));
             }
         }
     }
@@ -391,16 +488,16 @@ impl History {
         Some(self.outlasting.remove(place))
     }
 
-    /// Charges legs that have no callLegEnd long after their call's end. `held` says that one may be held up.
+    /// Charges calls that ended although a leg in them has not, long after. `held` says that one may be held up.
     pub(super) fn expire(&mut self, held: bool, window: Duration, moment: &mut Moment<'_>) {
         if held {
             return self.outlasting.iter_mut().for_each(|(_, _, at)| *at = moment.at);
         }
         while let Some(place) = self.outlasting.iter().position(|(_, _, at)| moment.at >= *at + window) {
             let (leg, seq, _) = self.outlasting.remove(place);
-            if self.legs.remove(&leg).is_some() {
-                let what = format!("a callLegEnd of {}", guid_text(leg));
-                moment.fail(R::Rec04, &what, "none, although its call has ended".to_owned(), &[seq]);
+            if self.legs.contains_key(&leg) {
+                let what = format!("the callLegEnd of {} before the callEnd", guid_text(leg));
+                moment.fail(R::Rec09, &what, "none, although its call has ended".to_owned(), &[seq]);
             }
         }
     }
@@ -462,6 +559,9 @@ impl History {
         }
         self.streams.insert(facts.id, (facts.kind, moment.seq));
         let (call, leg) = (facts.id_in(FieldName::Call), facts.id_in(FieldName::CallLeg));
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.named = true;
+        }
         let known = self.legs.get(&leg);
         let marked = known.filter(|leg| leg.whole).is_none_or(|leg| match facts.kind {
             RecordType::RecordingStart => leg.recording,
@@ -473,9 +573,11 @@ impl History {
         }
         let wrong = if call == NONE || leg == NONE {
             "one of them is missing"
-        } else if self.whole && !self.calls.contains_key(&call) {
+        } else if self.is_certain() && !self.calls.contains_key(&call) {
             "a call that was not started"
-        } else if self.whole && known.is_none() && self.ended.get(leg).is_none() {
+        } else if self.calls.contains_key(&leg) {
+            "a call in place of the leg"
+        } else if self.is_certain() && known.is_none() && self.ended.get(leg).is_none() {
             "a leg that was not started"
         } else if !marked {
             "a leg that is not marked"
@@ -483,6 +585,12 @@ impl History {
             return moment.docket.tested(R::Rec22);
         };
         moment.fail(R::Rec22, "a call and a leg that were started, the leg marked", wrong.to_owned(), &[]);
+    }
+
+    /// Whether a leg that records or streams was started, and nothing has told yet what it records.
+    fn lacks_start_of(&self, end: RecordType) -> bool {
+        let serves = |leg: &Leg| if end == RecordType::RecordingEnd { leg.recording } else { leg.streaming };
+        self.whole && self.legs.values().any(|leg| leg.whole && !leg.named && serves(leg))
     }
 
     fn stream_end(&mut self, facts: &Facts<'_>, moment: &mut Moment<'_>) {
@@ -498,13 +606,24 @@ impl History {
             None => {
                 if let Some(seq) = self.ended.get(facts.id) {
                     moment.fail(R::Rec05, "one end", "a second one".to_owned(), &[seq]);
-                } else if self.whole {
+                } else if self.is_certain() || self.lacks_start_of(facts.kind) {
                     moment.fail(R::Rec05, "an end after its start", "none was there".to_owned(), &[]);
+                } else {
+                    self.ended.insert(facts.id, moment.seq);
                 }
                 return;
             }
         }
         self.ended.insert(facts.id, moment.seq);
+    }
+}
+
+/// The tag of a leg may be set when the leg is there already, and is the one that was configured where it is shown.
+fn leg_tag(facts: &Facts<'_>, leg: &mut Leg, ledger: &Ledger, moment: &mut Moment<'_>) {
+    let ends = facts.kind == RecordType::CallLegEnd;
+    if facts.text(FieldName::CdrTag).is_some() || (ends && leg.whole && !leg.tagged) {
+        leg.tagged = true;
+        tag(facts, facts.id, ledger, moment);
     }
 }
 

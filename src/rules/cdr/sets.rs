@@ -3,6 +3,7 @@
 use super::attributes::Attributes;
 use super::channels::Channels;
 use super::content::Facts;
+use super::history::Reach;
 use super::identity::Sight;
 use super::indexes::InSet;
 use super::links::PROMPT;
@@ -111,7 +112,9 @@ impl CdrJudge {
         let slow = receiver.answered.filter(|answered| answered.slow && answered.link != open.link);
         set.excused = slow.map(|answered| answered.spans).unwrap_or_default();
         set.from_zero = from_zero(receiver, self.sessions.began_with_restart(place));
+        let begun = self.sessions.began_with_restart(place);
         let session = &mut self.sessions.known[place];
+        session.history.reach = reach(receiver, begun);
         for record in records.records() {
             let attributes = Attributes::of(record);
             let Some(index) = attributes.index.get() else {
@@ -261,4 +264,14 @@ fn from_zero(receiver: &Receiver, restart: Option<Instant>) -> bool {
     let Some(begun) = restart else { return false };
     let before = matches!(receiver.standing, Standing::On { asked, .. } if asked < begun);
     before && receiver.listening && receiver.trouble.is_none_or(|trouble| trouble.at < begun)
+}
+
+/// How far back the records at a receiver go.
+fn reach(receiver: &Receiver, restart: Option<Instant>) -> Reach {
+    match receiver.standing {
+        Standing::On { asked, .. } if restart.is_some_and(|begun| asked < begun) => Reach::All,
+        // After an outage records come late, and times of arrival tell nothing of how old things are.
+        Standing::On { answered, .. } if receiver.trouble.is_none() => Reach::Since(answered),
+        _ => Reach::Unknown,
+    }
 }

@@ -106,7 +106,7 @@ pub(super) fn call_end(facts: &Facts<'_>, call: &Call, strays: (u32, u32), momen
         }
     }
     let seen = moment.at.since(call.at);
-    duration(facts, (call.started, call.started), Some((seen, call.seq)), moment);
+    duration(facts, (call.started, call.started), (seen, seen), call.seq, moment);
 }
 
 fn in_words(least: u32, most: u32) -> String {
@@ -116,12 +116,14 @@ fn in_words(least: u32, most: u32) -> String {
 /// Judges how long a leg took.
 pub(super) fn leg_duration(facts: &Facts<'_>, leg: &Leg, moment: &mut Moment<'_>) {
     if leg.whole {
-        duration(facts, (leg.started, leg.connected_at), None, moment);
+        let whole = moment.at.since(leg.start_seen);
+        let connected = leg.connection_seen.map_or(Duration::ZERO, |seen| moment.at.since(seen));
+        duration(facts, (leg.started, leg.connected_at), (connected, whole), leg.seq, moment);
     }
     let (active, whole) = (facts.number(FieldName::ActivatedDuration), facts.number(FieldName::DurationSeconds));
     if let (Some(active), Some(whole)) = (active, whole) {
         // Either may be rounded up.
-        if active > whole + 1 {
+        if active > whole.saturating_add(1) {
             let expected = format!("activatedDuration at most {whole}");
             moment.fail(R::Rec08, &expected, active.to_string(), &[]);
         } else {
@@ -131,11 +133,12 @@ pub(super) fn leg_duration(facts: &Facts<'_>, leg: &Leg, moment: &mut Moment<'_>
 }
 
 /// Judges durationSeconds: counted from `first`, or from `last`, or from anywhere between. `seen` is how long it took as
-/// the trace saw it, which counts where the clock of the Call Bridge was set meanwhile.
+/// the trace saw it, at least and at most, which counts where the clock of the Call Bridge was set meanwhile.
 fn duration(
     facts: &Facts<'_>,
     (first, last): (Option<i64>, Option<i64>),
-    seen: Option<(Duration, Seq)>,
+    seen: (Duration, Duration),
+    started: Seq,
     moment: &mut Moment<'_>,
 ) {
     let told = facts.get(FieldName::DurationSeconds).and_then(|text| text.parse::<f64>().ok());
@@ -145,13 +148,17 @@ fn duration(
         return;
     };
     let told = (told * 1000.0) as i64;
-    let longest = end - first;
-    let shortest = last.map_or(0, |last| end - last).min(longest);
-    let by_trace = seen.is_some_and(|(seen, _)| (told - seen.as_millis() as i64).abs() <= LATITUDE_MS);
-    if longest < 0 || by_trace || (told >= shortest - LATITUDE_MS && told <= longest + LATITUDE_MS) {
+    let longest = end.saturating_sub(first);
+    let shortest = last.map_or(0, |last| end.saturating_sub(last)).min(longest);
+    let within =
+        |least: i64, most: i64| told >= least.saturating_sub(LATITUDE_MS) && told <= most.saturating_add(LATITUDE_MS);
+    if longest < 0 || within(shortest, longest) || within(millis(seen.0), millis(seen.1)) {
         return moment.docket.tested(R::Rec08);
     }
     let expected = format!("durationSeconds {} from the times of start and end", longest / 1000);
-    let evidence: Vec<Seq> = seen.map(|(_, seq)| seq).into_iter().collect();
-    moment.fail(R::Rec08, &expected, (told / 1000).to_string(), &evidence);
+    moment.fail(R::Rec08, &expected, (told / 1000).to_string(), &[started]);
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
