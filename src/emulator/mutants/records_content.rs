@@ -136,8 +136,13 @@ pub(super) const MUTANTS: &[Registered] = &[
             true
         })
     }),
-    row("tag-of-a-leg-lost-at-its-start", "REC-12", &[], "The profile is applied when the leg is there.", || {
-        of("callLegStart", |draft| draft.remove("cdrTag"))
+    row("tag-of-a-leg-lost", "REC-12", &[], "Only coSpaces have a column for it.", || {
+        records(|_, _, draft| {
+            if draft.content.name == "callLeg" {
+                draft.remove("cdrTag");
+            }
+            true
+        })
     }),
     row("every-leg-is-lync-video", "REC-13", &[], "The field is filled with its first value.", || {
         of("callLegStart", |draft| {

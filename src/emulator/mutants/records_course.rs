@@ -392,13 +392,8 @@ pub(super) const MUTANTS: &[Registered] = &[
     }),
     row(
         "call-without-legs-unreported",
-        "CDR-13",
-        &[
-            AGREEMENT,
-            UNSENT,
-            ("CDR-16", "nothing arrives there"),
-            ("CDR-19", "a good receiver lacks it beside bad ones"),
-        ],
+        "REC-24",
+        &[NOWHERE, UNSENT, ("CDR-16", "nothing arrives there"), ("CDR-19", "a good receiver lacks it beside bad ones")],
         "A call is noticed by its first leg.",
         || {
             Fault::<BTreeMap<String, Draft>>::new()

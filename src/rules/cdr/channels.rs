@@ -39,6 +39,8 @@ struct Conference {
     told: Option<Seq>,
     /// When the API was asked to start it.
     asked: Option<Instant>,
+    /// When events added it, if it was new then.
+    added: Option<Instant>,
     removed: bool,
     started: Option<Seq>,
     ended: Option<Seq>,
@@ -55,6 +57,10 @@ pub(super) struct Channels {
     conferences: Table<Conference>,
     /// How many were added and have no callStart that anything expects.
     waiting: usize,
+    /// When events last told of a subscription: what is added soon after may have been there long before.
+    subscribed: Option<Instant>,
+    /// Those that records showed, and whose callStart nothing expects.
+    shown: Vec<u128>,
 }
 
 impl Channels {
@@ -62,6 +68,7 @@ impl Channels {
     pub(super) fn clear(&mut self) {
         self.conferences.clear();
         self.waiting = 0;
+        self.shown.clear();
     }
 
     fn conference(&mut self, call: u128) -> &mut Conference {
@@ -74,23 +81,43 @@ impl Channels {
         self.conferences.entry(call).or_default()
     }
 
-    /// The API started a call; `asked` is when it was asked to.
-    pub(super) fn made(
-        &mut self,
-        call: u128,
-        asked: Instant,
-        receivers: &mut BTreeMap<ReceiverId, Receiver>,
-        moment: &Moment<'_>,
-    ) {
+    /// The API started a call; `asked` is when it was asked to. Whether it has records before anyone is in it is open.
+    pub(super) fn made(&mut self, call: u128, asked: Instant, moment: &Moment<'_>) {
         let conference = self.conference(call);
         // Else it was there already.
         if conference.told.is_none() && conference.started.is_none() {
             conference.told = Some(moment.seq);
             conference.asked = Some(asked);
-            conference.expected = true;
-            expect(call, Part::Start, (asked, Duration::ZERO), receivers, moment);
         }
         conference.told.get_or_insert(moment.seq);
+    }
+
+    /// Something other than the API's answer shows a call that the API started. `except` has its callStart already.
+    fn show(
+        &mut self,
+        call: u128,
+        except: Option<ReceiverId>,
+        receivers: &mut BTreeMap<ReceiverId, Receiver>,
+        moment: &Moment<'_>,
+    ) {
+        let Some(conference) = self.conferences.get_mut(&call) else { return };
+        let Some(asked) = conference.asked.filter(|_| !conference.expected && !conference.removed) else { return };
+        conference.expected = true;
+        let others = receivers.values_mut().filter(|receiver| Some(receiver.id) != except);
+        expect(call, Part::Start, (asked, Duration::ZERO), others, moment);
+    }
+
+    /// A set was taken at this receiver: what its records showed is expected at all.
+    pub(super) fn expect_shown(
+        &mut self,
+        id: ReceiverId,
+        receivers: &mut BTreeMap<ReceiverId, Receiver>,
+        moment: &Moment<'_>,
+    ) {
+        for call in std::mem::take(&mut self.shown) {
+            let started = self.conferences.get(&call).is_some_and(|conference| conference.started.is_some());
+            self.show(call, started.then_some(id), receivers, moment);
+        }
     }
 
     /// The API ended a call, or events told that it was removed; `asked` is when that was asked for, or told;
@@ -108,7 +135,7 @@ impl Channels {
             && conference.started.is_some()
             && conference.ended.is_none()
         {
-            expect(call, Part::End, (asked, slack), receivers, moment);
+            expect(call, Part::End, (asked, slack), receivers.values_mut(), moment);
         }
     }
 
@@ -121,11 +148,19 @@ impl Channels {
         moment: &Moment<'_>,
     ) {
         let Envelope::Message(message) = Envelope::of(json) else { return };
-        if message.message_type() != Some(MessageType::CallListUpdate) {
-            return;
+        match message.message_type() {
+            Some(MessageType::CallListUpdate) => {}
+            Some(MessageType::SubscriptionUpdate) => return self.subscribed = Some(moment.at),
+            _ => return,
         }
         for entry in message.entries(Resource::Calls).into_iter().flatten() {
             let Some(call) = entry.key().and_then(guid::number) else { continue };
+            if entry.update_type() != Some(UpdateType::Remove) {
+                let started = self.conferences.get(&call).is_some_and(|conference| conference.started.is_some());
+                if !started {
+                    self.show(call, None, receivers, moment);
+                }
+            }
             match entry.update_type() {
                 Some(UpdateType::Remove) => self.gone(call, moment.at, SLACK, receivers, moment),
                 Some(UpdateType::Add) => {
@@ -145,13 +180,15 @@ impl Channels {
         moment: &Moment<'_>,
     ) {
         let known = session.is_some_and(|session| session.history.knows_call(call));
+        let old = self.subscribed.is_some_and(|at| moment.at < at + moment.deadlines.reaction);
         let conference = self.conference(call);
         if conference.told.is_some() || known {
             conference.told.get_or_insert(moment.seq);
             return;
         }
         conference.told = Some(moment.seq);
-        if conference.started.is_some() {
+        conference.added = Some(moment.at).filter(|_| !old);
+        if conference.started.is_some() || old {
             return;
         }
         self.waiting += 1;
@@ -166,10 +203,10 @@ impl Channels {
             return;
         }
         for (call, conference) in &mut self.conferences {
-            if conference.told.is_some() && conference.started.is_none() && !conference.expected && !conference.removed
-            {
+            let Some(added) = conference.added.filter(|_| conference.started.is_none()) else { continue };
+            if !conference.expected && !conference.removed {
                 conference.expected = true;
-                expect(*call, Part::Start, (moment.at, SLACK), receivers, moment);
+                expect(*call, Part::Start, (added, SLACK), receivers.values_mut(), moment);
             }
         }
     }
@@ -199,7 +236,9 @@ impl Channels {
                 if conference.told.is_some() {
                     moment.docket.tested(R::Rec24);
                 }
+                self.shows(facts.id);
             }
+            RecordType::CallLegStart | RecordType::CallLegUpdate => self.shows(facts.id_in(FieldName::Call)),
             RecordType::CallEnd => {
                 let conference = self.conference(facts.id);
                 conference.ended = Some(moment.seq);
@@ -222,6 +261,13 @@ impl Channels {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn shows(&mut self, call: u128) {
+        let known = self.conferences.get(&call);
+        if known.is_some_and(|conference| conference.asked.is_some() && !conference.expected) {
+            self.shown.push(call);
         }
     }
 
@@ -334,14 +380,14 @@ impl Receiver {
 }
 
 /// Every receiver that was configured before has to get a record.
-fn expect(
+fn expect<'r>(
     call: u128,
     part: Part,
     (cause, slack): (Instant, Duration),
-    receivers: &mut BTreeMap<ReceiverId, Receiver>,
+    receivers: impl Iterator<Item = &'r mut Receiver>,
     moment: &Moment<'_>,
 ) {
-    for receiver in receivers.values_mut().filter(|receiver| receiver.is_on() && !receiver.shared) {
+    for receiver in receivers.filter(|receiver| receiver.is_on() && !receiver.shared) {
         let Standing::On { answered, .. } = receiver.standing else { continue };
         if answered <= cause && receiver.expected.len() < EXPECTED {
             let since = receiver.clock.elapsed(moment.at);

@@ -193,6 +193,8 @@ pub(super) struct History {
     /// Whether every record of the session was seen.
     pub(super) whole: bool,
     pub(super) reach: Reach,
+    /// When the API was asked to start the call of the next record, if this trace did.
+    pub(super) asked: Option<Instant>,
     pub(super) legs: Table<Leg>,
     pub(super) calls: Table<Call>,
     /// Recordings and streams.
@@ -267,6 +269,14 @@ impl History {
         }
     }
 
+    /// Whether a call was started when the receiver was configured already. One of a coSpace may have been there before.
+    fn is_new(&self, call: u128, moment: &Moment<'_>) -> bool {
+        let Reach::Since(since) = self.reach else { return false };
+        let ad_hoc =
+            || moment.api.calls.get(&guid_text(call)).is_some_and(|call| call.ours && call.space == Some(None));
+        self.whole && self.asked.is_some_and(|asked| asked >= since) && ad_hoc()
+    }
+
     /// Takes the next record.
     pub(super) fn take(&mut self, facts: &Facts<'_>, ledger: &Ledger, spaces: &mut Spaces, moment: &mut Moment<'_>) {
         if self.legs.len() + self.calls.len() + self.streams.len() > LIVE {
@@ -319,7 +329,7 @@ impl History {
         let Some(call) = self.calls.remove(&facts.id) else {
             if let Some(seq) = self.ended.get(facts.id) {
                 moment.fail(R::Rec03, "one callEnd for a call", "a second one".to_owned(), &[seq]);
-            } else if self.must_know(facts, moment) {
+            } else if self.must_know(facts, moment) || self.is_new(facts.id, moment) {
                 moment.fail(R::Rec03, "a callEnd after its callStart", "none was there".to_owned(), &[]);
             } else {
                 self.ended.insert(facts.id, moment.seq);

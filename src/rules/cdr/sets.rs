@@ -138,6 +138,7 @@ impl CdrJudge {
                     Some(facts) if session.history.admits(index) => {
                         served_off(&facts, &self.channels, receiver, &mut moment);
                         self.channels.record(&facts, session.history.latitude(facts.id), &mut moment);
+                        session.history.asked = self.channels.asked(facts.id);
                         session.history.take(&facts, &self.ledger, &mut self.spaces, &mut moment);
                     }
                     Some(_) => {}
@@ -152,6 +153,7 @@ impl CdrJudge {
         }
         self.characteristics(&first, records.records().len(), &mut moment);
         self.set_taken(chain, &set, open, &mut moment);
+        self.channels.expect_shown(open.receiver, &mut self.receivers, &moment);
         if self.sessions.known[place].history.whole {
             self.channels.expect_waiting(&mut self.receivers, &moment);
         }

@@ -7,10 +7,10 @@ use crate::protocol::cdr::RecordType::{
     CallEnd, CallLegEnd, CallLegStart, CallLegUpdate, CallStart, RecordingEnd, RecordingStart, StreamingEnd,
     StreamingStart,
 };
-use crate::protocol::http::{Headers, Method, Request, Response};
+use crate::protocol::http::{Headers, Method, Response};
 use crate::rules::script::guid;
 
-const SPACE: u32 = 50;
+pub(super) const SPACE: u32 = 50;
 const CORRELATOR: u32 = 60;
 
 /// How many seconds a receiver is there before the example begins: longer than anything in it lasts.
@@ -22,7 +22,7 @@ fn at(mut record: NewRecord, second: u32) -> NewRecord {
 }
 
 /// Two legs in a call of ten seconds, as the guide shows it.
-fn example() -> Vec<NewRecord> {
+pub(super) fn example() -> Vec<NewRecord> {
     let (space, correlator, call) = (guid(SPACE), guid(CORRELATOR), guid(1));
     let joined: &[(&str, &str)] = &[("state", "connected"), ("call", &call), ("sipCallId", "x")];
     let left = [("reason", "remoteTeardown"), ("remoteTeardown", "true"), ("reasonDetails", "SIP")];
@@ -64,7 +64,7 @@ fn with(index: usize, name: &str, value: Option<&str>) -> Vec<NewRecord> {
 }
 
 /// Numbers records anew.
-fn in_order(mut records: Vec<NewRecord>) -> Vec<NewRecord> {
+pub(super) fn in_order(mut records: Vec<NewRecord>) -> Vec<NewRecord> {
     for (index, record) in records.iter_mut().enumerate() {
         record.correlator_index = Some(index as u64);
     }
@@ -594,104 +594,4 @@ fn content_is_judged_once_however_often_it_comes() {
     lab.receiver(2).refuses(1, 9, &records, 500).gets(2, 9, &records).gets(1, 9, &records);
     let judgement = lab.script.finish();
     assert_eq!(judgement.finding_counts.values().sum::<u64>(), 1, "{:?}", judgement.findings);
-}
-
-/// A call over the API that a receiver was told of before.
-fn started(lab: &mut Lab) {
-    lab.script.starts_call(1, &format!("coSpace={}", guid(SPACE)));
-}
-
-#[test]
-fn each_call_has_its_records() {
-    let mut lab = Lab::new();
-    started(&mut lab);
-    lab.gets(1, 9, &example()[..7]);
-    lab.script.ends_call(1);
-    assert!(lab.script.due().is_some());
-    lab.gets(1, 9, &example()[7..]);
-    assert_eq!(lab.script.due(), None);
-    lab.meets("REC-24");
-    // No callEnd.
-    let mut lab = Lab::new();
-    started(&mut lab);
-    lab.gets(1, 9, &example()[..7]);
-    lab.script.ends_call(1);
-    lab.passes(40);
-    lab.breaks(&["REC-24"]);
-    // No callStart, but another record.
-    let mut lab = Lab::new();
-    started(&mut lab);
-    lab.gets(1, 9, &example()[..1]).passes(40);
-    lab.breaks(&["REC-24"]);
-    // Nothing at all.
-    let mut lab = Lab::new();
-    started(&mut lab);
-    lab.passes(40);
-    lab.breaks(&["CDR-13"]);
-    // Of two receivers one.
-    let mut lab = Lab::new();
-    lab.receiver(2);
-    started(&mut lab);
-    lab.gets(1, 9, &example()).passes(40);
-    lab.breaks(&["CDR-13"]);
-    // The other one is down, and so this one gets nothing.
-    let mut lab = Lab::new();
-    lab.receiver(2).gets(1, 9, &example()[..1]).gets(2, 9, &example()[..1]).closes(2);
-    started(&mut lab);
-    lab.passes(40);
-    lab.breaks(&["CDR-19"]);
-    // Not over https.
-    let mut lab = Lab::idle();
-    let uri = "https://127.0.0.1:7001/cdr";
-    lab.script.observe(crate::trace::Event::ReceiverOpened { receiver: crate::trace::ReceiverId(1), name: "r", uri });
-    lab.configures(1, uri, 200);
-    started(&mut lab);
-    lab.passes(40);
-    lab.breaks(&["CDR-16"]);
-    // It was configured later.
-    let mut lab = Lab::idle();
-    started(&mut lab);
-    lab.receiver(1).passes(40);
-    lab.breaks(&[]);
-}
-
-#[test]
-fn events_and_records_agree() {
-    use crate::protocol::events::{Resource, UpdateType, write};
-    let told = |kind, participants: u32| {
-        let fields = serde_json::json!({ "participants": participants });
-        let fields =
-            if kind == UpdateType::Remove { serde_json::Map::new() } else { fields.as_object().unwrap().clone() };
-        move |id: u64| {
-            let entry = write::entry(Resource::Calls, &guid(1), kind, fields.clone());
-            write::list_update(id, Resource::Calls, 1, vec![entry])
-        }
-    };
-    let run = |participants: u32, until: usize| {
-        let mut lab = Lab::new();
-        lab.script.open(1).subscribed(1, 1, &[(1, Resource::Calls, None, &["participants"])]);
-        lab.gets(1, 9, &example()[..1]);
-        lab.script.tells(1, 1, &told(UpdateType::Add, participants)(1));
-        lab.gets(1, 9, &example()[1..7]);
-        lab.script.tells(1, 2, &told(UpdateType::Remove, 0)(2));
-        if until > 7 {
-            lab.gets(1, 9, &example()[7..]);
-        }
-        lab.passes(40);
-        lab
-    };
-    run(2, 8).meets("REC-24");
-    run(3, 8).breaks(&["REC-24"]);
-    run(2, 7).breaks(&["REC-24"]);
-}
-
-#[test]
-fn the_api_and_records_name_the_same_co_space() {
-    let mut lab = Lab::new();
-    let request =
-        Request { body: format!("coSpace={}", guid(51)).into(), ..Request::new(Method::Post, "/api/v1/calls") };
-    let headers = Headers::new().with("Location", format!("/api/v1/calls/{}", guid(1)));
-    lab.script.exchange(&request, &Response { headers, ..Response::new(200) });
-    lab.gets(1, 9, &example());
-    lab.breaks(&["REC-10"]);
 }
