@@ -39,7 +39,8 @@ struct Conference {
     told: Option<Seq>,
     /// When the API was asked to start it.
     asked: Option<Instant>,
-    /// When events added it, if it was new then.
+    /// When events added it, and the same if it was new then.
+    announced: Option<Instant>,
     added: Option<Instant>,
     removed: bool,
     started: Option<Seq>,
@@ -82,14 +83,23 @@ impl Channels {
     }
 
     /// The API started a call; `asked` is when it was asked to. Whether it has records before anyone is in it is open.
-    pub(super) fn made(&mut self, call: u128, asked: Instant, moment: &Moment<'_>) {
+    pub(super) fn made(
+        &mut self,
+        call: u128,
+        asked: Instant,
+        receivers: &mut BTreeMap<ReceiverId, Receiver>,
+        moment: &Moment<'_>,
+    ) {
         let conference = self.conference(call);
+        let announced = conference.announced.is_some_and(|at| at >= asked);
         // Else it was there already.
-        if conference.told.is_none() && conference.started.is_none() {
-            conference.told = Some(moment.seq);
+        if conference.started.is_none() && (announced || conference.told.is_none()) {
             conference.asked = Some(asked);
         }
         conference.told.get_or_insert(moment.seq);
+        if announced {
+            self.show(call, None, receivers, moment);
+        }
     }
 
     /// Something other than the API's answer shows a call that the API started. `except` has its callStart already.
@@ -187,6 +197,7 @@ impl Channels {
             return;
         }
         conference.told = Some(moment.seq);
+        conference.announced = Some(moment.at);
         conference.added = Some(moment.at).filter(|_| !old);
         if conference.started.is_some() || old {
             return;

@@ -115,8 +115,8 @@ impl CdrJudge {
         set.others = others;
         let slow = receiver.answered.filter(|answered| answered.slow && answered.link != open.link);
         set.excused = slow.map(|answered| answered.spans).unwrap_or_default();
-        set.from_zero = from_zero(receiver, self.sessions.began_with_restart(place));
         let begun = self.sessions.began_with_restart(place);
+        set.from_zero = from_zero(receiver, begun);
         let session = &mut self.sessions.known[place];
         session.history.reach = reach(receiver, begun);
         for record in records.records() {
