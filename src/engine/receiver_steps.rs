@@ -337,6 +337,7 @@ impl<S: Sink + Send> Handle<S> {
         match self.until(deadline, look).await? {
             Some(()) => Ok(()),
             None if step.or_go_on => self.with(|core| core.reception.ear(name).map(RecordEar::begin_to_count)),
+            None if count == 1 => Err(self.missed(begun, &format!("a set of records to begin to arrive at {name}"))),
             None => Err(self.missed(begun, &format!("{count} sets of records to begin to arrive at {name}"))),
         }
     }
