@@ -57,6 +57,8 @@ pub struct Received {
 pub struct Ready<'a> {
     /// What a Call Bridge is to be configured with.
     pub uri: &'a str,
+    /// Whether that holds for no machine, since it names all addresses of this one.
+    pub is_any_address: bool,
     /// The certificate of the root, in PEM, if certificates were made here.
     pub ca_pem: Option<&'a str>,
 }
@@ -78,12 +80,15 @@ pub fn receive(
         .map_err(|error| unusable(format!("cannot listen on {}", config.listen), error))?;
     let address = door.address();
     let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let uri = format!("{scheme}://{address}/");
+    let authority = config.advertise.as_ref().map_or_else(|| address.to_string(), |told| told.authority(address, 0));
+    let is_any_address = config.advertise.is_none() && address.ip().is_unspecified();
+    let uri = format!("{scheme}://{authority}/");
     let (looping, stop) =
         ReceiveLoop::new(door, clock).map_err(|error| unusable("cannot receive".to_owned(), error))?;
     stop.on_interrupt().map_err(|error| unusable("cannot wait for Ctrl-C".to_owned(), error))?;
-    let mut actor = Actor::new(&config, keep, clock, &address.to_string());
-    ready(Ready { uri: &uri, ca_pem: config.tls.as_ref().and_then(|tls| tls.ca_pem.as_deref()) })?;
+    let mut actor = Actor::new(&config, keep, clock, &authority);
+    let ca_pem = config.tls.as_ref().and_then(|tls| tls.ca_pem.as_deref());
+    ready(Ready { uri: &uri, is_any_address, ca_pem })?;
     let ended = looping.run(&mut actor);
     actor.finish(config, uri, ended.err())
 }

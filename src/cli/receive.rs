@@ -11,8 +11,10 @@ use super::output::{note, result};
 use super::run::time;
 use crate::config::ReceiveConfig;
 use crate::exit::{ExitCode, Failure};
+use crate::net::listeners::Advertised;
 use crate::net::usage;
 use crate::receive::{Ready, Received, receive};
+use crate::report::quantity::counted;
 use crate::report::{folder, text};
 
 /// Shown below the options.
@@ -20,7 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   bridgeproof receive                                   http://127.0.0.1:8444/; configure it on the Call Bridge, for example
                                                         POST /api/v1/system/cdrReceivers with uri=http://HOST:8444/
-  bridgeproof receive --listen 0.0.0.0:8444 --record records.jsonl
+  bridgeproof receive --listen 0.0.0.0:8444 --advertise lab.example.org --record records.jsonl
                                                         keep every record, one line of JSON each
   bridgeproof receive --tls --ca-out ca.pem             https, with a certificate made for this run
   bridgeproof receive --plan failing.yaml               fail as planned, and see whether everything is sent again";
@@ -32,6 +34,10 @@ pub struct Args {
     /// Where to listen; 127.0.0.1:8444 without.
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
+    /// What Call Bridges reach it at, where that is not the address it listens on: for the URI that is shown, and for
+    /// the certificate that is made.
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub advertise: Option<Advertised>,
     /// Speak https: with --cert and --key, or with a certificate made for this run.
     #[arg(long)]
     pub tls: bool,
@@ -48,6 +54,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
     /// Keep the records here, one line of JSON each; a set is answered 200 only when its lines are safe on the disk.
+    /// Everything that arrives is kept, records that are sent again and sets that are not answered 200 included.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// Do not wait for the disk: lines survive the end of this process, but not that of the machine.
@@ -90,6 +97,9 @@ pub fn execute(args: Args, now: &Zoned) -> Result<ExitCode, Failure> {
             fs::write(path, pem).map_err(failed)?;
         }
         result(&format!("call detail records are received at {}\n", ready.uri))?;
+        if ready.is_any_address {
+            note("it listens on all addresses of this machine; name one to Call Bridges, or give it with --advertise");
+        }
         note("Ctrl-C ends it");
         Ok(())
     };
@@ -112,10 +122,12 @@ pub fn execute(args: Args, now: &Zoned) -> Result<ExitCode, Failure> {
 /// How much was received, and how fast.
 fn rates(received: Received, cpu_ms: Option<u64>) -> String {
     let Received { records, sets } = received;
-    let Some(ms) = cpu_ms.filter(|ms| *ms > 0) else { return format!("{records} records in {sets} sets\n") };
+    let number = |count: u64, thing| counted(usize::try_from(count).unwrap_or(usize::MAX), thing);
+    let amount = format!("{} in {}", number(records, "record"), number(sets, "set"));
+    let Some(ms) = cpu_ms.filter(|ms| *ms > 0) else { return format!("{amount}\n") };
     let per_second = records.saturating_mul(1000) / ms;
     let cpu_s = ms as f64 / 1000.0;
-    format!("{records} records in {sets} sets, {cpu_s:.2} s of processor time, {per_second} records per second of it\n")
+    format!("{amount}, {cpu_s:.2} s of processor time, {per_second} records per second of it\n")
 }
 
 #[cfg(test)]
@@ -144,5 +156,6 @@ mod tests {
         let text = "5000 records in 100 sets, 0.25 s of processor time, 20000 records per second of it\n";
         assert_eq!(rates(received, Some(250)), text);
         assert_eq!(rates(received, None), "5000 records in 100 sets\n");
+        assert_eq!(rates(Received { records: 1, sets: 1 }, None), "1 record in 1 set\n");
     }
 }

@@ -9,6 +9,7 @@ use super::{known, text};
 use crate::cli::{output, receive};
 use crate::engine::receiver::plan::Entry;
 use crate::exit::Failure;
+use crate::net::listeners::Advertised;
 use crate::net::tls::ServerTls;
 use crate::report::known::Known;
 use crate::report::model::quoted;
@@ -24,6 +25,8 @@ const LISTEN: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 8444);
 pub struct ReceiveConfig {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// What Call Bridges are told instead.
+    pub advertise: Option<Advertised>,
     /// How to speak https; http where absent.
     pub tls: Option<ServerTls>,
     /// What to do with sets; all are answered 200 where nothing fits.
@@ -56,7 +59,10 @@ impl ReceiveConfig {
                 let (cert, key) = (text(cert)?, text(key)?);
                 Some(ServerTls::from_pem(cert.as_bytes(), key.as_bytes()).map_err(Failure::usage)?)
             }
-            _ if args.tls => Some(ServerTls::self_made(&[listen.ip().to_string()]).map_err(Failure::usage)?),
+            _ if args.tls => {
+                let name = args.advertise.as_ref().map_or_else(|| listen.ip().to_string(), Advertised::name);
+                Some(ServerTls::self_made(&[name]).map_err(Failure::usage)?)
+            }
             _ => None,
         };
         let usual = Deadlines::default();
@@ -67,6 +73,7 @@ impl ReceiveConfig {
         Ok(Self {
             command: command(&args),
             listen,
+            advertise: args.advertise,
             tls,
             plan: args.plan.as_deref().map_or_else(|| Ok(Vec::new()), plan)?,
             sync: !args.no_sync,
@@ -98,8 +105,10 @@ fn command(args: &receive::Args) -> String {
     let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     let valued = [
         ("--listen", args.listen.map(|listen| listen.to_string())),
+        ("--advertise", args.advertise.as_ref().map(Advertised::to_string)),
         ("--cert", shown(&args.cert)),
         ("--key", shown(&args.key)),
+        ("--ca-out", shown(&args.ca_out)),
         ("--plan", shown(&args.plan)),
         ("--record", shown(&args.record)),
         ("--redelivery-deadline", args.redelivery_deadline.map(super::length)),
@@ -109,7 +118,7 @@ fn command(args: &receive::Args) -> String {
         command.extend(value.map(|value| format!(" {name} {}", quoted(&value))));
     }
     command.extend(
-        [("--tls", args.tls), ("--strict", args.strict)]
+        [("--tls", args.tls), ("--no-sync", args.no_sync), ("--strict", args.strict)]
             .iter()
             .filter(|(_, given)| *given)
             .map(|(name, _)| format!(" {name}")),
@@ -140,13 +149,20 @@ mod tests {
     fn the_command_repeats_what_was_typed() {
         let args = receive::Args {
             listen: Some("127.0.0.1:0".parse().unwrap()),
+            advertise: Some("lab.example.org:9000".parse().unwrap()),
             tls: true,
+            ca_out: Some("ca.pem".into()),
             record: Some("my records.jsonl".into()),
+            no_sync: true,
             ..receive::Args::default()
         };
         let config = ReceiveConfig::resolve(args, &Zoned::default()).unwrap();
-        assert_eq!(config.command, "bridgeproof receive --listen 127.0.0.1:0 --record 'my records.jsonl' --tls");
-        assert!(config.tls.is_some() && config.sync);
+        assert_eq!(
+            config.command,
+            "bridgeproof receive --listen 127.0.0.1:0 --advertise lab.example.org:9000 \
+             --ca-out ca.pem --record 'my records.jsonl' --tls --no-sync"
+        );
+        assert!(config.tls.is_some() && !config.sync);
         let plain = ReceiveConfig::resolve(receive::Args::default(), &Zoned::default()).unwrap();
         assert_eq!((plain.listen.to_string().as_str(), plain.tls.is_none()), ("127.0.0.1:8444", true));
     }

@@ -14,6 +14,7 @@ use super::receiver::plan::{Action, Answer, Entry, Pace, Point, Which};
 use super::receiver::{Heard, ReceiverSettings, Receivers, Surroundings};
 use super::record_ear::{RecordEar, as_texts};
 use crate::protocol::api::names;
+use crate::protocol::api::xml::Element;
 use crate::protocol::http::{Method, Response};
 use crate::protocol::http1::Limits;
 use crate::scenario::syntax::{
@@ -28,6 +29,9 @@ pub(super) const COLLECTION: &str = "/system/cdrReceivers";
 
 /// How long the engine waits before it looks again whether a restarted server answers.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
+
+/// How much shorter than expected an uptime has to be until it shows a restart, in seconds: whole seconds are told.
+const UPTIME_MARGIN_S: u64 = 2;
 
 /// The names of the parameter that holds a receiver's URI: what servers take, and what the API's older text says.
 const PARAMETERS: [&str; 2] = ["uri", "url"];
@@ -333,17 +337,23 @@ impl<S: Sink + Send> Handle<S> {
         match self.until(deadline, look).await? {
             Some(()) => Ok(()),
             None if step.or_go_on => self.with(|core| core.reception.ear(name).map(RecordEar::begin_to_count)),
+            None if count == 1 => Err(self.missed(begun, &format!("a set of records to begin to arrive at {name}"))),
             None => Err(self.missed(begun, &format!("{count} sets of records to begin to arrive at {name}"))),
         }
     }
 
     pub(super) async fn restart(&self, step: &Restart) -> Result<(), Stop> {
         let begun = self.now();
+        // Read while the server is sure to be the old one.
+        let before = match self.with(|core| core.options.restart) {
+            Means::Command(_) => self.status().await?,
+            _ => None,
+        };
         self.with(|core| {
             core.observe(Event::RestartBegun);
             core.reception.is_restarting = true;
         });
-        let done = self.restart_and_wait(step, begun).await;
+        let done = self.restart_and_wait(step, begun, before).await;
         self.with(|core| {
             core.reception.is_restarting = false;
             if done.is_ok() {
@@ -353,7 +363,7 @@ impl<S: Sink + Send> Handle<S> {
         done
     }
 
-    async fn restart_and_wait(&self, step: &Restart, begun: Instant) -> Result<(), Stop> {
+    async fn restart_and_wait(&self, step: &Restart, begun: Instant, before: Option<Status>) -> Result<(), Stop> {
         let mut deadline = self.deadline(step.within);
         match self.with(|core| core.options.restart) {
             Means::Emulator => {
@@ -361,40 +371,116 @@ impl<S: Sink + Send> Handle<S> {
                 self.succeed(form_request(Method::Post, target, &[])).await?;
             }
             Means::Command(timeout) => {
-                let limit = self.with(|core| {
-                    core.reception.restarted = None;
-                    core.commands.push_back(Command::Restart { timeout });
-                    core.now + timeout + Duration::from_secs(1)
-                });
-                match self.until(limit, |core| core.reception.restarted.take()).await? {
-                    Some(None) => {}
-                    Some(Some(failure)) => {
-                        return Err(Stop::Unfinished(format!(
-                            "the command that restarts the server failed: {failure}"
-                        )));
-                    }
-                    None => return Err(self.missed(begun, "the end of the command that restarts the server")),
+                let timeout = step.within.map_or(timeout, |within| timeout.min(within.0));
+                self.run_command(timeout, begun).await?;
+                if step.within.is_none() {
+                    // The command may be through long before the server is there again.
+                    deadline = deadline.max(self.now() + timeout);
                 }
-                // The command may be through long before the server is there again.
-                deadline = deadline.max(self.now() + timeout);
             }
             Means::Impossible => return Err(Stop::Unfinished("nothing can restart the target".to_owned())),
         }
+        // The command may also be through before the server has gone: what answers then is still the old one.
+        let before = before.filter(Status::can_tell);
+        let mut was_gone = false;
         loop {
-            let answer = self.try_exchange(request(Method::Get, "/system/status", &[])).await?;
-            if answer.is_ok_and(|response| response.is_success()) {
+            let status = self.status().await?;
+            was_gone |= status.is_none();
+            let is_new = |now: &Status| was_gone || before.as_ref().is_none_or(|before| now.is_after_restart(before));
+            if status.as_ref().is_some_and(is_new) {
                 return Ok(());
             }
             if self.now() >= deadline {
-                return Err(self.missed(begun, "the restarted server to answer"));
+                let what = if status.is_some() {
+                    "uptime and correlator index of the server to show that it has restarted"
+                } else {
+                    "the restarted server to answer"
+                };
+                return Err(self.missed(begun, what));
             }
             self.pause(LOOK_PAUSE).await?;
         }
+    }
+
+    /// Runs the command that restarts the server, and waits for its end.
+    async fn run_command(&self, timeout: Duration, begun: Instant) -> Result<(), Stop> {
+        let limit = self.with(|core| {
+            core.reception.restarted = None;
+            core.commands.push_back(Command::Restart { timeout });
+            core.now + timeout + Duration::from_secs(1)
+        });
+        match self.until(limit, |core| core.reception.restarted.take()).await? {
+            Some(None) => Ok(()),
+            Some(Some(failure)) => {
+                Err(Stop::Unfinished(format!("the command that restarts the server failed: {failure}")))
+            }
+            None => Err(self.missed(begun, "the end of the command that restarts the server")),
+        }
+    }
+
+    /// What the server says of itself; `None` if it does not answer with success.
+    async fn status(&self) -> Result<Option<Status>, Stop> {
+        let asked = self.now();
+        let answer = self.try_exchange(request(Method::Get, "/system/status", &[])).await?;
+        Ok(answer.ok().filter(Response::is_success).map(|response| Status::read(&response.body, asked, self.now())))
     }
 
     /// Removes the receivers of this scenario from the server's list, then lets them listen no more.
     pub(super) async fn stop_receiving(&self) {
         self.remove_made(&format!("{COLLECTION}/")).await;
         self.with(|core| core.let_receive(|actors, around| actors.close_all(around)));
+    }
+}
+
+/// What a server says of itself that tells whether it has restarted since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Status {
+    asked: Instant,
+    answered: Instant,
+    uptime_s: Option<u64>,
+    correlator_index: Option<u64>,
+}
+
+impl Status {
+    fn read(body: &[u8], asked: Instant, answered: Instant) -> Self {
+        let status = Element::parse(body).ok();
+        let number = |name: &str| status.as_ref()?.text_at(&[name])?.trim().parse().ok();
+        Self { asked, answered, uptime_s: number("uptimeSeconds"), correlator_index: number("cdrCorrelatorIndex") }
+    }
+
+    const fn can_tell(&self) -> bool {
+        self.uptime_s.is_some() || self.correlator_index.is_some()
+    }
+
+    /// Whether the server has restarted between `before` and this: its uptime is shorter than it would be otherwise, by
+    /// more than rounding makes, or its correlator index has fallen.
+    fn is_after_restart(&self, before: &Self) -> bool {
+        let is_short = before.uptime_s.zip(self.uptime_s).is_some_and(|(before_s, now_s)| {
+            let between_s = self.asked.since(before.answered).as_secs();
+            now_s.saturating_add(UPTIME_MARGIN_S) < before_s.saturating_add(between_s)
+        });
+        let has_fallen = before.correlator_index.zip(self.correlator_index).is_some_and(|(before, now)| now < before);
+        is_short || has_fallen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_shows_in_uptime_or_correlator_index() {
+        let status = |at_s: u64, uptime_s: &str, index: &str| {
+            let body = format!(
+                "<status><uptimeSeconds>{uptime_s}</uptimeSeconds><cdrCorrelatorIndex>{index}</cdrCorrelatorIndex></status>"
+            );
+            let at = Instant::from_millis(at_s * 1000);
+            Status::read(body.as_bytes(), at, at)
+        };
+        let before = status(10, "100", "7");
+        let is_new = |later: Status| later.is_after_restart(&before);
+        assert!(!is_new(status(15, "105", "7")) && !is_new(status(15, "104", "9")) && !is_new(status(10, "100", "x")));
+        assert!(is_new(status(15, "2", "7")) && is_new(status(500, "480", "9")) && is_new(status(11, "", "0")));
+        assert!(before.can_tell() && !status(0, "", "").can_tell());
     }
 }

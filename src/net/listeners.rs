@@ -102,6 +102,19 @@ pub struct Advertised {
     pub port: Option<u16>,
 }
 
+impl Advertised {
+    /// The host and port of the receiver of that number, counted from 0, which listens on `address`.
+    pub fn authority(&self, address: SocketAddr, number: u16) -> String {
+        let port = self.port.map_or_else(|| address.port(), |port| port.saturating_add(number));
+        format!("{}:{port}", self.host)
+    }
+
+    /// The name that a certificate has to have.
+    pub fn name(&self) -> String {
+        self.host.trim_matches(['[', ']']).to_owned()
+    }
+}
+
 impl FromStr for Advertised {
     type Err = String;
 
@@ -157,11 +170,7 @@ impl Reception {
 
     /// The host and port under which a Call Bridge reaches the receiver of that number, which listens on `address`.
     fn authority(&self, number: u16, address: SocketAddr) -> String {
-        match &self.advertise {
-            Some(Advertised { host, port: Some(port) }) => format!("{host}:{}", port.saturating_add(number)),
-            Some(Advertised { host, port: None }) => format!("{host}:{}", address.port()),
-            None => address.to_string(),
-        }
+        self.advertise.as_ref().map_or_else(|| address.to_string(), |told| told.authority(address, number))
     }
 
     /// The certificate; made when it is first asked for.
@@ -169,7 +178,7 @@ impl Reception {
         let tls = match self.made.get() {
             Some(tls) => tls,
             None => {
-                let host = self.advertise.as_ref().map(|told| told.host.trim_matches(['[', ']']).to_owned());
+                let host = self.advertise.as_ref().map(Advertised::name);
                 let made = ServerTls::self_made(&[host.unwrap_or_else(|| self.listen.ip.to_string())])?;
                 self.made.get_or_init(|| made)
             }

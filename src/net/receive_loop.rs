@@ -149,7 +149,6 @@ enum Stage {
 pub struct ReceiveLoop {
     poll: Poll,
     door: Door,
-    listening: bool,
     /// Whether there may be connections to accept, and from when on.
     accept: Option<Instant>,
     peers: BTreeMap<Token, Peer>,
@@ -176,7 +175,6 @@ impl ReceiveLoop {
         let all = Self {
             poll,
             door,
-            listening: true,
             accept: None,
             peers: BTreeMap::new(),
             last: 0,
@@ -254,7 +252,7 @@ impl ReceiveLoop {
     }
 
     fn accept(&mut self, receiving: &mut impl Receiving) {
-        while self.listening && self.accept.is_some_and(|from| from <= self.clock.now()) {
+        while self.accept.is_some_and(|from| from <= self.clock.now()) {
             if self.peers.len() >= CONNECTIONS {
                 return;
             }
@@ -362,9 +360,7 @@ impl ReceiveLoop {
                     peer.wire.reset();
                 }
             }
-            Command::Listen { .. } => self.listening = true,
-            Command::StopListening { .. } => self.listening = false,
-            // Receivers ask for nothing else.
+            // The port is open as long as the loop runs, and receivers ask for nothing else.
             _ => {}
         }
     }

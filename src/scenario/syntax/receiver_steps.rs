@@ -144,7 +144,7 @@ pub struct PlanEntry {
     /// Numbers of sets, counted from 1 from when the plan is made: `3`, `2-4`, `5-`, or a list of such.
     #[serde(default)]
     pub sets: Option<Ranges>,
-    /// Every so many sets.
+    /// Sets whose number can be divided by this.
     #[serde(default)]
     pub every: Option<u64>,
     /// Sets that hold a record of one of these types.
