@@ -320,7 +320,10 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "discarded-not-counted",
         "CDR-12",
-        &[("CDR-03", "what is not counted seems not to be sent")],
+        &[
+            ("CDR-03", "what is not counted seems not to be sent"),
+            ("CDR-13", "long after the outage it is missing at this receiver alone"),
+        ],
         "The attribute was never implemented.",
         || posts(|_, _, post| post.records().iter_mut().for_each(|record| record.missing = None)),
     ),

@@ -176,8 +176,8 @@ pub(super) const MUTANTS: &[Registered] = &[
     ),
     row(
         "end-of-refused-leg-lost",
-        "REC-04",
-        &[COUNTS, ("REC-09", "the leg seems to go on after its call")],
+        "REC-09",
+        &[COUNTS, ("REC-04", "the leg never ends")],
         "What was never connected need not be ended.",
         || again_or_not(|draft| draft.kind == "callLegEnd" && draft.value("reason") == Some("remoteRejected"), 0),
     ),
@@ -390,28 +390,6 @@ pub(super) const MUTANTS: &[Registered] = &[
             true
         })
     }),
-    row(
-        "call-without-legs-unreported",
-        "REC-24",
-        &[NOWHERE, UNSENT, ("CDR-16", "nothing arrives there"), ("CDR-19", "a good receiver lacks it beside bad ones")],
-        "A call is noticed by its first leg.",
-        || {
-            Fault::<BTreeMap<String, Draft>>::new()
-                .record(|waiting, _, draft, pass| {
-                    if draft.kind == "callStart" {
-                        waiting.insert(draft.id().to_owned(), draft);
-                        return;
-                    }
-                    if let Some(start) = draft.value("call").and_then(|call| waiting.remove(call)) {
-                        pass.now(start);
-                    }
-                    if draft.kind != "callEnd" || waiting.remove(draft.id()).is_none() {
-                        pass.now(draft);
-                    }
-                })
-                .boxed()
-        },
-    ),
     row(
         "call-ended-over-the-api-has-no-end",
         "REC-24",
