@@ -9,6 +9,7 @@ use super::Moment;
 use super::attributes::{Attributes, Number};
 use super::delivery::stretch;
 use super::identity::{Memory, Sight};
+use super::links::PROMPT;
 use super::receiver::{Chain, Gap, Kind, Receiver, Standing, Trouble};
 use super::sessions::Session;
 use super::spans::Few;
@@ -120,7 +121,12 @@ impl Chain {
             return false;
         }
         self.highest = Some(index);
-        let before = std::mem::replace(&mut self.advanced, moment.at);
+        let advanced = std::mem::replace(&mut self.advanced, moment.at);
+        if moment.at.since(advanced) > PROMPT {
+            self.rested = advanced;
+        }
+        // What comes at once after an outage waited through it, and what was discarded may lie anywhere in between.
+        let before = self.rested.min(advanced);
         if declared > 0 {
             self.discarded(index, highest, declared, trouble, now, (set.before, set.others), moment);
         } else if index == highest + 1 {

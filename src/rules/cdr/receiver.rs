@@ -116,6 +116,8 @@ pub(super) struct Chain {
     /// Where the highest was received, and when.
     pub(super) seq: Seq,
     pub(super) advanced: Instant,
+    /// The same before the records that came last, one at once after the other.
+    pub(super) rested: Instant,
     /// What the Call Bridge surely knows to have arrived.
     pub(super) acked: Spans,
     /// What it may have taken for arrived.
