@@ -245,7 +245,7 @@ fn deadlines(args: &run::Args, profile: &Profile) -> Result<Deadlines, Failure> 
     let usual = Deadlines::default();
     let usual = if of_emulator { Deadlines { redelivery: EMULATOR_REDELIVERY, ..usual } } else { usual };
     let longer = |typed: Option<Duration>, in_profile: Option<Time>, usual, what: &str| {
-        let chosen = typed.or(in_profile.map(|time| time.0)).unwrap_or(usual);
+        let chosen = typed.or_else(|| in_profile.map(|time| time.0)).unwrap_or(usual);
         let nothing = || Failure::usage(format!("the {what} has to be longer than nothing"));
         if chosen.is_zero() { Err(nothing()) } else { Ok(chosen) }
     };
@@ -287,7 +287,8 @@ fn in_profile<T: FromStr<Err = String>>(text: &Option<String>, key: &str) -> Res
 
 /// How the target's Call Bridge is restarted.
 fn restart(args: &run::Args, profile: &Profile) -> Result<Option<RestartCommand>, Failure> {
-    let deadline = args.restart_deadline.or(profile.restart_deadline.map(|time| time.0)).unwrap_or(RESTART_DEADLINE);
+    let deadline =
+        args.restart_deadline.or_else(|| profile.restart_deadline.map(|time| time.0)).unwrap_or(RESTART_DEADLINE);
     let command = args.restart_command.clone().or_else(|| profile.restart_command.clone());
     if command.is_some() && args.target.is_none() && profile.url.is_none() {
         return Err(Failure::usage("--restart-command is for a target; the embedded emulator restarts by itself"));

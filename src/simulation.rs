@@ -153,13 +153,13 @@ enum Pending {
     Open(ConnectionId),
 }
 
-/// The way of one connection or exchange, one direction: what is sent on it arrives in order.
+/// The way of one connection or exchange to one end: what is sent on it arrives in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Way {
-    ToServer(u64),
-    ToEngine(u64),
-    ToReceiver(LinkKey),
-    ToSender(LinkKey),
+    Server(u64),
+    Engine(u64),
+    Receiver(LinkKey),
+    Sender(LinkKey),
 }
 
 /// A CDR receiver of the engine's, as the network sees it.
@@ -240,7 +240,7 @@ impl Network {
         self.exchanges.insert(exchange, pending);
         self.put(now + timeout, Parcel::Overdue { exchange });
         // Each exchange has a connection of its own, whose number stays clear of those of event connections.
-        let way = Way::ToServer(u64::MAX - self.last_exchange);
+        let way = Way::Server(u64::MAX - self.last_exchange);
         self.post(now, way, Parcel::Request { exchange, request });
     }
 
@@ -344,12 +344,12 @@ impl<'s, S: Sink + Send + 's> Simulation<'s, S> {
                 self.network.begin(now, Pending::Open(connection), request, timeout);
             }
             Command::Send { connection, bytes } => {
-                let way = Way::ToServer(connection.0.into());
+                let way = Way::Server(connection.0.into());
                 self.network.post(now, way, Parcel::ToServer { connection, bytes });
             }
             Command::Close { connection } | Command::Drop { connection } => {
                 self.network.ended.insert(connection);
-                let way = Way::ToServer(connection.0.into());
+                let way = Way::Server(connection.0.into());
                 self.network.post(now, way, Parcel::EndAtServer { connection });
             }
             Command::Listen { receiver, tls } => {
@@ -364,13 +364,13 @@ impl<'s, S: Sink + Send + 's> Simulation<'s, S> {
             }
             Command::SendLink { link, bytes } => {
                 if let Some(key) = self.network.link_keys.get(&link).copied() {
-                    self.network.post(now, Way::ToSender(key), Parcel::LinkToSender { link: key, bytes });
+                    self.network.post(now, Way::Sender(key), Parcel::LinkToSender { link: key, bytes });
                 }
             }
             Command::HoldLink { link, hold } => self.hold(link, hold),
             Command::CloseLink { link } | Command::ResetLink { link } => {
                 if let Some(key) = self.network.forget_link(link) {
-                    self.network.post(now, Way::ToSender(key), Parcel::LinkEndAtSender { link: key });
+                    self.network.post(now, Way::Sender(key), Parcel::LinkEndAtSender { link: key });
                 }
             }
             // The emulator is restarted over its own API.
@@ -396,33 +396,33 @@ impl<'s, S: Sink + Send + 's> Simulation<'s, S> {
         let now = self.now;
         match output {
             Output::Respond { exchange, response, .. } => {
-                let way = Way::ToEngine(u64::MAX - exchange.0);
+                let way = Way::Engine(u64::MAX - exchange.0);
                 self.network.post(now, way, Parcel::Response { exchange, response });
             }
             Output::Upgrade { exchange, connection, response } => {
-                let way = Way::ToEngine(connection.0);
+                let way = Way::Engine(connection.0);
                 self.network.post(now, way, Parcel::Upgraded { exchange, connection, response });
             }
             Output::Send { connection, bytes } => {
-                self.network.post(now, Way::ToEngine(connection.0), Parcel::ToEngine { connection, bytes });
+                self.network.post(now, Way::Engine(connection.0), Parcel::ToEngine { connection, bytes });
             }
             Output::Close { connection } => self.end_at_engine(connection, EndCause::PeerClosed),
             Output::Drop { connection } => self.end_at_engine(connection, EndCause::PeerReset),
             Output::OpenLink { link, address } => {
-                self.network.post(now, Way::ToReceiver(link), Parcel::LinkUp { link, address });
+                self.network.post(now, Way::Receiver(link), Parcel::LinkUp { link, address });
             }
             Output::SendLink { link, bytes } => {
-                self.network.post(now, Way::ToReceiver(link), Parcel::LinkToReceiver { link, bytes });
+                self.network.post(now, Way::Receiver(link), Parcel::LinkToReceiver { link, bytes });
             }
             Output::CloseLink { link } => {
-                self.network.post(now, Way::ToReceiver(link), Parcel::LinkEndAtReceiver { link });
+                self.network.post(now, Way::Receiver(link), Parcel::LinkEndAtReceiver { link });
             }
         }
     }
 
     fn end_at_engine(&mut self, connection: ConnectionKey, cause: EndCause) {
         let parcel = Parcel::EndAtEngine { connection, cause };
-        self.network.post(self.now, Way::ToEngine(connection.0), parcel);
+        self.network.post(self.now, Way::Engine(connection.0), parcel);
     }
 
     fn deliver(&mut self, parcel: Parcel) {
@@ -495,7 +495,7 @@ impl<'s, S: Sink + Send + 's> Simulation<'s, S> {
                     self.engine.handle_input(now, Input::LinkOpened { receiver, link });
                 }
                 let answer = Parcel::LinkAnswer { link: key, opened: receiver.is_some() };
-                self.network.post(now, Way::ToSender(key), answer);
+                self.network.post(now, Way::Sender(key), answer);
             }
             Parcel::LinkAnswer { link, opened: true } => self.server.handle_link_opened(now, link),
             Parcel::LinkAnswer { link, opened: false } => self.server.handle_link_failed(now, link),

@@ -192,7 +192,7 @@ impl Asked {
     fn receiver_places(&self) -> Option<ReceiverPlaces> {
         let list = Element::parse(&self.response.body).ok().filter(|list| list.name == "cdrReceivers")?;
         let number = |name: &str| list.get_attribute(name)?.trim().parse::<usize>().ok();
-        let all = number("maximum").unwrap_or(ReceiverPlaces::default().all);
+        let all = number("maximum").unwrap_or_else(|| ReceiverPlaces::default().all);
         Some(ReceiverPlaces { all, taken: number("total").unwrap_or(0).max(list.children.len()) })
     }
 

@@ -13,7 +13,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::process::{Child, Command};
-use tokio::time::Instant;
 
 use super::entropy;
 
@@ -54,7 +53,7 @@ pub(crate) async fn run(command: &str, limit: Duration) -> Option<String> {
         Ok(started) => started,
         Err(error) => return Some(format!("it could not be started: {error}")),
     };
-    let what = match started.ended(Instant::now() + limit).await {
+    let what = match started.ended(limit).await {
         // What it started goes on: that may be the Call Bridge itself.
         Some(Ok(status)) if status.success() => return None,
         Some(Ok(status)) => format!("it ended with {status}"),
@@ -95,17 +94,19 @@ impl Started {
     }
 
     /// Waits for its end; `None` if it did not come in time.
-    async fn ended(&mut self, deadline: Instant) -> Option<io::Result<ExitStatus>> {
+    async fn ended(&mut self, limit: Duration) -> Option<io::Result<ExitStatus>> {
+        let mut left = limit;
         loop {
-            let look = deadline.min(Instant::now() + LOOK_INTERVAL);
-            if let Ok(ended) = tokio::time::timeout_at(look, self.child.wait()).await {
+            let piece = left.min(LOOK_INTERVAL);
+            if let Ok(ended) = tokio::time::timeout(piece, self.child.wait()).await {
                 if ended.is_ok() {
                     // Its number may be given to another process from now on.
                     self.forget();
                 }
                 return Some(ended);
             }
-            if Instant::now() >= deadline {
+            left = left.saturating_sub(piece);
+            if left.is_zero() {
                 return None;
             }
             self.output.limit();

@@ -437,7 +437,7 @@ pub(super) fn values(kind: &'static str, field: &'static str, change: Rewrite) -
         .record(|what, _, mut draft, pass| {
             if let Some((kind, field, change)) = what
                 && draft.kind == *kind
-                && let Some(text) = draft.value(field).filter(|text| !text.is_empty()).map(|text| change(text))
+                && let Some(text) = draft.value(field).filter(|text| !text.is_empty()).map(change)
             {
                 draft.replace(field, &text);
             }

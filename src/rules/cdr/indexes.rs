@@ -128,7 +128,7 @@ impl Chain {
         // What comes at once after an outage waited through it, and what was discarded may lie anywhere in between.
         let before = self.rested.min(advanced);
         if declared > 0 {
-            self.discarded(index, highest, declared, trouble, now, (set.before, set.others), moment);
+            self.discarded((index, highest, declared), trouble, now, (set.before, set.others), moment);
         } else if index == highest + 1 {
             moment.docket.tested(R::Cdr08);
             moment.docket.tested(R::Cdr10);
@@ -199,9 +199,7 @@ impl Chain {
     /// A record that declares others before it to be discarded.
     fn discarded(
         &mut self,
-        index: u64,
-        highest: u64,
-        declared: u64,
+        (index, highest, declared): (u64, u64, u64),
         trouble: Option<Trouble>,
         now: Duration,
         (previous, others): (Option<u64>, Option<Seq>),
@@ -254,7 +252,7 @@ impl Chain {
             },
             None => (R::Cdr10, what),
         };
-        let also = gap.after.map(|trouble| trouble.seq).or(gap.others.filter(|_| rule == R::Cdr19));
+        let also = gap.after.map(|trouble| trouble.seq).or_else(|| gap.others.filter(|_| rule == R::Cdr19));
         let evidence: Vec<Seq> = [gap.seq].into_iter().chain(also).collect();
         moment.fail(rule, &expected, "a gap".to_owned(), &evidence);
     }
