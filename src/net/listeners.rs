@@ -1,6 +1,6 @@
 //! Ports that Call Bridges connect to, with or without TLS.
 //!
-//! [`Reception`] says where CDR receivers listen and what a Call Bridge is told of it; [`Listeners`] opens, closes and
+//! [`Reception`] says where CDR receivers listen and what a Call Bridge is told of it; `Listeners` opens, closes and
 //! reopens them and hands out connections. A receiver that stops listening refuses at once and keeps its port, so that
 //! it can be found there again. A TLS handshake that fails, or takes too long, is no connection.
 
