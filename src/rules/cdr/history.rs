@@ -157,8 +157,9 @@ impl Spaces {
         if space == NONE || correlator == NONE {
             return;
         }
+        // Whoever started the call may have chosen it.
         if !ours {
-            return moment.docket.undecided(R::Rec11, "who started the call is not known, and may have chosen it");
+            return;
         }
         if self.0.len() == SPACES {
             self.0.clear();
