@@ -222,16 +222,12 @@ mod tests {
     async fn what_it_leaves_running_can_go_on_writing() {
         let root = tempfile::tempdir().unwrap();
         let (gate, done) = (root.path().join("gate"), root.path().join("done"));
-        assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
-        let left = format!("read line < {}; echo more && echo more >&2 && touch {}", gate.display(), done.display());
+        assert!(std::process::Command::new("mkfifo").args([&gate, &done]).status().unwrap().success());
+        let mut written = tokio::net::unix::pipe::OpenOptions::new().read_write(true).open_receiver(&done).unwrap();
+        let left = format!("read line < {}; echo more && echo more >&2 && echo > {}", gate.display(), done.display());
         assert_eq!(within(run(&format!("({left}) & exit 0"), LIMIT)).await, None);
         std::fs::write(&gate, "go\n").unwrap();
-        let written = async {
-            while !done.exists() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        within(written).await;
+        assert_eq!(within(tokio::io::AsyncReadExt::read_u8(&mut written)).await.unwrap(), b'\n');
     }
 
     #[test]
