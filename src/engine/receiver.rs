@@ -208,10 +208,7 @@ impl Receivers {
 
     /// Bytes have arrived from a Call Bridge.
     pub fn link_received<S: Sink>(&mut self, link: LinkId, bytes: &[u8], around: &mut Surroundings<'_, S>) {
-        if let Some(known) = self.links.get_mut(&link) {
-            known.take(around.now, bytes);
-            self.go_on(link, around);
-        }
+        self.go_on(link, bytes, around);
     }
 
     /// A Call Bridge has ended its connection.
@@ -227,7 +224,7 @@ impl Receivers {
         let is_due = |link: &Link| link.poll_timeout().is_some_and(|at| at <= around.now);
         let due: Vec<LinkId> = self.links.iter().filter(|(_, link)| is_due(link)).map(|(id, _)| *id).collect();
         for link in due {
-            self.go_on(link, around);
+            self.go_on(link, &[], around);
         }
     }
 
@@ -242,11 +239,11 @@ impl Receivers {
     }
 
     /// Lets a connection read on and answer, as far as it can.
-    fn go_on<S: Sink>(&mut self, link: LinkId, around: &mut Surroundings<'_, S>) {
+    fn go_on<S: Sink>(&mut self, link: LinkId, fresh: &[u8], around: &mut Surroundings<'_, S>) {
         let Some(known) = self.links.get_mut(&link) else { return };
         let Some(receiver) = self.receivers.get_mut(&known.receiver()) else { return };
         let before = known.counted();
-        let mut end = known.go_on(&mut receiver.plan, &mut self.tape, &mut self.last_set, around);
+        let mut end = known.go_on(fresh, &mut receiver.plan, &mut self.tape, &mut self.last_set, around);
         self.stored_bytes = self.stored_bytes + known.count() - before;
         if self.stored_bytes > MOST_STORED_BYTES {
             // Not for anything that this connection did: all together hold too much.

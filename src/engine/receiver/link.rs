@@ -136,14 +136,31 @@ impl Link {
         self.amid.is_some() || self.owed.iter().any(|owed| owed.due.is_some())
     }
 
-    pub(super) fn take(&mut self, now: Instant, bytes: &[u8]) {
-        self.active = now;
-        self.inbox.extend_from_slice(bytes);
-    }
-
-    /// Reads and answers as far as that goes. Gives how the connection ends, if it does.
+    /// Takes `fresh` in, which has just arrived, reads and answers as far as that goes. Gives how the connection ends, if
+    /// it does.
     pub(super) fn go_on<S: Sink>(
         &mut self,
+        mut fresh: &[u8],
+        plan: &mut Plan,
+        tape: &mut Tape,
+        last_set: &mut u64,
+        around: &mut Surroundings<'_, S>,
+    ) -> Option<EndCause> {
+        if !fresh.is_empty() {
+            self.active = around.now;
+        }
+        if !self.inbox.is_empty() {
+            self.inbox.extend_from_slice(std::mem::take(&mut fresh));
+        }
+        let end = self.read_on(&mut fresh, plan, tape, last_set, around);
+        // Most is read at once, so that it is never copied to where it would wait.
+        self.inbox.extend_from_slice(fresh);
+        end
+    }
+
+    fn read_on<S: Sink>(
+        &mut self,
+        fresh: &mut &[u8],
         plan: &mut Plan,
         tape: &mut Tape,
         last_set: &mut u64,
@@ -158,7 +175,7 @@ impl Link {
                 return None;
             }
             if self.amid.is_none()
-                && self.has_more()
+                && self.has_more(fresh)
                 && let Some(cause) = self.begin(plan, last_set, around)
             {
                 return Some(cause);
@@ -167,10 +184,10 @@ impl Link {
                 Step::Taken => {}
                 Step::End(cause) => return Some(cause),
                 Step::More { expects, body_bytes } => {
-                    if let Some(cause) = self.look(expects, body_bytes, around) {
+                    if let Some(cause) = self.look(expects && fresh.is_empty(), body_bytes, around) {
                         return Some(cause);
                     }
-                    if !self.feed(around) {
+                    if !self.feed(fresh, around) {
                         let late = self.arrives_until().is_some_and(|until| until <= around.now);
                         return late.then_some(EndCause::Dropped);
                     }
@@ -180,8 +197,9 @@ impl Link {
     }
 
     /// Whether there is anything of a next set; empty lines in front of it do not count.
-    fn has_more(&self) -> bool {
-        self.reader.is_amid() || self.inbox[self.read..].iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
+    fn has_more(&self, fresh: &[u8]) -> bool {
+        let mut unread = self.inbox[self.read..].iter().chain(fresh);
+        self.reader.is_amid() || unread.any(|byte| !matches!(byte, b'\r' | b'\n'))
     }
 
     /// Takes note that a set begins to arrive.
@@ -258,12 +276,13 @@ impl Link {
     }
 
     /// Gives the reader what has arrived, or the next piece of it. Whether there was anything.
-    fn feed<S: Sink>(&mut self, around: &mut Surroundings<'_, S>) -> bool {
+    fn feed<S: Sink>(&mut self, fresh: &mut &[u8], around: &mut Surroundings<'_, S>) -> bool {
         if self.read_at.is_some_and(|at| at > around.now) {
             return false;
         }
         self.read_at = None;
-        let unread = &self.inbox[self.read..];
+        // Where something waits, what is fresh waits behind it.
+        let unread = if self.inbox.is_empty() { *fresh } else { &self.inbox[self.read..] };
         if unread.is_empty() {
             self.hold(false, around);
             return false;
@@ -280,10 +299,14 @@ impl Link {
         };
         let piece = &unread[..unread.len().min(most)];
         self.reader.feed(piece);
-        self.read += piece.len();
-        if self.read == self.inbox.len() {
-            self.inbox.clear();
-            self.read = 0;
+        if self.inbox.is_empty() {
+            *fresh = &fresh[piece.len()..];
+        } else {
+            self.read += piece.len();
+            if self.read == self.inbox.len() {
+                self.inbox.clear();
+                self.read = 0;
+            }
         }
         if let Some(Pace { every, .. }) = pace {
             self.read_at = Some(around.now + every);
