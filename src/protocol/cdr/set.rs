@@ -82,6 +82,9 @@ pub struct Tape {
     pub(super) is_malformed: bool,
     /// How many deviations there were, also beyond those that are kept.
     pub(super) noted: usize,
+    /// Whether the short way of `read/plain` is closed, to compare it with the long one.
+    #[cfg(test)]
+    pub(super) by_quick_xml_alone: bool,
 }
 
 impl Tape {

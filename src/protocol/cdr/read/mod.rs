@@ -4,9 +4,10 @@
 //! where a person would. Nothing that can still be read is refused. Entities are never expanded and nothing is looked up.
 //! What a sender can make a reader keep is bounded by the limits below; at a limit reading ends, with a deviation.
 //! The grammar that quick-xml does not check is in `grammar`. Here are the elements; `attributes` and `text` read what
-//! they hold, `prolog` what stands around them.
+//! they hold, `prolog` what stands around them, `plain` is a short way for elements that hold nothing but text.
 
 mod attributes;
+mod plain;
 mod prolog;
 mod text;
 
@@ -220,6 +221,7 @@ impl<'s> Reading<'_, 's> {
             let amid_text =
                 matches!(event, Ok(Event::GeneralRef(_) | Event::CData(_) | Event::Comment(_) | Event::PI(_)) | Err(_));
             reader.config_mut().trim_text_start = !amid_text;
+            let is_behind_tag = matches!(event, Ok(Event::Start(_) | Event::Empty(_) | Event::End(_)));
             let flow = match event {
                 Ok(Event::Eof) => Flow::End,
                 Ok(Event::Start(start)) => self.start(&start, false),
@@ -243,6 +245,9 @@ impl<'s> Reading<'_, 's> {
             }
             if !matches!(flow, Flow::On) {
                 return flow;
+            }
+            if is_behind_tag {
+                self.plain_fields(reader);
             }
         }
     }
@@ -288,8 +293,7 @@ impl<'s> Reading<'_, 's> {
     fn start(&mut self, start: &BytesStart<'_>, is_empty: bool) -> Flow {
         let name = start.name().into_inner();
         let at = self.offset(name) - 1;
-        let nodes = self.tape.fields.len() + self.tape.records.len();
-        if self.tape.open.len() >= DEPTH || nodes >= NODES || self.tape.attributes.len() + ATTRIBUTES > NODES {
+        if self.is_full() {
             let is_deep = self.tape.open.len() >= DEPTH;
             self.tape.cut(at, if is_deep { "nested too deep" } else { "too many elements or attributes" });
             return Flow::End;
@@ -301,6 +305,22 @@ impl<'s> Reading<'_, 's> {
         let attributes = self.attributes(at, start);
         let role = self.place(at, name, known, attributes);
         let name = self.run_of(name);
+        self.note_child(at);
+        self.tape.open.push(Open { name, role, value: Value::None });
+        if is_empty {
+            self.close();
+        }
+        Flow::On
+    }
+
+    /// Whether there is no room for a further element.
+    fn is_full(&self) -> bool {
+        let nodes = self.tape.fields.len() + self.tape.records.len();
+        self.tape.open.len() >= DEPTH || nodes >= NODES || self.tape.attributes.len() + ATTRIBUTES > NODES
+    }
+
+    /// An element begins inside the innermost open one, whose text ends here.
+    fn note_child(&mut self, at: usize) {
         if let Some(parent) = self.tape.open.last_mut() {
             let none = Text::Source { start: at as u32, end: at as u32 };
             parent.value = match parent.value {
@@ -308,11 +328,6 @@ impl<'s> Reading<'_, 's> {
                 Value::Some(value) | Value::Closed(value) => Value::Closed(value),
             };
         }
-        self.tape.open.push(Open { name, role, value: Value::None });
-        if is_empty {
-            self.close();
-        }
-        Flow::On
     }
 
     /// Puts a new element onto the tape.
