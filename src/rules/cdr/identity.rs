@@ -17,15 +17,18 @@ pub(super) fn mix(a: u64, b: u64) -> u64 {
 
 /// A text as a number.
 pub(super) fn text_digest(text: &str) -> u64 {
-    let mut chunks = text.as_bytes().chunks_exact(8);
-    let mut digest = text.len() as u64;
-    for chunk in &mut chunks {
-        digest = mix(digest, u64::from_le_bytes(chunk.try_into().unwrap_or_default()));
+    let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+    // Far apart for lengths that are near, so that a longer text is never a shorter one with another letter.
+    let mut digest = (text.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let (chunks, rest) = text.as_bytes().as_chunks::<16>();
+    for chunk in chunks {
+        let (low, high) = chunk.split_at(8);
+        digest = mix(digest ^ number(low), number(high));
     }
-    let mut tail = [0; 8];
-    let rest = chunks.remainder();
+    let mut tail = [0; 16];
     tail[..rest.len()].copy_from_slice(rest);
-    mix(digest, u64::from_le_bytes(tail))
+    let (low, high) = tail.split_at(8);
+    mix(digest ^ number(low), number(high))
 }
 
 fn field_digest(field: Field<'_>) -> u64 {
