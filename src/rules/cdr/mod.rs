@@ -22,6 +22,7 @@ mod receiver;
 mod sessions;
 mod sets;
 mod spans;
+mod tags;
 mod totals;
 mod uptime;
 

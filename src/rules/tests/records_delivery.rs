@@ -285,6 +285,16 @@ fn the_first_record_after_a_restart_has_index_0() {
     let mut lab = Lab::new();
     lab.gets(1, 9, &legs(5..7)).restarts().gets(1, 10, &legs(1..3));
     lab.breaks(&["CDR-08"]);
+    // Nothing was seen before, and what was kept then may come at once.
+    let mut lab = Lab::new();
+    lab.restarts().passes(6).gets(1, 10, &legs([7]));
+    lab.breaks(&["CDR-08"]);
+    let mut lab = Lab::new();
+    lab.restarts().gets(1, 10, &legs([7])).passes(60).gets(1, 11, &legs([0]));
+    lab.breaks(&[]);
+    let mut lab = Lab::new();
+    lab.restarts().gets(1, 10, &legs([7])).passes(60).gets(1, 10, &legs([8]));
+    lab.breaks(&["CDR-08"]);
     // A receiver that was configured later may start higher.
     let mut lab = Lab::new();
     lab.gets(1, 9, &legs(0..3)).restarts().gets(1, 10, &legs(0..3)).receiver(2).gets(2, 10, &legs(3..4));
@@ -328,6 +338,24 @@ fn without_an_outage_there_is_no_gap() {
     let mut lab = Lab::new();
     lab.gets(1, 9, &[leg(0), after_missing(leg(2), 1)]).passes(31);
     lab.breaks(&["CDR-10"]);
+    // An outage is over when what was made after it follows on what was made before.
+    let stamped = |index: u64, second: u64| NewRecord {
+        time: format!("2026-03-01T10:{:02}:{:02}Z", second / 60, second % 60),
+        ..leg(index)
+    };
+    let outage = |seconds: &[u64]| {
+        let mut lab = Lab::new();
+        lab.gets(1, 9, &[stamped(0, 0)]).closes(1).passes(300).opens(1).gets(1, 9, &[stamped(1, 10)]);
+        for (index, second) in seconds.iter().enumerate() {
+            lab.passes(50).gets(1, 9, &[stamped(2 + index as u64, *second)]);
+        }
+        lab.passes(50).gets(1, 9, &[after_missing(stamped(9, 500), 7 - seconds.len() as u64)]).passes(60);
+        lab
+    };
+    outage(&[350, 400]).breaks(&["CDR-10"]);
+    // These waited in a queue that is emptied slowly.
+    outage(&[11, 12]).meets("CDR-12");
+    outage(&[]).meets("CDR-12");
 }
 
 #[test]
@@ -339,6 +367,18 @@ fn discarded_records_are_declared() {
         lab.gets(1, 9, &[declared, leg(9)]).passes(60);
         lab.meets("CDR-12");
     }
+    // What is said once is said again, as long as it was not acknowledged.
+    let outage = || {
+        let mut lab = Lab::new();
+        lab.gets(1, 9, &legs([0])).closes(1).passes(300).opens(1).refuses(1, 9, &[after_missing(leg(9), 8)], 503);
+        lab
+    };
+    let mut lab = outage();
+    lab.gets(1, 9, &[after_missing(leg(9), 8)]).gets(1, 9, &legs([10])).passes(60);
+    lab.meets("CDR-12");
+    let mut lab = outage();
+    lab.gets(1, 9, &[leg(9)]).passes(60);
+    lab.breaks(&["CDR-12"]);
     for (count, broken) in [(Some(6), "CDR-12"), (Some(9), "CDR-12"), (None, "CDR-12")] {
         let mut lab = Lab::new();
         let declared = NewRecord { missing: count.map(|count| (MISSING[0], count)), ..leg(8) };
@@ -393,6 +433,40 @@ fn each_receiver_gets_every_record() {
     let mut lab = Lab::new();
     lab.gets(1, 9, &legs(0..3)).receiver(2).gets(1, 9, &legs(3..4)).gets(2, 9, &legs(3..4)).passes(36);
     lab.meets("CDR-13");
+}
+
+#[test]
+fn a_receiver_gets_records_from_when_it_was_configured() {
+    let two = || {
+        let mut lab = Lab::new();
+        lab.receiver(2).gets(1, 9, &legs(0..3)).passes(6).gets(1, 9, &legs(3..5));
+        lab
+    };
+    // It gets nothing.
+    let mut lab = two();
+    assert!(lab.script.due().is_some());
+    lab.passes(36);
+    lab.breaks(&["CDR-13"]);
+    // It starts late.
+    let mut lab = two();
+    lab.gets(2, 9, &legs([5])).passes(36);
+    lab.breaks(&["CDR-13"]);
+    // What was made before may be missing.
+    let mut lab = two();
+    lab.gets(2, 9, &legs([3, 4])).passes(36);
+    lab.breaks(&[]);
+    // So may what the other one got at once: it may have waited.
+    let mut lab = Lab::new();
+    lab.receiver(2).gets(1, 9, &legs(0..3)).passes(60);
+    lab.breaks(&[]);
+    // One that began to listen when it was configured already may be waited for.
+    let mut lab = Lab::new();
+    lab.configures(2, &Lab::uri(2), 200).passes(60).opens(2).passes(6).gets(1, 9, &legs(0..3)).passes(60);
+    lab.breaks(&[]);
+    // One whose entry is gone gets nothing.
+    let mut lab = two();
+    lab.api(Method::Delete, &Lab::entry(2), "", &Response::new(200)).passes(60);
+    lab.breaks(&[]);
 }
 
 #[test]
@@ -573,6 +647,9 @@ fn a_sender_may_back_off() {
     // But not for ever, and not from what was long over.
     let mut lab = Lab::new();
     lab.refuses(1, 9, &legs(0..3), 503).closes(1).passes(100).opens(1).passes(210);
+    lab.breaks(&["CDR-03"]);
+    let mut lab = Lab::new();
+    lab.refuses(1, 9, &legs(0..3), 503).closes(1).passes(9000).opens(1).passes(310);
     lab.breaks(&["CDR-03"]);
     let mut lab = Lab::new();
     lab.refuses(1, 9, &legs(0..3), 503).closes(1).passes(100).opens(1).gets(1, 9, &legs(0..3));
