@@ -41,6 +41,9 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a set may take to arrive, where it is not read slowly on purpose: no connection is held for nothing.
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(120);
 
+/// How many different reasons for failed TLS handshakes are told.
+const HANDSHAKES_TOLD: usize = 8;
+
 /// How much evidence is shown with a finding, in lines.
 const EVIDENCE_LINES: usize = 4;
 
@@ -144,6 +147,8 @@ struct Actor {
     told: (Received, Instant),
     /// When the judge was last told what time it is.
     beat: Instant,
+    /// Why TLS handshakes failed, as far as it was told.
+    handshakes: BTreeSet<String>,
 }
 
 impl Actor {
@@ -158,6 +163,7 @@ impl Actor {
             received: Received::default(),
             told: (Received::default(), now),
             beat: now,
+            handshakes: BTreeSet::new(),
         };
         let settings = ReceiverSettings { name: ONLY.1.to_owned(), tls: config.tls.is_some(), path: "/".to_owned() };
         actor.receivers.add(ONLY.0, settings);
@@ -190,6 +196,14 @@ impl Actor {
         keep.failed = Some(why);
         keep.lines.clear();
         self.trace.sink_mut().stopped = true;
+    }
+
+    /// Says that somebody could not connect, and what may be the matter; of what happens again and again, once.
+    fn tell_of_a_handshake(&mut self, what: &str, by_peer: bool) {
+        if self.handshakes.len() < HANDSHAKES_TOLD && self.handshakes.insert(what.to_owned()) {
+            let guess = if by_peer { "; it may not trust the certificate of this receiver" } else { "" };
+            note(&format!("somebody connected, and the TLS handshake failed: {what}{guess}"));
+        }
     }
 
     /// Says how much has arrived, and lets the judge know what time it is.
@@ -255,6 +269,10 @@ impl Receiving for Actor {
         match input {
             Input::LinkOpened { receiver, link } => {
                 self.act(now, |receivers, around| receivers.link_opened(receiver, link, around));
+            }
+            Input::HandshakeFailed { receiver, what, by_peer } => {
+                self.tell_of_a_handshake(what, by_peer);
+                self.act(now, |receivers, around| receivers.handshake_failed(receiver, (what, by_peer), around));
             }
             Input::LinkReceived { link, bytes } => {
                 self.act(now, |receivers, around| receivers.link_received(link, bytes, around));

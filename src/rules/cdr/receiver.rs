@@ -307,6 +307,8 @@ pub(super) struct Receiver {
     pub(super) overlapped: bool,
     /// Whether any connection was ever opened here.
     pub(super) connected: bool,
+    /// Whether somebody ended a TLS handshake here.
+    pub(super) distrusted: bool,
     /// When something arrived or failed last, on the receiver's clock.
     pub(super) active: Duration,
     pub(super) trouble: Option<Trouble>,
@@ -341,6 +343,7 @@ impl Receiver {
             unreadable: None,
             overlapped: false,
             connected: false,
+            distrusted: false,
             active: Duration::ZERO,
             trouble: None,
             over: None,
@@ -412,9 +415,9 @@ impl Receiver {
         self.expected.retain(|expected| (expected.call, expected.part) != (call, part));
     }
 
-    /// Whether the Call Bridge may refuse the receiver's certificate: no connection of its own ever came about.
+    /// Whether the Call Bridge may refuse the receiver's certificate: it tried, and no connection ever came about.
     pub(super) fn is_untrusted(&self) -> bool {
-        !self.connected && self.address.as_ref().is_some_and(|address| address.https)
+        self.distrusted && !self.connected && self.address.as_ref().is_some_and(|address| address.https)
     }
 
     /// How long the Call Bridge may wait before it tries again: at least `redelivery`. The guides do not say how it
