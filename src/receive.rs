@@ -20,11 +20,13 @@ use crate::engine::driver::{Command, Input};
 use crate::engine::events_client::Tracer;
 use crate::engine::receiver::{Heard, ReceiverSettings, Receivers, Surroundings};
 use crate::exit::{ExitCode, Failure};
+use crate::load::LatencyRecorder;
 use crate::net::clock::Clock;
 use crate::net::receive_loop::{Door, ReceiveLoop, Receiving};
 use crate::net::record_file::{RecordFile, RecordFileError, Torn};
 use crate::protocol::http1::{Limits, write_answer};
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
+use crate::report::known::Known;
 use crate::report::model::{Report, Run, Target, TargetKind};
 use crate::report::quantity::counted;
 use crate::rules::{Context, Finding, Judge};
@@ -35,11 +37,17 @@ use crate::trace::{Chronicle, Event, Observation, ReceiverId, Side, Sink};
 /// The only receiver, and its name.
 const ONLY: (ReceiverId, &str) = (ReceiverId(1), "receiver");
 
+/// What is received, as the scenario of its report.
+const RECEIVED: &str = "received";
+
 /// How often it is told how much has arrived, where something has.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long a set may take to arrive, where it is not read slowly on purpose: no connection is held for nothing.
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(120);
+
+/// How many different reasons for failed TLS handshakes are told.
+const HANDSHAKES_TOLD: usize = 8;
 
 /// How much evidence is shown with a finding, in lines.
 const EVIDENCE_LINES: usize = 4;
@@ -144,6 +152,8 @@ struct Actor {
     told: (Received, Instant),
     /// When the judge was last told what time it is.
     beat: Instant,
+    /// Why TLS handshakes failed, as far as it was told.
+    handshakes: BTreeSet<String>,
 }
 
 impl Actor {
@@ -158,6 +168,7 @@ impl Actor {
             received: Received::default(),
             told: (Received::default(), now),
             beat: now,
+            handshakes: BTreeSet::new(),
         };
         let settings = ReceiverSettings { name: ONLY.1.to_owned(), tls: config.tls.is_some(), path: "/".to_owned() };
         actor.receivers.add(ONLY.0, settings);
@@ -190,6 +201,14 @@ impl Actor {
         keep.failed = Some(why);
         keep.lines.clear();
         self.trace.sink_mut().stopped = true;
+    }
+
+    /// Says that somebody could not connect, and what may be the matter; of what happens again and again, once.
+    fn tell_of_a_handshake(&mut self, what: &str, by_peer: bool) {
+        if self.handshakes.len() < HANDSHAKES_TOLD && self.handshakes.insert(what.to_owned()) {
+            let guess = if by_peer { "; it may not trust the certificate of this receiver" } else { "" };
+            note(&format!("somebody connected, and the TLS handshake failed: {what}{guess}"));
+        }
     }
 
     /// Says how much has arrived, and lets the judge know what time it is.
@@ -256,6 +275,10 @@ impl Receiving for Actor {
             Input::LinkOpened { receiver, link } => {
                 self.act(now, |receivers, around| receivers.link_opened(receiver, link, around));
             }
+            Input::HandshakeFailed { receiver, what, by_peer } => {
+                self.tell_of_a_handshake(what, by_peer);
+                self.act(now, |receivers, around| receivers.handshake_failed(receiver, (what, by_peer), around));
+            }
             Input::LinkReceived { link, bytes } => {
                 self.act(now, |receivers, around| receivers.link_received(link, bytes, around));
             }
@@ -313,6 +336,8 @@ struct Watch {
     shown: usize,
     /// Whether a finding that would only warn fails.
     strict: bool,
+    known: Vec<Known>,
+    latency: LatencyRecorder,
     stopped: bool,
 }
 
@@ -330,37 +355,48 @@ impl Watch {
             chronicle: Chronicle::new(),
             shown: 0,
             strict: config.strict,
+            known: config.known.clone(),
+            latency: LatencyRecorder::new(),
             stopped: false,
         }
     }
 
     /// A finding in words: what was expected and observed, and what proves it.
     fn words(&self, finding: &Finding) -> String {
-        let word = if self.strict || finding.fails() { "fail" } else { "warn" };
+        let known = self.known.iter().find(|known| known.covers(finding.requirement, RECEIVED));
+        let word = match known {
+            Some(_) => "xfail",
+            None if self.strict || finding.fails() => "fail",
+            None => "warn",
+        };
         let (expected, observed) = (&finding.expected, &finding.observed);
         let at = finding.at.since(Instant::ZERO).as_secs_f64();
         let mut text = format!("{word} {} after {at:.1} s\n", finding.requirement);
         text.push_str(&format!("  expected  {expected}\n  observed  {observed}\n"));
+        if let Some(known) = known {
+            text.push_str(&format!("  known     until {}: {}\n", known.until, known.reason));
+        }
         let lines = finding.evidence.iter().filter_map(|seq| self.chronicle.line(*seq));
         text.extend(lines.take(EVIDENCE_LINES).map(|line| format!("    {line}\n")));
         text
     }
 
     fn finish(self, now: Instant) -> ScenarioRun {
-        let Self { judge, chronicle, .. } = self;
+        let Self { judge, chronicle, latency, .. } = self;
         let judgement = judge.finish();
         // A receiver does not see everything that there is to see: what was not put to the test is no matter of doubt.
         let seen = judgement.tested.iter().filter(|(_, times)| **times > 0).map(|(id, _)| *id);
         let seen: BTreeSet<_> = seen.chain(judgement.undecided.keys().copied()).collect();
         let cited: BTreeSet<_> = judgement.findings.iter().flat_map(|finding| finding.evidence.clone()).collect();
         ScenarioRun {
-            id: "received".to_owned(),
+            id: RECEIVED.to_owned(),
             title: "Whatever was posted to the receiver.".to_owned(),
             skipped: seen.is_empty().then(|| "nothing came that could be judged".to_owned()),
             exercises: seen.into_iter().filter(|id| id.get().subject == Subject::Sender).collect(),
             evidence: cited.into_iter().filter_map(|seq| Some((seq, chronicle.line(seq)?))).collect(),
             duration: now.since(Instant::ZERO),
             observations: chronicle.count(),
+            latency,
             judgement,
             ..ScenarioRun::default()
         }
@@ -374,6 +410,7 @@ impl Sink for Watch {
         }
         self.judge.observe(observation);
         self.chronicle.observe(observation);
+        self.latency.observe(observation);
         let findings = self.judge.findings();
         if findings.len() == self.shown {
             return;

@@ -166,6 +166,15 @@ pub enum Input<'a> {
         /// The connection.
         link: LinkId,
     },
+    /// Somebody has connected to a receiver, and the TLS handshake failed.
+    HandshakeFailed {
+        /// The receiver.
+        receiver: ReceiverId,
+        /// What is known of why.
+        what: &'a str,
+        /// Whether the other side ended it.
+        by_peer: bool,
+    },
     /// Bytes arrived from a Call Bridge.
     LinkReceived {
         /// Its connection.

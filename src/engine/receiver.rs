@@ -206,6 +206,16 @@ impl Receivers {
         }
     }
 
+    /// Somebody has connected, and the TLS handshake failed.
+    pub fn handshake_failed<S: Sink>(
+        &self,
+        receiver: ReceiverId,
+        (what, by_peer): (&str, bool),
+        around: &mut Surroundings<'_, S>,
+    ) {
+        around.observe(Event::HandshakeFailed { receiver, what, by_peer });
+    }
+
     /// Bytes have arrived from a Call Bridge.
     pub fn link_received<S: Sink>(&mut self, link: LinkId, bytes: &[u8], around: &mut Surroundings<'_, S>) {
         self.go_on(link, bytes, around);

@@ -129,6 +129,9 @@ impl<S: Sink> Core<S> {
             Input::LinkOpened { receiver, link } => {
                 self.let_receive(|actors, around| actors.link_opened(receiver, link, around));
             }
+            Input::HandshakeFailed { receiver, what, by_peer } => {
+                self.let_receive(|actors, around| actors.handshake_failed(receiver, (what, by_peer), around));
+            }
             Input::LinkReceived { link, bytes } => {
                 self.let_receive(|actors, around| actors.link_received(link, bytes, around));
             }

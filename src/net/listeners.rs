@@ -20,7 +20,7 @@ use tokio_rustls::{TlsAcceptor, TlsStream};
 
 use super::failure::network_error;
 use super::stream::Stream;
-use super::tls::{ServerTls, TlsError};
+use super::tls::{HandshakeFailure, ServerTls, TlsError};
 use crate::trace::{NetworkError, NetworkErrorKind, ReceiverId};
 
 /// How many connections may wait to be accepted: more than the hundred that a test opens at once.
@@ -210,7 +210,7 @@ pub(crate) struct Listeners {
 struct Handshake {
     receiver: ReceiverId,
     generation: u64,
-    stream: Option<Stream>,
+    outcome: Result<Stream, HandshakeFailure>,
 }
 
 enum Came {
@@ -282,7 +282,17 @@ impl Listeners {
     }
 
     /// The next connection, and whose it is; for ever pending while nobody listens.
+    #[cfg(test)]
     pub(crate) async fn accept(&mut self) -> (ReceiverId, Stream) {
+        loop {
+            if let (receiver, Ok(stream)) = self.next_link().await {
+                return (receiver, stream);
+            }
+        }
+    }
+
+    /// The next connection, or handshake that failed, and whose it is; for ever pending while nobody listens.
+    pub(crate) async fn next_link(&mut self) -> (ReceiverId, Result<Stream, HandshakeFailure>) {
         loop {
             match self.next().await {
                 Came::Tcp(receiver, Ok(tcp)) => {
@@ -292,24 +302,22 @@ impl Listeners {
                     let _ = socket2::SockRef::from(&tcp).set_keepalive(true);
                     let Some(port) = self.ports.get(&receiver) else { continue };
                     match port.tls.clone() {
-                        None => return (receiver, Stream::Plain(tcp)),
+                        None => return (receiver, Ok(Stream::Plain(tcp))),
                         Some(acceptor) => {
                             let generation = port.generation;
                             self.handshakes.spawn(async move {
-                                let stream = shake_hands(acceptor, tcp).await;
-                                Handshake { receiver, generation, stream }
+                                let outcome = shake_hands(acceptor, tcp).await;
+                                Handshake { receiver, generation, outcome }
                             });
                         }
                     }
                 }
                 // Out of file descriptors, or a connection that was gone at once: neither ends the receiver.
                 Came::Tcp(_, Err(_)) => tokio::time::sleep(ACCEPT_PAUSE).await,
-                Came::Handshake(Handshake { receiver, generation, stream }) => {
+                Came::Handshake(Handshake { receiver, generation, outcome }) => {
                     let listens = |port: &Port| port.open.is_some() && port.generation == generation;
-                    if let Some(stream) = stream
-                        && self.ports.get(&receiver).is_some_and(listens)
-                    {
-                        return (receiver, stream);
+                    if self.ports.get(&receiver).is_some_and(listens) {
+                        return (receiver, outcome);
                     }
                 }
             }
@@ -341,9 +349,10 @@ impl Listeners {
 }
 
 /// The connection after its handshake, if that succeeds in time.
-async fn shake_hands(acceptor: TlsAcceptor, tcp: TcpStream) -> Option<Stream> {
-    let tls = tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(tcp)).await.ok()?.ok()?;
-    Some(Stream::Tls(Box::new(TlsStream::from(tls))))
+async fn shake_hands(acceptor: TlsAcceptor, tcp: TcpStream) -> Result<Stream, HandshakeFailure> {
+    let shaken = tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(tcp)).await;
+    let tls = shaken.map_err(|_| HandshakeFailure::too_slow())?.map_err(|error| HandshakeFailure::from(&error))?;
+    Ok(Stream::Tls(Box::new(TlsStream::from(tls))))
 }
 
 /// A socket at that address that does not listen yet.
@@ -427,6 +436,37 @@ mod tests {
                 within(async { tokio::join!(TcpStream::connect(&authority), listeners.accept()) }).await;
             assert!(again.is_ok() && receiver == ONE);
         }
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_fails_is_told_with_who_ended_it() {
+        let mut listeners = Listeners::new(Arc::default());
+        let authority = listeners.listen(ONE, true).unwrap();
+        let no_root = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(no_root));
+        let distrusts = async {
+            let tcp = TcpStream::connect(&authority).await.unwrap();
+            connector.connect("localhost".try_into().unwrap(), tcp).await.map(drop).unwrap_err()
+        };
+        let (_, (receiver, outcome)) = within(async { tokio::join!(distrusts, listeners.next_link()) }).await;
+        let failure = outcome.err().unwrap();
+        assert!(receiver == ONE && failure.by_peer && failure.what.contains("UnknownCA"), "{failure:?}");
+        let closes = async { drop(TcpStream::connect(&authority).await.unwrap()) };
+        let ((), (_, outcome)) = within(async { tokio::join!(closes, listeners.next_link()) }).await;
+        assert_eq!(outcome.err().unwrap(), HandshakeFailure::closed());
+        let speaks_plainly = async {
+            let tcp = TcpStream::connect(&authority).await.unwrap();
+            tcp.writable().await.unwrap();
+            tcp.try_write(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            tcp
+        };
+        let (_tcp, (_, outcome)) = within(async { tokio::join!(speaks_plainly, listeners.next_link()) }).await;
+        let failure = outcome.err().unwrap();
+        assert!(!failure.by_peer && failure.what.contains("does not speak TLS"), "{failure:?}");
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ use rustls::ServerConfig;
 
 use super::clock::Clock;
 use super::interrupt;
+use super::tls::HandshakeFailure;
 use super::wire::Wire;
 use crate::engine::driver::{Command, Input};
 use crate::time::Instant;
@@ -306,6 +307,11 @@ impl ReceiveLoop {
             receiving.handle_input(now, Input::LinkOpened { receiver: ONLY, link: link_of(token) });
         }
         let in_use = peer.stage == Stage::Open;
+        let failed = || match &read {
+            Err(error) => HandshakeFailure::from(error),
+            Ok(_) => HandshakeFailure::closed(),
+        };
+        let failure = matches!(peer.stage, Stage::Shaking { .. }).then(failed);
         let ended = match read {
             Ok(0) => Some(EndCause::PeerClosed),
             Ok(length) => {
@@ -330,7 +336,12 @@ impl ReceiveLoop {
                 self.peers.remove(&token);
                 receiving.handle_input(now, Input::LinkEnded { link: link_of(token), cause });
             }
-            (_, false) => drop(self.peers.remove(&token)),
+            (_, false) => {
+                self.peers.remove(&token);
+                if let Some(HandshakeFailure { what, by_peer }) = failure {
+                    receiving.handle_input(now, Input::HandshakeFailed { receiver: ONLY, what: &what, by_peer });
+                }
+            }
             (None, true) => {}
         }
         false

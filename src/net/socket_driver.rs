@@ -21,7 +21,7 @@ use super::pump::{Incoming, Orders, Outbox, outbox, pump};
 use super::restart;
 use super::stream::Stream;
 use super::target::{Scheme, Target, Tls};
-use super::tls::{ClientTls, Doubts, TlsError};
+use super::tls::{ClientTls, Doubts, HandshakeFailure, TlsError};
 use crate::engine::Engine;
 use crate::engine::driver::{Command, Input};
 use crate::protocol::http::{Request, Response};
@@ -154,7 +154,7 @@ pub async fn drive(engine: &mut impl Driven, link: &Link, mut interrupt: watch::
         let wake = engine.poll_timeout().or(idle);
         tokio::select! {
             Some(event) = happened.recv() => driver.tell(engine, event),
-            (receiver, stream) = driver.listeners.accept() => driver.begin_link(engine, receiver, stream),
+            (receiver, link) = driver.listeners.next_link() => driver.begin_link(engine, receiver, link),
             () = link.clock.sleep_until(wake) => engine.handle_input(link.clock.now(), Input::Tick),
             () = told(&mut interrupt), if interruptible => {
                 interruptible = false;
@@ -290,7 +290,14 @@ impl<'l> Driver<'l> {
     }
 
     /// A Call Bridge has connected.
-    fn begin_link(&mut self, engine: &mut impl Driven, receiver: ReceiverId, stream: Stream) {
+    fn begin_link(&mut self, engine: &mut impl Driven, receiver: ReceiverId, link: Result<Stream, HandshakeFailure>) {
+        let stream = match link {
+            Ok(stream) => stream,
+            Err(HandshakeFailure { what, by_peer }) => {
+                let failed = Input::HandshakeFailed { receiver, what: &what, by_peer };
+                return engine.handle_input(self.link.clock.now(), failed);
+            }
+        };
         self.last_link += 1;
         let link = LinkId(self.last_link);
         let (outbox, orders) = outbox();

@@ -5,6 +5,7 @@
 //! checked in every case. A server has certificates of its own making, signed by a root that can be given to clients, or
 //! those that the user brings.
 
+use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rcgen::{
@@ -44,6 +45,44 @@ pub enum TlsError {
     /// Certificate and key are not accepted.
     #[error("certificate and key are not accepted: {0}")]
     Rejected(#[from] rustls::Error),
+}
+
+/// Why a handshake failed, on the side that was connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HandshakeFailure {
+    /// In words.
+    pub(crate) what: String,
+    /// Whether the other side ended it, as one does that does not trust the certificate.
+    pub(crate) by_peer: bool,
+}
+
+impl HandshakeFailure {
+    /// The other side closed the connection without a word.
+    pub(crate) fn closed() -> Self {
+        Self { what: "it was ended without a reason".to_owned(), by_peer: true }
+    }
+
+    /// It did not end in time.
+    pub(crate) fn too_slow() -> Self {
+        Self { what: "it took too long".to_owned(), by_peer: false }
+    }
+}
+
+impl From<&io::Error> for HandshakeFailure {
+    fn from(error: &io::Error) -> Self {
+        let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match (of_tls, error.kind()) {
+            (Some(rustls::Error::AlertReceived(alert)), _) => {
+                Self { what: format!("it was ended with the alert {alert:?}"), by_peer: true }
+            }
+            (None, io::ErrorKind::UnexpectedEof) => Self::closed(),
+            (None, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted) => {
+                Self { what: "it was reset".to_owned(), by_peer: true }
+            }
+            (Some(error), _) => Self { what: tls_reason(error), by_peer: false },
+            (None, _) => Self { what: error.to_string(), by_peer: false },
+        }
+    }
 }
 
 /// What was wrong with a certificate that was accepted all the same. Copies share what they know.

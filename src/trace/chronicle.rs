@@ -151,6 +151,9 @@ impl Chronicle {
             Event::ReceiverOpened { name, uri, .. } => format!("{name} listens at {uri}"),
             Event::ReceiverClosed { receiver: id } => format!("{} refuses connections", receiver(id)),
             Event::LinkOpened { link, receiver: id } => format!("{} <- connection {}", receiver(id), link.0),
+            Event::HandshakeFailed { receiver: id, what, .. } => {
+                format!("{} <- a TLS handshake that failed: {}", receiver(id), short(what))
+            }
             Event::LinkFault { link, what } => format!("{} <- no HTTP request: {}", of_link(link), short(what)),
             Event::LinkEnded { link, cause } => {
                 format!("{} connection {} {}", of_link(link), link.0, end_in_words(*cause))

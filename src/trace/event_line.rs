@@ -36,6 +36,7 @@ pub(super) enum EventLine<'a> {
     ReceiverOpened { receiver: u32, name: Cow<'a, str>, uri: Cow<'a, str> },
     ReceiverClosed { receiver: u32 },
     LinkOpened { link: u32, receiver: u32 },
+    HandshakeFailed { receiver: u32, what: Cow<'a, str>, by_peer: bool },
     LinkFault { link: u32, what: Cow<'a, str> },
     LinkEnded { link: u32, cause: EndCause },
     SetReceived(SetLine<'a>),
@@ -247,6 +248,9 @@ impl<'a> EventLine<'a> {
             }
             Event::ReceiverClosed { receiver } => Self::ReceiverClosed { receiver: receiver.0 },
             Event::LinkOpened { link, receiver } => Self::LinkOpened { link: link.0, receiver: receiver.0 },
+            Event::HandshakeFailed { receiver, what, by_peer } => {
+                Self::HandshakeFailed { receiver: receiver.0, what: Cow::Borrowed(what), by_peer: *by_peer }
+            }
             Event::LinkFault { link, what } => Self::LinkFault { link: link.0, what: Cow::Borrowed(what) },
             Event::LinkEnded { link, cause } => Self::LinkEnded { link: link.0, cause: *cause },
             Event::SetReceived { set, link, receiver, head, records } => Self::SetReceived(SetLine {

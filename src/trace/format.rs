@@ -391,6 +391,7 @@ mod tests {
             Event::ReceiverOpened { receiver, name: &parts.words, uri: &request.target },
             Event::ReceiverClosed { receiver },
             Event::LinkOpened { link, receiver },
+            Event::HandshakeFailed { receiver, what: &parts.words, by_peer: parts.optional.is_some() },
             Event::LinkFault { link, what: &parts.words },
             Event::LinkEnded { link, cause: parts.cause },
             Event::SetReceived { set, link, receiver, head, records: tape.read(&parts.bytes) },

@@ -269,6 +269,15 @@ pub enum Event<'a> {
         /// The receiver.
         receiver: ReceiverId,
     },
+    /// Somebody connected to a CDR receiver, and the TLS handshake failed.
+    HandshakeFailed {
+        /// The receiver.
+        receiver: ReceiverId,
+        /// What is known of why.
+        what: &'a str,
+        /// Whether the other side ended it, as one does that does not trust the certificate.
+        by_peer: bool,
+    },
     /// What arrived on a connection of a Call Bridge is no HTTP request that could be read; nothing more is read from it.
     LinkFault {
         /// The connection.

@@ -47,6 +47,7 @@ pub(super) enum Kept {
     ReceiverOpened(ReceiverId, String, String),
     ReceiverClosed(ReceiverId),
     LinkOpened(LinkId, ReceiverId),
+    HandshakeFailed(ReceiverId, String, bool),
     LinkFault(LinkId, String),
     LinkEnded(LinkId, EndCause),
     SetReceived(Box<KeptSet>),
@@ -124,6 +125,9 @@ impl Recorded {
             Kept::ReceiverOpened(receiver, name, uri) => Event::ReceiverOpened { receiver: *receiver, name, uri },
             Kept::ReceiverClosed(receiver) => Event::ReceiverClosed { receiver: *receiver },
             Kept::LinkOpened(link, receiver) => Event::LinkOpened { link: *link, receiver: *receiver },
+            Kept::HandshakeFailed(receiver, what, by_peer) => {
+                Event::HandshakeFailed { receiver: *receiver, what, by_peer: *by_peer }
+            }
             Kept::LinkFault(link, what) => Event::LinkFault { link: *link, what },
             Kept::LinkEnded(link, cause) => Event::LinkEnded { link: *link, cause: *cause },
             Kept::SetReceived(set) => set.lend(&mut scratch.tape),
@@ -303,6 +307,9 @@ impl TryFrom<EventLine<'_>> for Kept {
             }
             EventLine::ReceiverClosed { receiver } => Self::ReceiverClosed(ReceiverId(receiver)),
             EventLine::LinkOpened { link, receiver } => Self::LinkOpened(LinkId(link), ReceiverId(receiver)),
+            EventLine::HandshakeFailed { receiver, what, by_peer } => {
+                Self::HandshakeFailed(ReceiverId(receiver), what.into_owned(), by_peer)
+            }
             EventLine::LinkFault { link, what } => Self::LinkFault(LinkId(link), what.into_owned()),
             EventLine::LinkEnded { link, cause } => Self::LinkEnded(LinkId(link), cause),
             EventLine::SetReceived(set) => Self::SetReceived(Box::new(set.try_into()?)),

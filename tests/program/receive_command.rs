@@ -51,6 +51,23 @@ fn a_finding_is_told_as_it_occurs_with_its_evidence() {
 }
 
 #[test]
+fn what_is_known_is_told_as_known() {
+    let folder = Folder::new();
+    folder.write("known.toml", "[[known]]\nrequirement = \"CDR-11\"\nreason = \"ticket\"\nuntil = \"9000-01-01\"\n");
+    let mut receiver = Receiver::start(&folder, &["--known", "known.toml", "--report-dir", "out"]);
+    let mut bridge = receiver.bridge(1);
+    let (body, _) = bridge.next_set(1);
+    assert_eq!(bridge.post(&body.replace("recordIndex=\"1\"", "recordIndex=\"7\"")).unwrap(), 200);
+    receiver.running.stdout_line("xfail CDR-11 after");
+    receiver.running.stdout_line("  known     until 9000-01-01: ticket");
+    let finished = end(receiver);
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let report = read(&folder.path("out"));
+    let rows = report["latency"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["name"] == "cdr_arrival"), "{rows:?}");
+}
+
+#[test]
 fn a_plan_makes_it_fail_on_purpose() {
     let folder = Folder::new();
     folder.write("plan.yaml", "- {sets: 1, answer: 503}\n- {sets: 2, fail: close-after-body}\n");
@@ -218,4 +235,6 @@ fn a_connection_without_a_handshake_is_none() {
     }
     let finished = end(receiver);
     assert_eq!(finished.code, 6, "nothing was put to the test: {finished:?}");
+    assert!(finished.stderr.contains("the TLS handshake failed"), "{finished:?}");
+    assert!(finished.stderr.contains("it may not trust the certificate"), "{finished:?}");
 }

@@ -73,9 +73,9 @@ pub(super) const MUTANTS: &[Registered] = &[
     ),
     row(
         "fifth-attempt-stops-the-fourth",
-        "CDR-13",
+        "CDR-14",
         &[
-            ("CDR-14", "the four are disturbed by the fifth"),
+            ("CDR-13", "the fourth gets nothing any more"),
             AGREEMENT,
             ("CDR-19", "the fourth gets nothing any more"),
             GAP,

@@ -1,11 +1,12 @@
 //! Mutants of what records say (REC-10 to REC-22).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::super::cdr::Draft;
 use super::super::mutant::Mutant;
 use super::fault::{Fault, records};
-use super::records_course::{late, values};
+use super::records_course::values;
 use super::registry::{Registered, row};
 
 const DOMAIN: (&str, &str) = ("REC-02", "the value lies outside of its domain");
@@ -183,8 +184,19 @@ pub(super) const MUTANTS: &[Registered] = &[
         "call-starts-after-its-first-leg",
         "REC-14",
         &[FIRST, COUNTS, MOST],
-        "The record of the call is written by another thread.",
-        || late(|draft| draft.kind == "callStart"),
+        "A call is written down by another thread, which does so when it next wakes up.",
+        || {
+            Fault::<()>::new()
+                .record(|(), _, mut draft, pass| {
+                    if draft.kind == "callStart" {
+                        draft.time = a_second_later(&draft.time);
+                        pass.later(Duration::from_millis(15), draft);
+                    } else {
+                        pass.now(draft);
+                    }
+                })
+                .boxed()
+        },
     ),
     row(
         "call-of-the-last-meeting",
@@ -537,4 +549,10 @@ fn shares(change: Rewrite) -> Box<dyn Mutant> {
         })
         .with(Some(change))
         .boxed()
+}
+
+/// The time of a record a second later.
+fn a_second_later(time: &str) -> String {
+    let later = time.parse::<jiff::Timestamp>().ok().and_then(|time| time.checked_add(Duration::from_secs(1)).ok());
+    later.map_or_else(|| time.to_owned(), |time| time.to_string())
 }

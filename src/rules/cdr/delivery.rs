@@ -78,8 +78,8 @@ impl Receiver {
             closed_here: false,
         });
         let (since, on) = (self.active, self.is_on());
-        if sure {
-            self.failing = None;
+        if sure && self.failing.take().is_some() {
+            self.healed = Some(at);
         }
         let Some(chain) = set.session.and_then(|session| self.chain(session)) else { return };
         if sure {

@@ -14,6 +14,7 @@ use super::Moment;
 use super::content::{Facts, NONE};
 use super::identity::{mix, text_digest};
 use super::ledger::Ledger;
+use super::tags::{leg_tag, tag};
 use super::totals::{self, Call};
 use crate::protocol::cdr::{FieldName, RecordType};
 use crate::rules::docket::quote;
@@ -104,7 +105,7 @@ pub(super) struct Leg {
     pub(super) counted: bool,
     confirmed: bool,
     /// Whether a record showed its tag.
-    tagged: bool,
+    pub(super) tagged: bool,
     /// Whether it was named as the leg of a recording or stream.
     named: bool,
     /// Digests of what identifies it; 0 where not told.
@@ -186,6 +187,18 @@ pub(super) enum Reach {
     All,
 }
 
+/// A call that was named before its start.
+#[derive(Debug, Clone, Copy)]
+struct Early {
+    call: u128,
+    /// The record that named it: its time, and where and when it came.
+    time: Option<i64>,
+    seq: Seq,
+    at: Instant,
+    /// Whether its start is still to come.
+    waits: bool,
+}
+
 /// What is known of one session.
 #[derive(Debug, Default)]
 pub(super) struct History {
@@ -201,8 +214,8 @@ pub(super) struct History {
     /// Recordings and streams.
     streams: Table<(RecordType, Seq)>,
     ended: Ended,
-    /// Calls that were named before their start, with where, if that was not charged: what they add up is not judged.
-    early: Vec<(u128, Option<Seq>)>,
+    /// Calls that were named before their start: what they add up is not judged.
+    early: Vec<Early>,
     /// Legs that were in a call when it ended: the leg, the callEnd, and when it came.
     outlasting: Vec<(u128, Seq, Instant)>,
     /// Legs that nothing has assigned to a call: those alive, and those that ended.
@@ -240,6 +253,12 @@ impl History {
         self.strays = (0, 0);
     }
 
+    /// A record turned out to be another one than was taken: not even what has ended is known.
+    pub(super) fn doubt(&mut self) {
+        self.forget();
+        self.ended = Ended::default();
+    }
+
     /// Whether a call's start was seen.
     pub(super) fn knows_call(&self, call: u128) -> bool {
         self.calls.contains_key(&call) || self.ended.get(call).is_some()
@@ -247,7 +266,7 @@ impl History {
 
     /// How many legs of a call may count as active or not; none, where not all of them are known.
     pub(super) fn latitude(&self, call: u128) -> Option<u32> {
-        let early = self.early.iter().any(|(early, _)| *early == call);
+        let early = self.early.iter().any(|early| early.call == call);
         self.calls.get(&call).filter(|_| !early).map(Call::latitude)
     }
 
@@ -299,10 +318,16 @@ impl History {
         if let Some(seq) = before {
             return moment.fail(R::Rec03, "one callStart for a call", "a second one".to_owned(), &[seq]);
         }
-        if let Some(named) = self.early.iter_mut().find(|(early, _)| *early == facts.id).and_then(|(_, seq)| seq.take())
-        {
-            let observed = "its start comes later".to_owned();
-            moment.fail(R::Rec14, "the call that a leg is in was started", observed, &[named]);
+        let named = self.early.iter_mut().find(|early| early.call == facts.id);
+        if let Some(named) = named.filter(|named| named.waits) {
+            named.waits = false;
+            // Its record may come later, but not say that it was started later.
+            if named.time.zip(facts.time).is_some_and(|(named, started)| started > named) {
+                let observed = "started later".to_owned();
+                moment.fail(R::Rec14, "the call that a leg is in was started", observed, &[named.seq]);
+            } else {
+                moment.docket.tested(R::Rec14);
+            }
         }
         let call = Call::new(facts.time, self.strays.1, moment.at, moment.seq);
         self.calls.insert(facts.id, call);
@@ -323,7 +348,8 @@ impl History {
             let ours = known.is_some_and(|call| call.ours) || ledger.tag(space).is_some();
             spaces.correlator(space, facts.id_in(FieldName::CallCorrelator), ours, moment);
         }
-        tag(facts, space, ledger, moment);
+        let asked = self.asked;
+        tag(facts, space, |since| asked.is_some_and(|asked| asked > since), ledger, moment);
     }
 
     fn call_end(&mut self, facts: &Facts<'_>, moment: &mut Moment<'_>) {
@@ -338,7 +364,7 @@ impl History {
             return;
         };
         moment.docket.tested(R::Rec03);
-        if let Some(place) = self.early.iter().position(|(early, _)| *early == facts.id) {
+        if let Some(place) = self.early.iter().position(|early| early.call == facts.id) {
             self.early.swap_remove(place);
         } else {
             totals::call_end(facts, &call, self.strays, moment);
@@ -428,7 +454,7 @@ impl History {
             moment.fail(R::Rec09, "callEnd after the callLegEnd of the last leg", observed, &[seq]);
         }
         self.same(&mut leg, facts, moment);
-        leg_tag(facts, &mut leg, ledger, moment);
+        leg_tag(facts, &mut leg, self.reach, ledger, moment);
         totals::leg_duration(facts, &leg, moment);
         if leg.is_stray() {
             let alive = self.strays.0.saturating_sub(u32::from(leg.whole));
@@ -443,7 +469,7 @@ impl History {
     /// What a record tells of a leg that lives on.
     fn tell(&mut self, leg: &mut Leg, facts: &Facts<'_>, ledger: &Ledger, moment: &mut Moment<'_>) {
         self.same(leg, facts, moment);
-        leg_tag(facts, leg, ledger, moment);
+        leg_tag(facts, leg, self.reach, ledger, moment);
         let was_stray = leg.is_stray();
         if facts.get(FieldName::Ivr).is_some() && facts.text(FieldName::Call).is_none() {
             self.outlasted(facts.id);
@@ -456,7 +482,7 @@ impl History {
             leg.in_ivr = false;
             if call != leg.call {
                 self.outlasted(facts.id);
-                self.joins(call, ledger, moment);
+                self.joins(call, facts.time, ledger, moment);
                 self.moves(leg, call);
             } else if let Some(seq) = self.ended.get(call) {
                 let observed = "a leg in it".to_owned();
@@ -474,20 +500,20 @@ impl History {
     }
 
     /// A record says that a leg is in a call.
-    fn joins(&mut self, call: u128, ledger: &Ledger, moment: &mut Moment<'_>) {
+    fn joins(&mut self, call: u128, time: Option<i64>, ledger: &Ledger, moment: &mut Moment<'_>) {
         if self.calls.contains_key(&call) {
             moment.docket.tested(R::Rec14);
         } else if let Some(seq) = self.ended.get(call) {
             let observed = "a leg in it".to_owned();
             moment.fail(R::Rec03, "nothing of a call after its callEnd", observed, &[seq]);
-        } else if self.whole && self.early.iter().all(|(early, _)| *early != call) {
+        } else if self.whole && self.early.iter().all(|early| early.call != call) {
             // What has a tag is a coSpace or a leg, and no call.
-            let wrong = self.is_certain() || ledger.tag(call).is_some();
+            let wrong = ledger.tag(call).is_some();
             if wrong {
                 moment.fail(R::Rec14, "the call that a leg is in was started", "it was not".to_owned(), &[]);
             }
             if self.early.len() < EARLY {
-                self.early.push((call, (!wrong).then_some(moment.seq)));
+                self.early.push(Early { call, time, seq: moment.seq, at: moment.at, waits: !wrong });
             }
         }
     }
@@ -498,9 +524,11 @@ impl History {
         Some(self.outlasting.remove(place))
     }
 
-    /// Charges calls that ended although a leg in them has not, long after. `held` says that one may be held up.
+    /// Charges calls that ended although a leg in them has not, long after, and those that were named and have no start.
+    /// `held` says that one may be held up.
     pub(super) fn expire(&mut self, held: bool, window: Duration, moment: &mut Moment<'_>) {
         if held {
+            self.early.iter_mut().for_each(|early| early.at = moment.at);
             return self.outlasting.iter_mut().for_each(|(_, _, at)| *at = moment.at);
         }
         while let Some(place) = self.outlasting.iter().position(|(_, _, at)| moment.at >= *at + window) {
@@ -510,16 +538,26 @@ impl History {
                 moment.fail(R::Rec09, &what, "none, although its call has ended".to_owned(), &[seq]);
             }
         }
+        let certain = self.is_certain();
+        let at = moment.at;
+        for early in self.early.iter_mut().filter(|early| early.waits && at >= early.at + window) {
+            early.waits = false;
+            if certain {
+                moment.fail(R::Rec14, "the call that a leg is in was started", "it was not".to_owned(), &[early.seq]);
+            }
+        }
     }
 
     /// When the last of these is overdue.
     pub(super) fn due(&self, window: Duration) -> Option<Instant> {
-        self.outlasting.iter().map(|(_, _, at)| *at + window).max()
+        let early = self.early.iter().filter(|early| early.waits && self.is_certain()).map(|early| early.at + window);
+        self.outlasting.iter().map(|(_, _, at)| *at + window).chain(early).max()
     }
 
     /// Time that passed does not count.
     pub(super) fn lose(&mut self, by: Duration) {
         self.outlasting.iter_mut().for_each(|(_, _, at)| *at += by);
+        self.early.iter_mut().for_each(|early| early.at += by);
     }
 
     /// A leg leaves its call for another one, or for none.
@@ -626,30 +664,6 @@ impl History {
         }
         self.ended.insert(facts.id, moment.seq);
     }
-}
-
-/// The tag of a leg may be set when the leg is there already, and is the one that was configured where it is shown.
-fn leg_tag(facts: &Facts<'_>, leg: &mut Leg, ledger: &Ledger, moment: &mut Moment<'_>) {
-    let ends = facts.kind == RecordType::CallLegEnd;
-    if facts.text(FieldName::CdrTag).is_some() || (ends && leg.whole && !leg.tagged) {
-        leg.tagged = true;
-        tag(facts, facts.id, ledger, moment);
-    }
-}
-
-/// The tag is the one that was configured.
-fn tag(facts: &Facts<'_>, tagged: u128, ledger: &Ledger, moment: &mut Moment<'_>) {
-    let Some(tag) = ledger.tag(tagged) else { return };
-    let told = facts.get(FieldName::CdrTag).unwrap_or_default();
-    if tag.values.iter().any(|value| value.trim() == told || value.chars().count() > 100) {
-        return moment.docket.tested(R::Rec12);
-    }
-    let seq = tag.seq;
-    let expected = match tag.values.last().filter(|value| !value.is_empty()) {
-        Some(value) => format!("the cdrTag {}", quote(value)),
-        None => "no cdrTag".to_owned(),
-    };
-    moment.fail(R::Rec12, &expected, quote(told), &[seq]);
 }
 
 /// A GUID as the API's view keeps it.

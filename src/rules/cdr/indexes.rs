@@ -10,10 +10,12 @@ use super::attributes::{Attributes, Number};
 use super::delivery::stretch;
 use super::identity::{Memory, Sight};
 use super::links::PROMPT;
-use super::receiver::{Chain, Gap, Kind, Receiver, Standing, Trouble};
+use super::moments::unix_millis;
+use super::receiver::{Address, Chain, Gap, Kind, Lacking, Receiver, Standing, Trouble};
 use super::sessions::Session;
 use super::spans::Few;
 use crate::rules::registry::R;
+use crate::rules::verdict::Deadlines;
 use crate::time::Instant;
 use crate::trace::{ReceiverId, Seq};
 
@@ -36,6 +38,13 @@ pub(super) struct InSet {
     pub(super) ordered: bool,
     /// Where a session that began with a restart must begin with 0.
     pub(super) from_zero: bool,
+    /// Whether it begins where the set before it ended, or earlier.
+    pub(super) goes_on: bool,
+    /// How far the Call Bridge's clock is behind the trace's at most, in milliseconds: so long did records take that
+    /// arrived fastest.
+    pub(super) skew: Option<i64>,
+    /// The lowest index of those that no receiver had before.
+    pub(super) fresh: Option<u64>,
 }
 
 /// Judges the indexes of one record.
@@ -49,6 +58,9 @@ pub(super) fn record(
     moment: &mut Moment<'_>,
 ) {
     set.lowest = Some(set.lowest.map_or(index, |lowest| lowest.min(index)));
+    if sight == Sight::Fresh {
+        set.fresh = Some(set.fresh.map_or(index, |lowest| lowest.min(index)));
+    }
     set.highest = set.highest.max(Some(index));
     let previous = set.previous.replace((index, attributes.record_index.get()));
     set.before = previous.map(|(before, _)| before);
@@ -61,8 +73,9 @@ pub(super) fn record(
     if attributes.missing == Number::Wrong {
         moment.fail(R::Cdr12, "a number of discarded records", "something else".to_owned(), &[]);
     }
-    let (now, trouble, known) = (receiver.clock.elapsed(moment.at), receiver.trouble, numbering(receiver));
-    let overlapped = receiver.overlapped;
+    let (now, known) = (receiver.clock.elapsed(moment.at), numbering(receiver));
+    receiver.recovers(place, index, attributes, set.skew, moment);
+    let (trouble, overlapped) = (receiver.costly_trouble(), receiver.overlapped);
     let chain = &mut receiver.chains[place];
     if let Some((before, _)) = previous.filter(|(before, _)| *before == index) {
         let expected = format!("record {} after record {before} in the set", before.saturating_add(1));
@@ -96,6 +109,40 @@ const fn is_new(sight: Sight) -> bool {
     matches!(sight, Sight::Fresh | Sight::Elsewhere)
 }
 
+impl Receiver {
+    /// Looks whether a record shows that all is over that trouble may have cost: it was made long after that, and
+    /// nothing is missing before it. Until then what was discarded may still come to light, since it may be the newest
+    /// records that go when there is no more room.
+    fn recovers(
+        &mut self,
+        place: usize,
+        index: u64,
+        attributes: &Attributes<'_>,
+        skew: Option<i64>,
+        moment: &Moment<'_>,
+    ) {
+        let Some(trouble) = self.costly_trouble().filter(|_| self.failing.is_none()) else { return };
+        let chain = &self.chains[place];
+        let Deadlines { reaction, redelivery } = moment.deadlines;
+        let long_after = self.healed.is_some_and(|healed| moment.at > healed + reaction + reaction + redelivery);
+        let next = !chain.loose && chain.highest.is_some_and(|highest| highest.checked_add(1) == Some(index));
+        if !long_after || !next || attributes.missing != Number::Absent {
+            return;
+        }
+        // One that has waited among others was made earlier than it seems.
+        let took = attributes.time.and_then(unix_millis).map(|time| trace_millis(moment.at).saturating_sub(time));
+        let waited = |took: i64, skew: i64| took.saturating_sub(skew) > reaction.as_millis() as i64;
+        if took.zip(skew).is_some_and(|(took, skew)| !waited(took, skew)) {
+            self.over = Some(trouble.seq);
+        }
+    }
+}
+
+/// An instant of the trace in milliseconds.
+pub(super) fn trace_millis(at: Instant) -> i64 {
+    i64::try_from(at.since(Instant::ZERO).as_millis()).unwrap_or(i64::MAX)
+}
+
 impl Chain {
     /// Takes the next record. Returns whether it is new here.
     fn advance(
@@ -110,9 +157,11 @@ impl Chain {
         let declared = attributes.missing.get().unwrap_or(0);
         let Some(highest) = self.highest.filter(|_| !self.loose) else {
             self.begin(index, declared, set, moment);
+            self.declared = Some((index, declared, moment.seq)).filter(|_| declared > 0);
             return true;
         };
         if index <= highest {
+            self.declared_less((index, declared), moment);
             if declared > 0 && index > 0 {
                 // What had to come again was discarded instead.
                 self.settle(index.saturating_sub(declared), index - 1, |_| {});
@@ -128,6 +177,7 @@ impl Chain {
         // What comes at once after an outage waited through it, and what was discarded may lie anywhere in between.
         let before = self.rested.min(advanced);
         if declared > 0 {
+            self.declared = Some((index, declared, moment.seq));
             self.discarded((index, highest, declared), trouble, now, (set.before, set.others), moment);
         } else if index == highest + 1 {
             moment.docket.tested(R::Cdr08);
@@ -150,6 +200,16 @@ impl Chain {
         }
         self.seq = moment.seq;
         true
+    }
+
+    /// A record that comes again says again how many were discarded before it, at least.
+    fn declared_less(&mut self, (index, declared): (u64, u64), moment: &mut Moment<'_>) {
+        let Some((_, before, seq)) = self.declared.filter(|(known, ..)| *known == index) else { return };
+        if declared < before && !self.acked.contains(index) {
+            let expected = format!("{before} records declared as discarded before record {index}, as before");
+            moment.fail(R::Cdr12, &expected, declared.to_string(), &[seq]);
+            self.declared = None;
+        }
     }
 
     /// The first record of a session, or the first after what cannot be judged.
@@ -291,26 +351,84 @@ fn record_index(
     chain.numbered = Some((sure.min(highest), highest));
 }
 
-/// What other receivers have got and this one lacks, after a set arrived at `by`.
+/// What other receivers have got and this one lacks, after a set arrived at `by`, in which `fresh` was new.
 pub(super) fn compare_progress(
     by: ReceiverId,
     session: &Session,
+    fresh: Option<u64>,
     receivers: &mut BTreeMap<ReceiverId, Receiver>,
-    at: Instant,
+    moment: &Moment<'_>,
 ) {
     if receivers.len() < 2 || session.over {
         return;
     }
     let Some(highest) = session.memory.highest() else { return };
+    // In a cluster every Call Bridge has its own receivers. What was held up may be older than it seems.
+    let source = receivers.get(&by).filter(|source| source.is_on() && !source.shared && source.trouble.is_none());
+    let fresh = fresh.filter(|_| source.is_some() && moment.clustered == Some(false));
     for receiver in receivers.values_mut() {
-        let now = receiver.clock.elapsed(at);
+        let now = receiver.clock.elapsed(moment.at);
         let (own, followed) = (receiver.id == by, receiver.is_on() && !receiver.shared);
+        if let Some(index) = fresh.filter(|_| !own && followed) {
+            receiver.lacks((session, index), now, moment);
+        }
         let Some(chain) = receiver.chain(session.id) else { continue };
         if !followed || chain.highest.is_none_or(|own| own >= highest) {
             chain.behind = None;
         } else if own || chain.behind.is_none() {
             chain.behind = Some(now);
         }
+    }
+}
+
+impl Receiver {
+    /// Another receiver got a record. If it was surely made after the Call Bridge was told of this one, and this one has
+    /// nothing of the session yet, it is missing here.
+    fn lacks(&mut self, (session, index): (&Session, u64), now: Duration, moment: &Moment<'_>) {
+        let long_told = self.told.is_some_and(|told| now > told + moment.deadlines.reaction);
+        let well = self.failing.is_none() && self.trouble.is_none_or(|trouble| trouble.at < session.seen);
+        let known = self.lacking.is_some_and(|lacking| lacking.session == session.id);
+        if !known
+            && long_told
+            && well
+            && self.clock.runs()
+            && self.chains.iter().all(|known| known.session != session.id)
+        {
+            self.lacking = Some(Lacking { session: session.id, index, since: now, seq: moment.seq });
+        }
+    }
+
+    /// The first set of a session begins with that record, `declared` others before it being discarded.
+    pub(super) fn begins(&mut self, session: u128, index: u64, declared: u64, moment: &mut Moment<'_>) {
+        let Some(lacking) = self.lacking.filter(|lacking| lacking.session == session) else { return };
+        self.lacking = None;
+        if lacking.index < index.saturating_sub(declared)
+            && self.trouble.is_none_or(|trouble| trouble.seq < lacking.seq)
+        {
+            let expected = format!("{}, as another receiver", stretch(lacking.index, index - 1));
+            moment.fail(R::Cdr13, &expected, format!("record {index} first"), &[lacking.seq]);
+        }
+    }
+
+    /// Charges that nothing of a session has come.
+    fn gets_nothing(&mut self, session: u128, window: Duration, troubled: Option<Seq>, moment: &mut Moment<'_>) {
+        let now = self.clock.elapsed(moment.at);
+        let overdue = |lacking: &Lacking| lacking.session == session && now >= lacking.since.max(self.active) + window;
+        let Some(lacking) = self.lacking.filter(overdue) else { return };
+        self.lacking = None;
+        let special = self.sets == 0 && self.address.as_ref().is_some_and(Address::is_special);
+        if self.trouble.is_some_and(|trouble| trouble.seq > lacking.seq) || special && self.is_untrusted() {
+            return;
+        }
+        let rule = match troubled {
+            _ if special => R::Cdr16,
+            _ if self.sets == 0 => R::Cdr13,
+            Some(_) => R::Cdr19,
+            None => moment.stopped_by_fifth(self),
+        };
+        let expected = format!("record {} and later ones, as another receiver", lacking.index);
+        let evidence: Vec<Seq> = [lacking.seq].into_iter().chain(troubled.filter(|_| rule == R::Cdr19)).collect();
+        moment.fail(rule, &expected, "none".to_owned(), &evidence);
     }
 }
 
@@ -326,13 +444,19 @@ pub(super) fn expire(
     let patience = receiver.patience(moment.deadlines.redelivery);
     let window = patience + moment.deadlines.reaction;
     let since = moment.at - window;
-    let idle =
-        receiver.chains.iter().all(|chain| chain.pending.is_empty() && chain.gaps.is_empty() && chain.behind.is_none());
+    let idle = receiver.lacking.is_none()
+        && receiver
+            .chains
+            .iter()
+            .all(|chain| chain.pending.is_empty() && chain.gaps.is_empty() && chain.behind.is_none());
     if idle || !receiver.clock.runs() {
         return;
     }
     let troubled = other_in_trouble(id, since - window, receivers);
     let Some(receiver) = receivers.get_mut(&id) else { return };
+    if !busy {
+        receiver.gets_nothing(session.id, window, troubled.or(moment.unreachable), moment);
+    }
     let (now, active) = (receiver.clock.elapsed(moment.at), receiver.active);
     let waits = receiver.trouble.is_some_and(|trouble| receiver.last_set.is_none_or(|last| last < trouble.at));
     let drained = receiver.last_set.is_some_and(|last| session.grown <= last + Duration::from_secs(1));
@@ -379,10 +503,14 @@ pub(super) fn other_in_trouble(
 /// When the next thing is overdue at a receiver.
 pub(super) fn due(receiver: &Receiver, session: &Session, moment: (Duration, Duration)) -> Option<Instant> {
     let (redelivery, reaction) = moment;
-    let chain = receiver.chains.iter().find(|chain| chain.session == session.id)?;
     let patience = receiver.patience(redelivery);
+    let window = patience + reaction;
+    if let Some(lacking) = receiver.lacking.filter(|lacking| lacking.session == session.id) {
+        return receiver.clock.when(lacking.since.max(receiver.active) + window);
+    }
+    let chain = receiver.chains.iter().find(|chain| chain.session == session.id)?;
     let pending = chain.pending.iter().map(|pending| pending.due(receiver.active, patience));
     let gaps = chain.gaps.iter().map(|gap| gap.since + redelivery);
-    let behind = chain.behind.map(|behind| behind.max(receiver.active) + patience + reaction);
+    let behind = chain.behind.map(|behind| behind.max(receiver.active) + window);
     receiver.clock.when(pending.chain(gaps).chain(behind).max()?)
 }

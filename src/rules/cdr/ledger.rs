@@ -59,6 +59,7 @@ enum Node {
     Call(u128),
     /// Legs of a call.
     CallLegs,
+    CallLeg(u128),
 }
 
 impl Node {
@@ -85,6 +86,7 @@ impl Node {
             [node, Some(id), None, _] if is(node, "coSpaces") => guid::number(id).map(Self::Space),
             [node, None, ..] if is(node, "calls") => Some(Self::Calls),
             [node, Some(id), None, _] if is(node, "calls") => guid::number(id).map(Self::Call),
+            [node, Some(id), None, _] if is(node, "callLegs") => guid::number(id).map(Self::CallLeg),
             [calls, Some(_), node, None] if is(calls, "calls") && is(node, "callLegs") => Some(Self::CallLegs),
             _ => None,
         }
@@ -112,6 +114,10 @@ pub(super) struct Tag {
     /// The values that records may show; one, where nothing changed.
     pub(super) values: Vec<String>,
     pub(super) seq: Seq,
+    /// Since when the last of these holds: the answer to what set it. Until then any may be shown.
+    pub(super) since: Option<Instant>,
+    /// Whether others may have given it one before.
+    pub(super) open: bool,
 }
 
 /// What the API told.
@@ -174,12 +180,19 @@ impl Ledger {
             }
         }
         // Records may show a new tag before the answer says that it is set.
-        if let (Method::Put, Node::Space(id)) = (request.method, &node)
+        if let (Method::Put, Node::Space(id) | Node::CallLeg(id)) = (request.method, &node)
             && let Some((_, value)) = form.iter().find(|(name, _)| name == "cdrTag")
-            && let Some(tag) = self.tags.get_mut(id)
         {
-            tag.values.push(value.clone());
-            tag.seq = seq;
+            let room = self.tags.len() < REMEMBERED;
+            // Which tag a leg of somebody else had before is not known; which one a coSpace had shows in no record.
+            if matches!(node, Node::CallLeg(_)) && room {
+                self.tags.entry(*id).or_insert_with(|| Tag { open: true, ..Tag::default() });
+            }
+            let tag = self.tags.get_mut(id);
+            if let Some(tag) = tag {
+                tag.values.push(value.clone());
+                (tag.seq, tag.since) = (seq, None);
+            }
         }
         if self.asked.len() == ASKED {
             self.asked.pop_first();
@@ -234,7 +247,7 @@ impl Ledger {
                 }
             }
             (Node::CallBridges, Method::Get) if asked.whole => self.bridges_listed(response, moment.seq),
-            _ => self.tagged(&asked, response, moment.seq),
+            _ => self.tagged(&asked, response, (moment.at, moment.seq)),
         }
         if matches!(asked.node, Node::Receivers | Node::Receiver(_) | Node::LegacyReceiver) {
             self.apply(receivers, moment.at, moment.seq);
@@ -276,16 +289,19 @@ impl Ledger {
                     let first = entry.pristine && receiver.sets == 0;
                     receiver.standing =
                         Standing::On { asked: entry.asked, answered: entry.answered, first, seq: entry.seq };
+                    receiver.told_of(entry.answered, at);
                 }
                 (Some(entry), Standing::Off { .. }) => {
                     receiver.standing =
                         Standing::On { asked: entry.asked, answered: entry.answered, first: false, seq: entry.seq };
                     receiver.loosen();
+                    receiver.told_of(entry.answered, at);
                 }
                 (Some(entry), Standing::On { seq: known, .. }) if known != entry.seq => {
                     receiver.standing =
                         Standing::On { asked: entry.asked, answered: entry.answered, first: false, seq: entry.seq };
                     receiver.loosen();
+                    receiver.told_of(entry.answered, at);
                 }
                 (None, Standing::On { .. }) => {
                     receiver.standing = Standing::Off { at, seq };
@@ -498,7 +514,7 @@ impl Ledger {
         }
     }
 
-    fn tagged(&mut self, asked: &Asked, response: &Response, seq: Seq) {
+    fn tagged(&mut self, asked: &Asked, response: &Response, (at, seq): (Instant, Seq)) {
         let given = asked.get("cdrTag").map(str::to_owned);
         match (&asked.node, asked.method) {
             (Node::Spaces | Node::CallLegs, Method::Post) if response.is_success() => {
@@ -507,7 +523,7 @@ impl Ledger {
                 if let Some(id) = location.and_then(guid::number).filter(|_| self.tags.len() < REMEMBERED)
                     && (asked.node == Node::Spaces || !values[0].is_empty())
                 {
-                    self.tags.insert(id, Tag { values, seq });
+                    self.tags.insert(id, Tag { values, seq, since: Some(at), open: false });
                 }
             }
             (Node::Calls, Method::Post) if response.is_success() => {
@@ -516,6 +532,13 @@ impl Ledger {
             }
             (Node::Call(id), Method::Delete) if response.is_success() => {
                 self.news = Some(News::CallEnded(*id, asked.at));
+            }
+            (Node::Space(id) | Node::CallLeg(id), Method::Put) if response.is_success() && given.is_some() => {
+                // If there are several at a time, which comes last is open.
+                let others = self.asked.values().any(|other| other.node == asked.node && other.method == Method::Put);
+                if let Some(tag) = self.tags.get_mut(id).filter(|tag| !others && tag.seq == asked.seq) {
+                    tag.since = Some(at);
+                }
             }
             (Node::Space(id), Method::Delete) => {
                 self.tags.remove(id);

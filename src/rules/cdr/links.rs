@@ -63,6 +63,11 @@ impl Links {
         self.0.get_mut(&link)
     }
 
+    /// Whether a receiver has a connection.
+    pub(super) fn has(&self, receiver: ReceiverId) -> bool {
+        self.0.values().any(|link| link.receiver == receiver)
+    }
+
     /// Something arrived that is no request.
     pub(super) fn faulty(&mut self, link: LinkId, seq: Seq) {
         if let Some(link) = self.0.get_mut(&link) {

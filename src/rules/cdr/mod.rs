@@ -22,6 +22,7 @@ mod receiver;
 mod sessions;
 mod sets;
 mod spans;
+mod tags;
 mod totals;
 mod uptime;
 
@@ -177,6 +178,11 @@ impl CdrJudge {
                     receiver.active = receiver.clock.elapsed(at);
                     receiver.connected = true;
                     self.links.opened(*link, receiver, at);
+                }
+            }
+            Event::HandshakeFailed { receiver, by_peer: true, .. } => {
+                if let Some(receiver) = self.receivers.get_mut(receiver) {
+                    receiver.distrusted = true;
                 }
             }
             Event::LinkFault { link, .. } => self.links.faulty(*link, seq),
@@ -360,6 +366,9 @@ impl CdrJudge {
 
     /// The trace is over: what was due and had not come is left open.
     pub(super) fn finish(&mut self, docket: &mut Docket) {
+        if self.receivers.values().any(|receiver| receiver.is_on() && receiver.is_untrusted()) {
+            docket.undecided(R::Cdr16, "the Call Bridge seems not to trust the receiver's certificate");
+        }
         let Some(session) = self.sessions.current() else { return };
         for receiver in self.receivers.values().filter(|receiver| receiver.listening) {
             let chains = receiver.chains.iter().filter(|chain| chain.session == session.id);

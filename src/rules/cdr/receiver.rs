@@ -11,6 +11,9 @@ use crate::trace::{LinkId, ReceiverId, Seq, SetId};
 /// How many sessions of one receiver are followed; of more the oldest are forgotten.
 const CHAINS: usize = 8;
 
+/// How long a Call Bridge may wait at most before it tries again, however long it has been failing.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
 /// How many stretches of records that failed, or that are missing, are followed.
 const OWED: usize = 64;
 
@@ -134,6 +137,10 @@ pub(super) struct Chain {
     pub(super) loose: bool,
     /// Nothing says which recordIndex comes next.
     pub(super) unnumbered: bool,
+    /// Whether it was judged that the first record after a restart is record 0.
+    pub(super) zero_judged: bool,
+    /// The record that said last how many were discarded before it: its index, that number, and where.
+    pub(super) declared: Option<(u64, u64, Seq)>,
 }
 
 impl Chain {
@@ -213,6 +220,15 @@ pub(super) enum Part {
     End,
 }
 
+/// A record that another receiver got while this one had none of the session.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lacking {
+    pub(super) session: u128,
+    pub(super) index: u64,
+    pub(super) since: Duration,
+    pub(super) seq: Seq,
+}
+
 /// A record that something else in the trace lets expect.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected {
@@ -270,6 +286,9 @@ pub(super) struct Receiver {
     pub(super) listening: bool,
     pub(super) clock: Uptime,
     pub(super) standing: Standing,
+    /// When the Call Bridge was told of it, on the receiver's clock, if it listened by then.
+    pub(super) told: Option<Duration>,
+    pub(super) lacking: Option<Lacking>,
     /// A request that takes it off is under way.
     pub(super) leaving: bool,
     /// Whether several entries of the Call Bridge lead here, so that several streams of records arrive.
@@ -288,9 +307,15 @@ pub(super) struct Receiver {
     pub(super) overlapped: bool,
     /// Whether any connection was ever opened here.
     pub(super) connected: bool,
+    /// Whether somebody ended a TLS handshake here.
+    pub(super) distrusted: bool,
     /// When something arrived or failed last, on the receiver's clock.
     pub(super) active: Duration,
     pub(super) trouble: Option<Trouble>,
+    /// The trouble that is over: all that it may have cost lies before what arrived since.
+    pub(super) over: Option<Seq>,
+    /// When a set was surely acknowledged after something had failed.
+    pub(super) healed: Option<Instant>,
     /// Since when no set was surely acknowledged and something failed.
     pub(super) failing: Option<Instant>,
     pub(super) cut: Option<(Duration, Seq)>,
@@ -306,6 +331,8 @@ impl Receiver {
             listening: false,
             clock: Uptime::default(),
             standing: Standing::Unknown,
+            told: None,
+            lacking: None,
             leaving: false,
             shared: false,
             settles: None,
@@ -316,8 +343,11 @@ impl Receiver {
             unreadable: None,
             overlapped: false,
             connected: false,
+            distrusted: false,
             active: Duration::ZERO,
             trouble: None,
+            over: None,
+            healed: None,
             failing: None,
             cut: None,
             answered: None,
@@ -353,10 +383,16 @@ impl Receiver {
         self.chains.iter_mut().find(|chain| chain.session == session)
     }
 
+    /// The Call Bridge was told of this receiver. If that was before it listened, it may wait before it tries again.
+    pub(super) fn told_of(&mut self, answered: Instant, at: Instant) {
+        self.told = (self.clock.runs() && answered == at).then(|| self.clock.elapsed(at));
+    }
+
     /// Nothing is owed any more.
     pub(super) fn forgive(&mut self) {
         self.chains.iter_mut().for_each(Chain::forgive);
         self.cut = None;
+        self.lacking = None;
         self.expected.clear();
     }
 
@@ -379,21 +415,31 @@ impl Receiver {
         self.expected.retain(|expected| (expected.call, expected.part) != (call, part));
     }
 
-    /// Whether the Call Bridge may refuse the receiver's certificate: no connection of its own ever came about.
+    /// Whether the Call Bridge may refuse the receiver's certificate: it tried, and no connection ever came about.
     pub(super) fn is_untrusted(&self) -> bool {
-        !self.connected && self.address.as_ref().is_some_and(|address| address.https)
+        self.distrusted && !self.connected && self.address.as_ref().is_some_and(|address| address.https)
     }
 
     /// How long the Call Bridge may wait before it tries again: at least `redelivery`. The guides do not say how it
-    /// backs off; it may wait for twice as long as it has been failing.
+    /// backs off; it may wait for twice as long as it has been failing, but not for ever.
     pub(super) fn patience(&self, redelivery: Duration) -> Duration {
         let failing = self.failing.zip(self.trouble).map(|(since, trouble)| trouble.at.since(since));
-        redelivery.max(failing.unwrap_or_default().saturating_mul(2))
+        redelivery.max(failing.unwrap_or_default().saturating_mul(2).min(LONGEST_WAIT))
+    }
+
+    /// The trouble that may have cost it records.
+    pub(super) fn costly_trouble(&self) -> Option<Trouble> {
+        self.trouble.filter(|trouble| self.over != Some(trouble.seq))
     }
 
     /// Whether something went wrong here that is not made up for.
     pub(super) fn is_failing(&self) -> bool {
-        !self.listening || self.cut.is_some() || self.chains.iter().any(|chain| !chain.pending.is_empty())
+        !self.listening || self.awaits_repetition()
+    }
+
+    /// Whether something has to be sent here again.
+    pub(super) fn awaits_repetition(&self) -> bool {
+        self.cut.is_some() || self.chains.iter().any(|chain| !chain.pending.is_empty())
     }
 
     /// Whether it was in trouble at some time since then, or is.

@@ -5,6 +5,8 @@
 //! left open. That it did not restart is known where one connection carries two sessions, where indexes go on, and where
 //! the old session goes on beside the new one.
 
+use std::time::Duration;
+
 use super::Moment;
 use super::history::History;
 use super::identity::Memory;
@@ -29,6 +31,8 @@ pub(super) struct Session {
     /// When the record with the highest index was seen first, anywhere.
     pub(super) grown: Instant,
     pub(super) history: History,
+    /// How long the record took that arrived fastest, by the clocks of trace and Call Bridge, in milliseconds.
+    pub(super) skew: Option<i64>,
     /// The Call Bridge that named it has restarted, or may have.
     pub(super) over: bool,
     bridge: Option<(u128, Seq)>,
@@ -102,6 +106,14 @@ impl Sessions {
         (self.current == Some(self.known[place].id)).then_some(restart.begun)
     }
 
+    /// The restart before which no session was seen, and where it was, once what was kept from before it must have gone
+    /// out: whatever comes now was made after it.
+    pub(super) fn first_restart(&self, place: usize, at: Instant, reaction: Duration) -> Option<(Instant, Seq)> {
+        let restart = self.restart.filter(|restart| restart.before.is_none() && !restart.kept)?;
+        let current = self.current == Some(self.known[place].id) && self.known.len() == 1;
+        (current && restart.done.is_some_and(|done| at > done + reaction)).then_some((restart.begun, restart.seq))
+    }
+
     /// The harness has the Call Bridge restarted. `kept` says whether it may have kept records for later.
     pub(super) fn restart_begun(&mut self, kept: bool, at: Instant, seq: Seq) {
         let before = self.current;
@@ -165,9 +177,14 @@ impl Sessions {
         if let Some(place) = self.place(id) {
             return self.old(place, carrier, moment);
         }
-        if let Some(restart) =
-            self.restart.as_mut().filter(|restart| restart.before == Some(current) && !restart.replaced)
-        {
+        let first = self.place(current).map(|place| self.known[place].seen);
+        let reaction = moment.deadlines.reaction;
+        // Where nothing was seen before, what came right after it may have been kept from then.
+        let kept = |restart: &Restart| {
+            restart.before.is_none() && restart.done.zip(first).is_some_and(|(done, first)| first <= done + reaction)
+        };
+        let followed = |restart: &&mut Restart| restart.before == Some(current) || kept(restart);
+        if let Some(restart) = self.restart.as_mut().filter(|restart| followed(restart) && !restart.replaced) {
             restart.replaced = true;
             moment.docket.tested(R::Cdr05);
             return;

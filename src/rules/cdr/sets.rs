@@ -5,7 +5,7 @@ use super::channels::Channels;
 use super::content::Facts;
 use super::history::Reach;
 use super::identity::Sight;
-use super::indexes::InSet;
+use super::indexes::{InSet, trace_millis};
 use super::links::PROMPT;
 use super::receiver::{OpenSet, Part, Receiver, Standing};
 use super::sessions::Carrier;
@@ -98,7 +98,8 @@ impl CdrJudge {
 
     /// The records of a set that could be read.
     fn records(&mut self, place: usize, open: &mut OpenSet, records: Set<'_>, mut moment: Moment<'_>) {
-        let others = self.failing_beside(open.receiver, moment.at);
+        let at = moment.at;
+        let others = self.failing_beside(open.receiver, at);
         let Some(receiver) = self.receivers.get_mut(&open.receiver) else { return };
         let session = &mut self.sessions.known[place];
         let id = session.id;
@@ -119,6 +120,15 @@ impl CdrJudge {
         set.from_zero = from_zero(receiver, begun);
         let session = &mut self.sessions.known[place];
         session.history.reach = reach(receiver, begun);
+        set.skew = session.skew;
+        if let Some(index) = first.index.get().filter(|_| set.ordered && receiver.chains[chain].highest.is_none()) {
+            receiver.begins(id, index, first.missing.get().unwrap_or(0), &mut moment);
+        }
+        let before = receiver.chains[chain].highest;
+        if let Some(restart) = self.sessions.first_restart(place, at, moment.deadlines.reaction) {
+            from_the_start(chain, &first, restart, receiver, &mut moment);
+        }
+        let session = &mut self.sessions.known[place];
         for record in records.records() {
             let attributes = Attributes::of(record);
             let Some(index) = attributes.index.get() else {
@@ -132,12 +142,16 @@ impl CdrJudge {
             indexes::record(chain, index, &attributes, sight, &mut set, receiver, &mut moment);
             if matches!(sight, Sight::Differs(_)) {
                 // Which of both it was is not known.
-                session.history.forget();
+                session.history.doubt();
                 receiver.unreadable = Some(moment.at);
             }
             if sight == Sight::Fresh {
                 session.grown = moment.at;
                 let facts = content::judge(record, attributes.time, &mut self.words, &mut moment);
+                if let Some(time) = facts.and_then(|facts| facts.time) {
+                    let took = trace_millis(at).saturating_sub(time);
+                    session.skew = Some(session.skew.map_or(took, |skew| skew.min(took)));
+                }
                 match facts {
                     Some(facts) if session.history.admits(index) => {
                         served_off(&facts, &self.channels, receiver, &mut moment);
@@ -156,12 +170,14 @@ impl CdrJudge {
             open.last_record_index = attributes.record_index.get();
         }
         self.characteristics(&first, records.records().len(), &mut moment);
+        set.goes_on = set.lowest.is_some_and(|lowest| lowest <= before.map_or(0, |before| before.saturating_add(1)));
         self.set_taken(chain, &set, open, &mut moment);
         self.channels.expect_shown(open.receiver, &mut self.receivers, &moment);
         if self.sessions.known[place].history.whole {
             self.channels.expect_waiting(&mut self.receivers, &moment);
         }
-        indexes::compare_progress(open.receiver, &self.sessions.known[place], &mut self.receivers, moment.at);
+        let session = &self.sessions.known[place];
+        indexes::compare_progress(open.receiver, session, set.fresh, &mut self.receivers, &moment);
     }
 
     /// Where another receiver than this one fails at the moment.
@@ -178,11 +194,16 @@ impl CdrJudge {
 
     /// All records of a set are taken in.
     fn set_taken(&mut self, chain: usize, set: &InSet, open: &OpenSet, moment: &mut Moment<'_>) {
-        if set.others.is_some() {
+        // A receiver that takes no new connections may still be served over those that are open.
+        let unserved = |other: &Receiver| other.awaits_repetition() || !self.links.has(other.id);
+        let failing = |other: &Receiver| other.id != open.receiver && other.is_failing() && unserved(other);
+        let waits = |other: &OpenSet| other.receiver != open.receiver && !other.given_up;
+        if set.others.is_some() && (self.receivers.values().any(failing) || self.open.iter().any(waits)) {
             moment.docket.tested(R::Cdr19);
         }
         let Some(receiver) = self.receivers.get_mut(&open.receiver) else { return };
-        if receiver.cut.take().is_some() {
+        // What was in the one that was cut off is not known; if nothing is missing, it has come again.
+        if receiver.cut.take().is_some() && set.goes_on {
             moment.docket.tested(R::Cdr03);
         }
         if let (true, Some(lowest), Some(highest)) = (set.ordered, set.lowest, set.highest) {
@@ -270,6 +291,30 @@ fn from_zero(receiver: &Receiver, restart: Option<Instant>) -> bool {
     let Some(begun) = restart else { return false };
     let before = matches!(receiver.standing, Standing::On { asked, .. } if asked < begun);
     before && receiver.listening && receiver.trouble.is_none_or(|trouble| trouble.at < begun)
+}
+
+/// Nothing was seen before the restart, so that nothing says which session is new: but what comes after it has to begin
+/// with record 0.
+fn from_the_start(
+    place: usize,
+    first: &Attributes<'_>,
+    (begun, seq): (Instant, Seq),
+    receiver: &mut Receiver,
+    moment: &mut Moment<'_>,
+) {
+    if !from_zero(receiver, Some(begun)) || std::mem::replace(&mut receiver.chains[place].zero_judged, true) {
+        return;
+    }
+    let index = receiver.chains[place].first.or(first.index.get());
+    let declared = first.missing.get();
+    match index {
+        Some(index) if index > 0 && declared.is_none() => {
+            let observed = format!("record {index}");
+            moment.fail(R::Cdr08, "record 0 as the first after the restart", observed, &[seq]);
+        }
+        Some(_) => moment.docket.tested(R::Cdr08),
+        None => {}
+    }
 }
 
 /// How far back the records at a receiver go.

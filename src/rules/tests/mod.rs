@@ -6,6 +6,7 @@ mod opening;
 mod records_channels;
 mod records_content;
 mod records_delivery;
+mod records_indexes;
 mod records_receivers;
 mod sender;
 mod subscriptions;

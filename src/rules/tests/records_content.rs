@@ -501,6 +501,39 @@ fn the_tag_of_a_leg_is_the_one_configured_wherever_it_is_shown() {
 }
 
 #[test]
+fn a_tag_may_be_changed() {
+    let change = |node: &str, before: bool, wait: u64, records: &[NewRecord]| {
+        let mut lab = Lab::new();
+        lab.passes(OLDER);
+        let headers = Headers::new().with("Location", format!("/api/v1/{node}/{}", guid(SPACE)));
+        if before {
+            let made = if node == "callLegs" { format!("calls/{}/callLegs", guid(1)) } else { node.to_owned() };
+            lab.api(Method::Post, &format!("/api/v1/{made}"), "cdrTag=a", &Response { headers, ..Response::new(200) });
+        }
+        lab.api(Method::Put, &format!("/api/v1/{node}/{}", guid(SPACE)), "cdrTag=b", &Response::new(200));
+        lab.passes(wait).gets(1, 9, records);
+        lab
+    };
+    let shown = |tag: &str| [record(0, CallLegUpdate, SPACE, &[("cdrTag", tag)])];
+    for (before, wait, tag, broken) in [
+        (true, 1, "a", false),
+        (true, 1, "b", false),
+        (true, 1, "c", true),
+        (true, 60, "a", true),
+        (true, 60, "b", false),
+        // What it was before is not known.
+        (false, 1, "c", false),
+        (false, 60, "c", true),
+        (false, 60, "b", false),
+    ] {
+        change("callLegs", before, wait, &shown(tag)).breaks(if broken { &["REC-12"] } else { &[] });
+    }
+    // A call that may have been there before has either.
+    change("coSpaces", true, 60, &with(1, "cdrTag", Some("a"))).meets("REC-12");
+    change("coSpaces", true, 60, &with(1, "cdrTag", Some("c"))).breaks(&["REC-12"]);
+}
+
+#[test]
 fn sub_types_belong_to_their_types() {
     breaks(with(3, "type", Some("acano")), &["REC-13"]);
     breaks(with(3, "subType", Some("avaya")), &["REC-13"]);
@@ -511,10 +544,22 @@ fn sub_types_belong_to_their_types() {
 fn a_leg_is_in_a_call_that_was_started_or_in_the_ivr() {
     // A call that never shows its start may be older than the receiver, but not one that starts later, or a coSpace.
     breaks(with(4, "call", Some(&guid(99))).into_iter().take(5).collect(), &[]);
+    // Its record may come later, but not tell that it was started later.
     let mut records = example();
     records.swap(1, 2);
     records.truncate(6);
+    meets(in_order(records.clone()), &["REC-14"]);
+    records[2] = at(records[2].clone(), 12);
     breaks(in_order(records), &["REC-14"]);
+    // Never.
+    let mut records = example();
+    records.remove(1);
+    records.truncate(5);
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &[leg(0)]).restarts().gets(1, 10, &in_order(records));
+    assert!(lab.script.due().is_some());
+    lab.passes(36);
+    lab.breaks(&["REC-14"]);
     let mut lab = Lab::new();
     let headers = Headers::new().with("Location", format!("/api/v1/coSpaces/{}", guid(SPACE)));
     lab.api(Method::Post, "/api/v1/coSpaces", "name=x", &Response { headers, ..Response::new(200) });

@@ -81,10 +81,22 @@ fn requests_of_somebody_else_are_not_judged() {
 
 #[test]
 fn a_certificate_may_be_refused_without_a_word() {
-    let mut lab = Lab::idle();
-    let uri = "https://127.0.0.1:7001/cdr";
-    lab.script.observe(Event::ReceiverOpened { receiver: ReceiverId(1), name: "r", uri });
-    lab.configures(1, uri, 200).receiver(2).passes(12).gets(2, 9, &legs(0..2)).passes(10);
-    lab.gets(2, 9, &legs(2..4)).passes(60);
-    lab.breaks(&[]);
+    let run = |refuses: bool| {
+        let mut lab = Lab::idle();
+        let (receiver, uri) = (ReceiverId(1), "https://127.0.0.1:7001/cdr");
+        lab.script.observe(Event::ReceiverOpened { receiver, name: "r", uri });
+        lab.configures(1, uri, 200).receiver(2);
+        if refuses {
+            let what = "it was ended with the alert UnknownCA";
+            lab.script.observe(Event::HandshakeFailed { receiver, what, by_peer: true });
+        }
+        lab.passes(12).gets(2, 9, &legs(0..2)).passes(10);
+        lab.gets(2, 9, &legs(2..4)).passes(60);
+        lab
+    };
+    let judgement = run(true).script.finish();
+    assert!(judgement.findings.is_empty(), "{:#?}", judgement.findings);
+    assert!(judgement.undecided.iter().any(|(id, _)| id.as_str() == "CDR-16"));
+    // One that did not even try.
+    run(false).breaks(&["CDR-16"]);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::protocol::api::xml::Element;
+use crate::protocol::cdr::names::MISSING;
 use crate::protocol::cdr::{NewRecord, NewSet, RecordType, Style, Tape};
 use crate::protocol::http::{Headers, Method, Request, Response};
 use crate::protocol::http1::Head;
@@ -33,6 +34,18 @@ pub(super) fn leg(index: u64) -> NewRecord {
 /// Such legs.
 pub(super) fn legs(indexes: impl IntoIterator<Item = u64>) -> Vec<NewRecord> {
     indexes.into_iter().map(leg).collect()
+}
+
+/// A record with a recordIndex.
+pub(super) fn numbered(mut record: NewRecord, record_index: u64) -> NewRecord {
+    record.record_index = Some(record_index);
+    record
+}
+
+/// A record that declares others to be discarded.
+pub(super) fn after_missing(mut record: NewRecord, missing: u64) -> NewRecord {
+    record.missing = Some((MISSING[0], missing));
+    record
 }
 
 /// A trace in the making, with receivers.
