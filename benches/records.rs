@@ -180,7 +180,8 @@ impl Bench {
         let (set, at) = (SetId(self.sets), Instant::from_nanos(self.seq * 1000));
         let records = self.tape.read(body);
         let received = Event::SetReceived { set, link: LinkId(1), receiver: ReceiverId(1), head, records };
-        for (number, event) in [received, Event::SetAnswered { set, status: 200, whole: true }].into_iter().enumerate()
+        for (number, event) in
+            [received, Event::SetAnswered { set, status: 200, whole: true, planned: false }].into_iter().enumerate()
         {
             let observation = Observation { seq: Seq(self.seq + 1 + number as u64), at, event };
             self.judge.observe(&observation);

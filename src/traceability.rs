@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::emulator::mutants;
-use crate::engine::bends;
+use crate::engine::{bends, receiver};
 use crate::report::escape;
 use crate::rules::R;
 use crate::scenario;
@@ -35,7 +35,7 @@ pub struct Trace {
     pub mutants: Vec<Fault>,
 }
 
-/// A fault on purpose: a mutant of the emulator, or a bent client.
+/// A fault on purpose: a mutant of the emulator, a bent client or a bent receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
     /// The name, in kebab-case.
@@ -55,7 +55,7 @@ impl Fault {
     }
 }
 
-/// All faults on purpose: the emulator's mutants, then the bent clients.
+/// All faults on purpose: the emulator's mutants, then the bent clients and receivers.
 pub fn faults() -> impl Iterator<Item = Fault> {
     let of_server = mutants::all().map(|one| Fault {
         name: one.name,
@@ -69,7 +69,13 @@ pub fn faults() -> impl Iterator<Item = Fault> {
         collateral: one.collateral,
         story: one.story,
     });
-    of_server.chain(of_clients)
+    let of_receivers = receiver::bends::ALL.iter().map(|one| Fault {
+        name: one.name,
+        breaks: one.breaks,
+        collateral: one.collateral,
+        story: one.story,
+    });
+    of_server.chain(of_clients).chain(of_receivers)
 }
 
 /// All requirements in the order of the catalogue.

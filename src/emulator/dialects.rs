@@ -40,6 +40,16 @@ pub const DIALECTS: &[Dialect] = &[
             ("jitter", "100"),
         ],
     },
+    Dialect {
+        name: "hard-on-receivers",
+        doc: "Records that no guide knows, several in a set, and connections that end in the middle of one.",
+        settings: &[
+            ("cdr-extra-fields", "true"),
+            ("cdr-extra-records", "2"),
+            ("cdr-batch-delay", "20ms"),
+            ("cdr-cut-every", "4"),
+        ],
+    },
     Dialect { name: "wide-window", doc: "Eight messages may be unacknowledged.", settings: &[("window", "8")] },
     Dialect { name: "no-window", doc: "Nothing is ever held back.", settings: &[("window", "any")] },
     Dialect {

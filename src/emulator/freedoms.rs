@@ -99,6 +99,8 @@ pub const FREEDOMS: &[Freedom] = &[
     ("cdr-empty-fields", &["true", "false"]),
     ("cdr-optional-fields", &["true", "false"]),
     ("cdr-extra-fields", &["true", "false"]),
+    ("cdr-extra-records", &["0", "3"]),
+    ("cdr-cut-every", &["0", "4"]),
     ("cdr-state-once", &["true", "false"]),
     ("cdr-call-in-start", &["never", "outgoing", "known"]),
     ("cdr-ivr-reported", &["true", "false"]),

@@ -2,7 +2,8 @@
 //!
 //! Each setting has a key in kebab-case, a text form that reads back, a default that conforms, and one line of
 //! documentation ([`KEYS`]). A dialect is a list of `key=value` ([`super::dialects`]). Nothing here breaks a requirement:
-//! that is what mutants are for, although some of them do it with values that no dialect has.
+//! that is what mutants are for, although some of them do it with values that no dialect has. `cdr-lose-every` is the
+//! network's fault; a receiver cannot tell it from a server's, so no dialect has it.
 
 use std::time::Duration;
 
@@ -188,6 +189,9 @@ settings! {
     cdr_empty_fields: bool = false, "cdr-empty-fields", "Whether texts without a value are sent as empty elements.";
     cdr_optional_fields: bool = true, "cdr-optional-fields", "Whether fields are sent that a record can do without.";
     cdr_extra_fields: bool = false, "cdr-extra-fields", "Whether records carry fields and attributes that no guide knows.";
+    cdr_extra_records: u64 = 0, "cdr-extra-records", "After how many records one of unknown type is made; 0 is never.";
+    cdr_cut_every: u64 = 0, "cdr-cut-every", "Every how many POSTs a connection ends in the middle of one, which is sent again; below 2 is never.";
+    cdr_lose_every: u64 = 0, "cdr-lose-every", "Every how many answers of receivers gets lost on its way, so that the set is sent again; below 2 is never.";
     cdr_state_once: bool = false, "cdr-state-once", "Whether only the first update of a connected leg says so.";
     cdr_call_in_start: CallInStart = CallInStart::Outgoing, "cdr-call-in-start", "Whether a callLegStart names the call.";
     cdr_ivr_reported: bool = true, "cdr-ivr-reported", "Whether an update says that a leg is in the IVR.";

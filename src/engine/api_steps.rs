@@ -201,6 +201,11 @@ impl<S: Sink + Send> Handle<S> {
             let form = [("message", &*message.to_string())];
             return self.succeed(form_request(Method::Post, format!("{base}/messages"), &form)).await.map(drop);
         }
+        if !step.settings.is_empty() {
+            let form = self.with(|core| core.fields(&step.settings))?;
+            let request = form_request(Method::Put, format!("{base}/settings"), &borrowed(&form));
+            return self.succeed(request).await.map(drop);
+        }
         let subjects = [
             ("calls", &step.call),
             ("participants", &step.participant),

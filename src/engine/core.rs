@@ -94,7 +94,7 @@ impl<S: Sink> Core<S> {
         let clients = scenario.clients.iter().map(|name| name.value.clone());
         let clients = clients.map(|name| (name, Client::new(random.random_range(1000..2000)))).collect();
         Self {
-            reception: Reception::new(&scenario.receivers, options.request_limits),
+            reception: Reception::new(&scenario.receivers, options.request_limits, &options.bends),
             now: Instant::ZERO,
             trace: Tracer::new(sink),
             commands: VecDeque::new(),

@@ -6,12 +6,15 @@
 //! beyond the limits. Memory is bounded: by the limits of one request, by the connections of a receiver, and by what all
 //! connections together may have in store.
 
+pub mod bend;
+pub mod bends;
 mod link;
 pub mod plan;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use self::bend::Bends;
 use self::link::Link;
 use self::plan::{Entry, Plan};
 use super::driver::Command;
@@ -85,10 +88,17 @@ pub struct ReceiverSettings {
     pub path: String,
 }
 
+/// How a receiver behaves.
+#[derive(Debug)]
+struct Conduct {
+    plan: Plan,
+    bends: Bends,
+}
+
 #[derive(Debug)]
 struct Receiver {
     settings: ReceiverSettings,
-    plan: Plan,
+    conduct: Conduct,
     uri: Option<String>,
     open: bool,
 }
@@ -101,6 +111,7 @@ pub struct Receivers {
     tape: Tape,
     limits: Limits,
     arrival_limit: Option<Duration>,
+    bends: Vec<String>,
     last_set: u64,
     stored_bytes: u64,
 }
@@ -114,6 +125,7 @@ impl Receivers {
             tape: Tape::new(),
             limits,
             arrival_limit: None,
+            bends: Vec::new(),
             last_set: 0,
             stored_bytes: 0,
         }
@@ -126,10 +138,17 @@ impl Receivers {
         Self { arrival_limit: Some(limit), ..self }
     }
 
-    /// Adds a receiver, which answers every set 200.
+    /// Bends receivers that are added later; a name that no bend has is passed over.
+    #[must_use]
+    pub fn bent(self, bends: Vec<String>) -> Self {
+        Self { bends, ..self }
+    }
+
+    /// Adds a receiver, which answers every set 200 unless it is bent.
     pub fn add(&mut self, receiver: ReceiverId, settings: ReceiverSettings) {
         let plan = Plan::new(Instant::ZERO, Vec::new());
-        self.receivers.insert(receiver, Receiver { settings, plan, uri: None, open: false });
+        let conduct = Conduct { plan, bends: Bends::named(&self.bends) };
+        self.receivers.insert(receiver, Receiver { settings, conduct, uri: None, open: false });
     }
 
     /// The URI under which a receiver can be reached; `None` before it has listened.
@@ -145,7 +164,7 @@ impl Receivers {
     /// Makes a plan; it holds for the sets that begin to arrive from now on.
     pub fn set_plan(&mut self, now: Instant, receiver: ReceiverId, entries: Vec<Entry>) {
         if let Some(known) = self.receivers.get_mut(&receiver) {
-            known.plan = Plan::new(now, entries);
+            known.conduct.plan = Plan::new(now, entries);
         }
     }
 
@@ -204,6 +223,9 @@ impl Receivers {
         if let Some(surplus) = surplus {
             self.end(surplus, EndCause::Closed, around);
         }
+        if self.receivers.get(&receiver).is_some_and(|known| !known.conduct.bends.takes_links()) {
+            self.end(link, EndCause::Closed, around);
+        }
     }
 
     /// Somebody has connected, and the TLS handshake failed.
@@ -225,6 +247,12 @@ impl Receivers {
     pub fn link_ended<S: Sink>(&mut self, link: LinkId, cause: EndCause, around: &mut Surroundings<'_, S>) {
         if let Some(known) = self.links.remove(&link) {
             self.stored_bytes -= known.counted();
+            if let Some(receiver) = self.receivers.get_mut(&known.receiver()) {
+                receiver.conduct.bends.link_ended(link);
+                if known.is_amid() {
+                    receiver.conduct.bends.vanished();
+                }
+            }
             known.gone(false, cause, around);
         }
     }
@@ -253,7 +281,7 @@ impl Receivers {
         let Some(known) = self.links.get_mut(&link) else { return };
         let Some(receiver) = self.receivers.get_mut(&known.receiver()) else { return };
         let before = known.counted();
-        let mut end = known.go_on(fresh, &mut receiver.plan, &mut self.tape, &mut self.last_set, around);
+        let mut end = known.go_on(fresh, &mut receiver.conduct, &mut self.tape, &mut self.last_set, around);
         self.stored_bytes = self.stored_bytes + known.count() - before;
         if self.stored_bytes > MOST_STORED_BYTES {
             // Not for anything that this connection did: all together hold too much.

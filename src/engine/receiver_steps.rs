@@ -53,8 +53,8 @@ pub(super) struct Reception {
 }
 
 impl Reception {
-    pub(super) fn new(heads: &[Spanned<ReceiverHead>], limits: Limits) -> Self {
-        let mut actors = Receivers::new(limits);
+    pub(super) fn new(heads: &[Spanned<ReceiverHead>], limits: Limits, bends: &[String]) -> Self {
+        let mut actors = Receivers::new(limits).bent(bends.to_vec());
         let (mut names, mut ears) = (BTreeMap::new(), BTreeMap::new());
         for (number, head) in (1..).zip(heads) {
             let (receiver, ReceiverHead { name, tls, path }) = (ReceiverId(number), head.value.clone());

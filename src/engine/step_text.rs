@@ -62,7 +62,8 @@ pub(super) fn of(step: &Step, mut value: impl FnMut(&Template) -> String) -> Str
             ];
             let what: String = parts.iter().map(|(word, part)| optional(&mut value, word, part.as_ref())).collect();
             let message = step.message.as_ref().map_or_else(String::new, |m| format!(" {}", shortened(m.to_string())));
-            format!("emulate{what}{message}{}", fields(&step.set, value))
+            let settings = fields(&step.settings, &mut value);
+            format!("emulate{what}{message}{settings}{}", fields(&step.set, value))
         }
         Step::Wait(step) => format!("wait {} {}", step.client.value, shortened(step.pattern.to_string())),
         Step::Rest(_) => "rest".to_owned(),

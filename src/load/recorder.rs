@@ -292,8 +292,8 @@ impl Sink for LatencyRecorder {
             Event::RequestFailed { exchange, .. } => self.request_failed(*exchange),
             Event::SetReceived { set, receiver, records, .. } => self.set_received(at, *set, *receiver, *records),
             Event::SetCut { receiver, .. } => self.failed(at, *receiver, None, true),
-            Event::SetAnswered { set, status, whole } => self.answered(at, *set, *status, *whole),
-            Event::SetUnanswered { set } => {
+            Event::SetAnswered { set, status, whole, .. } => self.answered(at, *set, *status, *whole),
+            Event::SetUnanswered { set, .. } => {
                 if let Some((receiver, key)) = self.sets.remove(set) {
                     self.failed(at, receiver, key, true);
                 }
@@ -341,7 +341,7 @@ mod tests {
         }
 
         fn answer(&mut self, ms: u64, set: u64, status: u16) {
-            self.see(ms, Event::SetAnswered { set: SetId(set), status, whole: true });
+            self.see(ms, Event::SetAnswered { set: SetId(set), status, whole: true, planned: false });
         }
 
         fn request(&mut self, ms: u64, exchange: u32, method: Method, target: &str) {
@@ -416,7 +416,7 @@ mod tests {
         bench.set(1000, 1, ("callStart", "c", 0, TIME));
         bench.answer(1100, 1, 503);
         bench.set(2100, 2, ("callStart", "c", 0, TIME));
-        bench.see(2200, Event::SetUnanswered { set: SetId(2) });
+        bench.see(2200, Event::SetUnanswered { set: SetId(2), planned: true });
         bench.set(5200, 3, ("callStart", "c", 0, TIME));
         bench.answer(5300, 3, 200);
         bench.set(9000, 4, ("callStart", "d", 1, TIME));

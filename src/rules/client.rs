@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::connection::{Connection, Phase};
 use super::docket::{Charge, Docket, quote};
 use super::places::PLACES;
+use super::receivers::ReceiversJudge;
 use super::registry::R;
 use super::request::{SUBSCRIPTION_LIMIT, take_apart};
 use super::verdict::{Context, Finding, Judgement};
@@ -27,12 +28,13 @@ struct Client {
     acknowledges: bool,
 }
 
-/// What the rules know of the clients of a server.
+/// What the rules know of the clients of a server, and of its receivers.
 #[derive(Debug)]
 pub(super) struct ClientJudge {
     context: Context,
     docket: Docket,
     clients: BTreeMap<ConnectionId, Client>,
+    receivers: ReceiversJudge,
     now: Instant,
 }
 
@@ -42,7 +44,8 @@ fn charge(connection: ConnectionId, evidence: Vec<Seq>, expected: &str, observed
 
 impl ClientJudge {
     pub(super) const fn new(context: Context, docket: Docket) -> Self {
-        Self { context, docket, clients: BTreeMap::new(), now: Instant::ZERO }
+        let receivers = ReceiversJudge::new(context);
+        Self { context, docket, clients: BTreeMap::new(), receivers, now: Instant::ZERO }
     }
 
     pub(super) fn observe(&mut self, observation: &Observation<'_>) {
@@ -95,6 +98,7 @@ impl ClientJudge {
             }
             _ => {}
         }
+        self.receivers.observe(observation, &mut self.docket);
         self.expire(at);
     }
 
@@ -132,6 +136,7 @@ impl ClientJudge {
         open.filter_map(|client| client.connection.owed.back())
             .map(|owed| owed.at + self.context.deadlines.reaction)
             .max()
+            .max(self.receivers.due())
     }
 
     /// The findings so far that are kept.

@@ -28,7 +28,7 @@ impl Judge {
             let entry = rule.id().get();
             let subjects: &[Subject] = match context.judged {
                 Side::Server => &[Subject::Server, Subject::Sender],
-                Side::Client => &[Subject::Client],
+                Side::Client => &[Subject::Client, Subject::Receiver],
             };
             subjects.contains(&entry.subject) && entry.applies_to(context.version)
         });

@@ -46,6 +46,7 @@ registry! {
     "compare.rs": Upd14 = "UPD-14", Upd15 = "UPD-15", Upd16 = "UPD-16", Upd19 = "UPD-19";
     "client.rs": Ws06 = "WS-06", Ws07 = "WS-07", Msg02 = "MSG-02", Msg06 = "MSG-06", Msg13 = "MSG-13", Sub17 = "SUB-17",
         Lim09 = "LIM-09";
+    "receivers.rs": Cdr20 = "CDR-20", Cdr21 = "CDR-21", Cdr22 = "CDR-22";
     "cdr/links.rs": Cdr01 = "CDR-01", Cdr16 = "CDR-16", Cdr18 = "CDR-18", Cdr23 = "CDR-23";
     "cdr/delivery.rs": Cdr02 = "CDR-02", Cdr03 = "CDR-03", Cdr04 = "CDR-04";
     "cdr/sessions.rs": Cdr05 = "CDR-05", Cdr06 = "CDR-06";
@@ -78,12 +79,13 @@ mod tests {
     use crate::spec::{Subject, requirements};
 
     #[test]
-    fn every_requirement_of_events_and_of_senders_has_a_rule() {
+    fn every_requirement_of_events_and_of_records_has_a_rule() {
         for id in requirements::all() {
             let events = ["AUTH", "WS", "MSG", "SUB", "UPD", "LIM"].contains(&id.get().area());
             // These three need a cluster.
             let clusters = ["LIM-08", "CDR-17", "REC-23"].contains(&id.as_str());
-            let expected = (events || id.get().subject == Subject::Sender) && !clusters;
+            let records = matches!(id.get().subject, Subject::Sender | Subject::Receiver);
+            let expected = (events || records) && !clusters;
             assert_eq!(R::of(id).is_some(), expected, "{id}");
         }
     }

@@ -28,9 +28,13 @@ pub(super) struct Script {
 
 impl Script {
     pub(super) fn judging(judged: Side) -> Self {
+        Self::observed(judged, Side::Client)
+    }
+
+    pub(super) fn observed(judged: Side, observer: Side) -> Self {
         let context = Context {
             judged,
-            observer: Side::Client,
+            observer,
             version: Version::LATEST,
             clustered: Some(false),
             deadlines: Deadlines::default(),

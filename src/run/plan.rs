@@ -7,7 +7,7 @@ use crate::config::{Allow, RunConfig};
 use crate::emulator::dialects::DIALECTS;
 use crate::emulator::settings::{KEYS, SettingError};
 use crate::emulator::{Settings, mutants};
-use crate::engine::{Addresses, Restart, bends};
+use crate::engine::{Addresses, Restart, bends, receiver};
 use crate::exit::Failure;
 use crate::net::probe::Capabilities;
 use crate::report::assemble::ScenarioRun;
@@ -93,8 +93,10 @@ fn setting_meant(name: &str) -> Option<String> {
 /// A name that none has, with what may have been meant.
 pub(crate) fn check_mutants(names: &[String]) -> Result<(), Failure> {
     for name in names {
-        if mutants::find(name).is_none() && bends::find(name).is_none() {
+        let is_bend = bends::find(name).is_some() || receiver::bends::find(name).is_some();
+        if mutants::find(name).is_none() && !is_bend {
             let known = mutants::all().map(|mutant| mutant.name).chain(bends::ALL.iter().map(|bend| bend.name));
+            let known = known.chain(receiver::bends::ALL.iter().map(|bend| bend.name));
             let help = scenario::suggest::help(name, known.collect::<Vec<_>>());
             let help = help.map_or_else(String::new, |help| format!("; {help}"));
             return Err(Failure::usage(format!("no mutant is called `{name}`{help}")));

@@ -161,11 +161,11 @@ impl Chronicle {
             Event::SetCut { set, receiver: id, arrived_bytes, .. } => {
                 format!("{} <- set {}, cut off after {arrived_bytes} bytes", receiver(id), set.0)
             }
-            Event::SetAnswered { set, status, whole } => {
+            Event::SetAnswered { set, status, whole, .. } => {
                 let part = if *whole { "" } else { ", a part of it" };
                 format!("{} -> {status} for set {}{part}", of_set(set), set.0)
             }
-            Event::SetUnanswered { set } => format!("{} -> no answer for set {}", of_set(set), set.0),
+            Event::SetUnanswered { set, .. } => format!("{} -> no answer for set {}", of_set(set), set.0),
             Event::RestartBegun => "the Call Bridge is restarted".to_owned(),
             Event::RestartDone => "the Call Bridge is there again".to_owned(),
             _ => String::new(),
@@ -193,7 +193,7 @@ impl Chronicle {
             Event::LinkEnded { link, .. } => {
                 self.links.remove(link);
             }
-            Event::SetAnswered { set, .. } | Event::SetUnanswered { set } | Event::SetCut { set, .. } => {
+            Event::SetAnswered { set, .. } | Event::SetUnanswered { set, .. } | Event::SetCut { set, .. } => {
                 self.sets.remove(set);
             }
             _ => {}
@@ -344,15 +344,15 @@ mod tests {
             Event::ReceiverOpened { receiver, name: "one", uri: "http://127.0.0.1:8080/cdr" },
             Event::LinkOpened { link, receiver },
             Event::SetReceived { set, link, receiver, head, records },
-            Event::SetAnswered { set, status: 200, whole: true },
+            Event::SetAnswered { set, status: 200, whole: true, planned: false },
             Event::SetReceived { set: SetId(4), link, receiver, head, records: nothing.read(b"") },
-            Event::SetUnanswered { set: SetId(4) },
+            Event::SetUnanswered { set: SetId(4), planned: true },
             Event::SetCut { set: SetId(5), link, receiver, arrived_bytes: 12, by_receiver: false },
             Event::LinkFault { link, what: "no\nsense" },
             Event::LinkEnded { link, cause: EndCause::PeerReset },
             Event::ReceiverClosed { receiver },
             Event::RestartBegun,
-            Event::SetAnswered { set: SetId(9), status: 500, whole: false },
+            Event::SetAnswered { set: SetId(9), status: 500, whole: false, planned: true },
         ];
         let mut chronicle = Chronicle::new();
         for (seq, event) in events.into_iter().enumerate() {

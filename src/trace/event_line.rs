@@ -17,34 +17,115 @@ use crate::protocol::ws::frame::{Frame, LengthForm};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum EventLine<'a> {
-    ScenarioStarted { id: Cow<'a, str> },
-    StepStarted { number: u32, text: Cow<'a, str> },
-    ScenarioEnded { unfinished: Option<Cow<'a, str>> },
-    HarnessLate { by_ns: u64 },
-    Snapshot { since: u64 },
-    RequestSent { exchange: u32, request: RequestLine<'a> },
-    ResponseReceived { exchange: u32, response: ResponseLine<'a> },
-    RequestFailed { exchange: u32, error: ErrorLine<'a> },
-    Opening { connection: u32, client: Cow<'a, str>, request: RequestLine<'a> },
-    Opened { connection: u32, response: ResponseLine<'a> },
-    Refused { connection: u32, response: ResponseLine<'a> },
-    OpenFailed { connection: u32, error: ErrorLine<'a> },
+    ScenarioStarted {
+        id: Cow<'a, str>,
+    },
+    StepStarted {
+        number: u32,
+        text: Cow<'a, str>,
+    },
+    ScenarioEnded {
+        unfinished: Option<Cow<'a, str>>,
+    },
+    HarnessLate {
+        by_ns: u64,
+    },
+    Snapshot {
+        since: u64,
+    },
+    RequestSent {
+        exchange: u32,
+        request: RequestLine<'a>,
+    },
+    ResponseReceived {
+        exchange: u32,
+        response: ResponseLine<'a>,
+    },
+    RequestFailed {
+        exchange: u32,
+        error: ErrorLine<'a>,
+    },
+    Opening {
+        connection: u32,
+        client: Cow<'a, str>,
+        request: RequestLine<'a>,
+    },
+    Opened {
+        connection: u32,
+        response: ResponseLine<'a>,
+    },
+    Refused {
+        connection: u32,
+        response: ResponseLine<'a>,
+    },
+    OpenFailed {
+        connection: u32,
+        error: ErrorLine<'a>,
+    },
     Frame(FrameLine<'a>),
-    RawBytesSent { connection: u32, bytes: Bytes<'a> },
-    Ended { connection: u32, cause: EndCause },
-    WallClock { unix_ms: i64 },
-    ReceiverOpened { receiver: u32, name: Cow<'a, str>, uri: Cow<'a, str> },
-    ReceiverClosed { receiver: u32 },
-    LinkOpened { link: u32, receiver: u32 },
-    HandshakeFailed { receiver: u32, what: Cow<'a, str>, by_peer: bool },
-    LinkFault { link: u32, what: Cow<'a, str> },
-    LinkEnded { link: u32, cause: EndCause },
+    RawBytesSent {
+        connection: u32,
+        bytes: Bytes<'a>,
+    },
+    Ended {
+        connection: u32,
+        cause: EndCause,
+    },
+    WallClock {
+        unix_ms: i64,
+    },
+    ReceiverOpened {
+        receiver: u32,
+        name: Cow<'a, str>,
+        uri: Cow<'a, str>,
+    },
+    ReceiverClosed {
+        receiver: u32,
+    },
+    LinkOpened {
+        link: u32,
+        receiver: u32,
+    },
+    HandshakeFailed {
+        receiver: u32,
+        what: Cow<'a, str>,
+        by_peer: bool,
+    },
+    LinkFault {
+        link: u32,
+        what: Cow<'a, str>,
+    },
+    LinkEnded {
+        link: u32,
+        cause: EndCause,
+    },
     SetReceived(SetLine<'a>),
-    SetCut { set: u64, link: u32, receiver: u32, arrived_bytes: u64, by_receiver: bool },
-    SetAnswered { set: u64, status: u16, whole: bool },
-    SetUnanswered { set: u64 },
+    SetCut {
+        set: u64,
+        link: u32,
+        receiver: u32,
+        arrived_bytes: u64,
+        by_receiver: bool,
+    },
+    SetAnswered {
+        set: u64,
+        status: u16,
+        whole: bool,
+        #[serde(default, skip_serializing_if = "is_false")]
+        planned: bool,
+    },
+    SetUnanswered {
+        set: u64,
+        #[serde(default, skip_serializing_if = "is_false")]
+        planned: bool,
+    },
     RestartBegun,
     RestartDone,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -270,10 +351,10 @@ impl<'a> EventLine<'a> {
                 arrived_bytes: *arrived_bytes,
                 by_receiver: *by_receiver,
             },
-            Event::SetAnswered { set, status, whole } => {
-                Self::SetAnswered { set: set.0, status: *status, whole: *whole }
+            Event::SetAnswered { set, status, whole, planned } => {
+                Self::SetAnswered { set: set.0, status: *status, whole: *whole, planned: *planned }
             }
-            Event::SetUnanswered { set } => Self::SetUnanswered { set: set.0 },
+            Event::SetUnanswered { set, planned } => Self::SetUnanswered { set: set.0, planned: *planned },
             Event::RestartBegun => Self::RestartBegun,
             Event::RestartDone => Self::RestartDone,
             other => unreachable!("{other:?} has its line above"),

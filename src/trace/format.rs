@@ -396,8 +396,8 @@ mod tests {
             Event::LinkEnded { link, cause: parts.cause },
             Event::SetReceived { set, link, receiver, head, records: tape.read(&parts.bytes) },
             Event::SetCut { set, link, receiver, arrived_bytes: parts.nanos, by_receiver: parts.optional.is_some() },
-            Event::SetAnswered { set, status: response.status, whole: parts.optional.is_some() },
-            Event::SetUnanswered { set },
+            Event::SetAnswered { set, status: response.status, whole: parts.optional.is_some(), planned: false },
+            Event::SetUnanswered { set, planned: parts.optional.is_some() },
             Event::RestartBegun,
             Event::RestartDone,
         ]

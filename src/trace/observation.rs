@@ -326,11 +326,15 @@ pub enum Event<'a> {
         status: u16,
         /// Whether the whole answer was sent; otherwise it was cut off on purpose.
         whole: bool,
+        /// Whether a plan told the receiver to do so.
+        planned: bool,
     },
     /// A set that arrived gets no answer any more: the connection is gone, or about to go.
     SetUnanswered {
         /// The set.
         set: SetId,
+        /// Whether a plan told the receiver to do so.
+        planned: bool,
     },
     /// The harness has the Call Bridge restarted.
     RestartBegun,

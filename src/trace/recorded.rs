@@ -52,8 +52,8 @@ pub(super) enum Kept {
     LinkEnded(LinkId, EndCause),
     SetReceived(Box<KeptSet>),
     SetCut { set: SetId, link: LinkId, receiver: ReceiverId, arrived_bytes: u64, by_receiver: bool },
-    SetAnswered { set: SetId, status: u16, whole: bool },
-    SetUnanswered(SetId),
+    SetAnswered { set: SetId, status: u16, whole: bool, planned: bool },
+    SetUnanswered { set: SetId, planned: bool },
     RestartBegun,
     RestartDone,
 }
@@ -138,10 +138,10 @@ impl Recorded {
                 arrived_bytes: *arrived_bytes,
                 by_receiver: *by_receiver,
             },
-            Kept::SetAnswered { set, status, whole } => {
-                Event::SetAnswered { set: *set, status: *status, whole: *whole }
+            Kept::SetAnswered { set, status, whole, planned } => {
+                Event::SetAnswered { set: *set, status: *status, whole: *whole, planned: *planned }
             }
-            Kept::SetUnanswered(set) => Event::SetUnanswered { set: *set },
+            Kept::SetUnanswered { set, planned } => Event::SetUnanswered { set: *set, planned: *planned },
             Kept::RestartBegun => Event::RestartBegun,
             Kept::RestartDone => Event::RestartDone,
         };
@@ -320,8 +320,10 @@ impl TryFrom<EventLine<'_>> for Kept {
                 arrived_bytes,
                 by_receiver,
             },
-            EventLine::SetAnswered { set, status, whole } => Self::SetAnswered { set: SetId(set), status, whole },
-            EventLine::SetUnanswered { set } => Self::SetUnanswered(SetId(set)),
+            EventLine::SetAnswered { set, status, whole, planned } => {
+                Self::SetAnswered { set: SetId(set), status, whole, planned }
+            }
+            EventLine::SetUnanswered { set, planned } => Self::SetUnanswered { set: SetId(set), planned },
             EventLine::RestartBegun => Self::RestartBegun,
             EventLine::RestartDone => Self::RestartDone,
         })

@@ -39,6 +39,11 @@ impl Asked {
         exact.or_else(any_case).map(String::as_str)
     }
 
+    /// All parameters.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// A number, if the parameter is there.
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Failure> {
         self.text(name).map(|text| text.parse().map_err(|_| parameter_error(name))).transpose()

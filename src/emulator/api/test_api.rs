@@ -19,6 +19,7 @@ pub(super) const ROUTES: &[Route] = &[
     (Method::Put, "calls/*", change_call),
     (Method::Put, "participants/*", change_participant),
     (Method::Post, "messages", send_message),
+    (Method::Put, "settings", change_settings),
 ];
 
 fn presence(core: &mut Core, _asked: &Asked) -> Answer {
@@ -75,6 +76,16 @@ fn change_participant(core: &mut Core, asked: &Asked) -> Answer {
         }
     });
     if known { Ok(done()) } else { Err(missing("participantDoesNotExist")) }
+}
+
+/// Changes settings by their keys: the server speaks another dialect from now on.
+fn change_settings(core: &mut Core, asked: &Asked) -> Answer {
+    let mut changed = core.settings.clone();
+    for (key, value) in asked.all() {
+        changed.set(key, value).map_err(|_| parameter_error(key))?;
+    }
+    core.settings = changed;
+    Ok(done())
 }
 
 fn send_message(core: &mut Core, asked: &Asked) -> Answer {

@@ -89,6 +89,18 @@ impl Core {
                 self.timers.at(self.now + delay, Due::Record(draft));
             }
         }
+        self.record_of_unknown_type();
+    }
+
+    /// Makes a record of a type that no guide knows, where it is its turn.
+    fn record_of_unknown_type(&mut self) {
+        let every = self.settings.cdr_extra_records;
+        if every == 0 || self.cdr.next % (every + 1) != every {
+            return;
+        }
+        let content = Element::new("weather").attribute("id", self.world.new_id_aside()).field("sky", "blue");
+        let time = self.cdr.time(&self.settings, self.now);
+        self.number(Draft { kind: "weatherReport".to_owned(), time, content });
     }
 
     fn record_call_start(&mut self, id: &str) {

@@ -160,6 +160,10 @@ pub struct Cdr {
     pub(super) kept: VecDeque<Arc<Made>>,
     pub(super) links: BTreeMap<LinkKey, Link>,
     pub(super) last_link: u64,
+    /// How many POSTs were sent.
+    pub(super) posts: u64,
+    /// How many answers came.
+    pub(super) answers: u64,
     last_receiver: u64,
     wall: (Instant, i64),
 }
@@ -176,6 +180,8 @@ impl Cdr {
             kept: VecDeque::new(),
             links: BTreeMap::new(),
             last_link: 0,
+            posts: 0,
+            answers: 0,
             last_receiver: 0,
             wall: (Instant::ZERO, DEFAULT_START_MS),
         }

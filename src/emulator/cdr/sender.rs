@@ -180,8 +180,16 @@ impl Core {
         }
         .into_bytes();
         self.mutants.body(post.receiver, &mut body);
-        let bytes = wire::request(&self.settings, post, &body);
+        let mut bytes = wire::request(&self.settings, post, &body);
+        self.cdr.posts += 1;
+        let cut = is_turn(self.settings.cdr_cut_every, self.cdr.posts);
+        if cut {
+            bytes.truncate(bytes.len() - body.len() / 2);
+        }
         self.emit_link(Effect::SendLink { link, bytes });
+        if cut {
+            self.give_up(link);
+        }
     }
 
     /// A connection is open: its set goes out.
@@ -226,6 +234,10 @@ impl Core {
     }
 
     fn answered_on(&mut self, link: LinkKey, status: u16, keep_alive: bool) {
+        self.cdr.answers += 1;
+        if is_turn(self.settings.cdr_lose_every, self.cdr.answers) {
+            return self.give_up(link);
+        }
         let Some(known) = self.cdr.links.get_mut(&link) else { return };
         let (key, Some(parcel)) = (known.receiver, known.parcel.take()) else { return };
         let keeps = keep_alive && self.settings.cdr_keep_alive;
@@ -293,6 +305,11 @@ impl Core {
             }
         }
     }
+}
+
+/// Whether it is the turn of what happens every so often.
+const fn is_turn(every: u64, count: u64) -> bool {
+    every > 1 && count.is_multiple_of(every)
 }
 
 /// Whether an answer with this status acknowledges a set.

@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::plan::{Action, Answer, Decision, Pace, Plan, Point};
-use super::{Heard, Surroundings};
+use super::plan::{Action, Answer, Decision, Pace, Point};
+use super::{Conduct, Heard, Surroundings};
 use crate::engine::driver::Command;
 use crate::protocol::cdr::{Set, Tape};
 use crate::protocol::http1::{Head, Limits, Next, RequestReader, write_answer};
@@ -62,6 +62,8 @@ struct Owed {
     set: SetId,
     action: Action,
     keep_alive: bool,
+    /// Whether a plan says so.
+    planned: bool,
     due: Option<Instant>,
 }
 
@@ -141,7 +143,7 @@ impl Link {
     pub(super) fn go_on<S: Sink>(
         &mut self,
         mut fresh: &[u8],
-        plan: &mut Plan,
+        conduct: &mut Conduct,
         tape: &mut Tape,
         last_set: &mut u64,
         around: &mut Surroundings<'_, S>,
@@ -152,7 +154,7 @@ impl Link {
         if !self.inbox.is_empty() {
             self.inbox.extend_from_slice(std::mem::take(&mut fresh));
         }
-        let end = self.read_on(&mut fresh, plan, tape, last_set, around);
+        let end = self.read_on(&mut fresh, conduct, tape, last_set, around);
         // Most is read at once, so that it is never copied to where it would wait.
         self.inbox.extend_from_slice(fresh);
         end
@@ -161,7 +163,7 @@ impl Link {
     fn read_on<S: Sink>(
         &mut self,
         fresh: &mut &[u8],
-        plan: &mut Plan,
+        conduct: &mut Conduct,
         tape: &mut Tape,
         last_set: &mut u64,
         around: &mut Surroundings<'_, S>,
@@ -176,11 +178,11 @@ impl Link {
             }
             if self.amid.is_none()
                 && self.has_more(fresh)
-                && let Some(cause) = self.begin(plan, last_set, around)
+                && let Some(cause) = self.begin(conduct, last_set, around)
             {
                 return Some(cause);
             }
-            match self.read(plan, tape, around) {
+            match self.read(conduct, tape, around) {
                 Step::Taken => {}
                 Step::End(cause) => return Some(cause),
                 Step::More { expects, body_bytes } => {
@@ -205,12 +207,12 @@ impl Link {
     /// Takes note that a set begins to arrive.
     fn begin<S: Sink>(
         &mut self,
-        plan: &mut Plan,
+        conduct: &mut Conduct,
         last_set: &mut u64,
         around: &mut Surroundings<'_, S>,
     ) -> Option<EndCause> {
         *last_set += 1;
-        let (number, decision) = plan.begin(around.now);
+        let (number, decision) = conduct.plan.begin(around.now);
         let action = decision.as_ref().map(|decision| decision.action.clone());
         let set = SetId(*last_set);
         self.amid = Some(Amid { set, number, began: around.now, decision, body_bytes: 0, told_to_continue: false });
@@ -223,7 +225,7 @@ impl Link {
     }
 
     /// Takes the next set, if it is whole.
-    fn read<S: Sink>(&mut self, plan: &mut Plan, tape: &mut Tape, around: &mut Surroundings<'_, S>) -> Step {
+    fn read<S: Sink>(&mut self, conduct: &mut Conduct, tape: &mut Tape, around: &mut Surroundings<'_, S>) -> Step {
         match self.reader.next() {
             Next::NeedMore { head, body_bytes } => Step::More { expects: head.is_some_and(expects), body_bytes },
             Next::Request { head, .. } if lacks_length(head) => {
@@ -238,7 +240,7 @@ impl Link {
                 let (link, receiver, set) = (self.id, self.receiver, amid.set);
                 around.observe(Event::SetReceived { set, link, receiver, head, records });
                 (around.hear)(Heard::Arrived { receiver, set, records });
-                let owed = owe(amid, keep_alive, records, plan, around.now);
+                let owed = owe(amid, keep_alive, (link, records), conduct, around.now);
                 self.owed.push_back(owed);
                 Step::Taken
             }
@@ -325,27 +327,27 @@ impl Link {
     /// Does what is due about the sets that have arrived, oldest first. Gives how the connection ends, if it does.
     fn answer<S: Sink>(&mut self, around: &mut Surroundings<'_, S>) -> Option<EndCause> {
         while self.owed.front().is_some_and(|owed| owed.due.is_some_and(|at| at <= around.now)) {
-            let Owed { set, action, keep_alive, .. } = self.owed.pop_front()?;
+            let Owed { set, action, keep_alive, planned, .. } = self.owed.pop_front()?;
             let (end, taken) = match action {
                 Action::Answer(answer) => {
                     let close = answer.close || !keep_alive;
                     self.send(answer_bytes(&answer, close), around);
-                    around.observe(Event::SetAnswered { set, status: answer.status, whole: true });
+                    around.observe(Event::SetAnswered { set, status: answer.status, whole: true, planned });
                     (close.then_some(EndCause::Closed), (200..300).contains(&answer.status))
                 }
                 Action::HalfAnswer => {
                     let mut bytes = answer_bytes(&Answer::default(), false);
                     bytes.truncate(bytes.len() / 2);
                     self.send(bytes, around);
-                    around.observe(Event::SetAnswered { set, status: 200, whole: false });
+                    around.observe(Event::SetAnswered { set, status: 200, whole: false, planned });
                     (Some(EndCause::Closed), false)
                 }
                 Action::LoseAnswer | Action::Close(_) | Action::Never => {
-                    around.observe(Event::SetUnanswered { set });
+                    around.observe(Event::SetUnanswered { set, planned });
                     (Some(EndCause::Closed), action == Action::LoseAnswer)
                 }
                 Action::Reset(_) => {
-                    around.observe(Event::SetUnanswered { set });
+                    around.observe(Event::SetUnanswered { set, planned });
                     (Some(EndCause::Dropped), false)
                 }
             };
@@ -361,11 +363,16 @@ impl Link {
         around.commands.push_back(Command::SendLink { link: self.id, bytes });
     }
 
+    /// Whether a set is arriving.
+    pub(super) const fn is_amid(&self) -> bool {
+        self.amid.is_some()
+    }
+
     /// The connection is gone: what has not been answered gets no answer, what has not arrived was cut.
     pub(super) fn gone<S: Sink>(self, by_receiver: bool, cause: EndCause, around: &mut Surroundings<'_, S>) {
         let (link, receiver) = (self.id, self.receiver);
         for owed in self.owed {
-            around.observe(Event::SetUnanswered { set: owed.set });
+            around.observe(Event::SetUnanswered { set: owed.set, planned: owed.planned });
             (around.hear)(Heard::Decided { receiver, set: owed.set, taken: false });
         }
         if let Some(Amid { set, body_bytes: arrived_bytes, .. }) = self.amid {
@@ -386,14 +393,17 @@ fn expects(head: Head<'_>) -> bool {
 }
 
 /// What becomes of a set that has arrived.
-fn owe(amid: Amid, keep_alive: bool, records: Set<'_>, plan: &mut Plan, now: Instant) -> Owed {
-    let decision = amid.decision.unwrap_or_else(|| plan.finish(amid.number, amid.began, records));
-    let due = match &decision.action {
+fn owe(amid: Amid, keep_alive: bool, (link, records): (LinkId, Set<'_>), conduct: &mut Conduct, now: Instant) -> Owed {
+    let decision = amid.decision.or_else(|| conduct.plan.finish(amid.number, amid.began, records));
+    let bent = conduct.bends.act(link, records);
+    let planned = decision.is_some();
+    let action = decision.map(|decision| decision.action).or(bent).unwrap_or_default();
+    let due = match &action {
         Action::Answer(answer) => Some(now + answer.after),
         Action::Never => None,
         _ => Some(now),
     };
-    Owed { set: amid.set, action: decision.action, keep_alive, due }
+    Owed { set: amid.set, action, keep_alive, planned, due }
 }
 
 fn answer_bytes(answer: &Answer, close: bool) -> Vec<u8> {

@@ -158,12 +158,13 @@ impl Plan {
         (number, first.filter(|(entry, _)| entry.is_early()).map(decide))
     }
 
-    /// Decides about a set that is whole. One that began under an earlier plan has no number in this one.
-    pub(super) fn finish(&mut self, number: u64, began: Instant, records: Set<'_>) -> Decision {
+    /// Decides about a set that is whole, if an entry is for it. One that began under an earlier plan has no number in
+    /// this one.
+    pub(super) fn finish(&mut self, number: u64, began: Instant, records: Set<'_>) -> Option<Decision> {
         let number = if began < self.made { 0 } else { number };
         let since = began.since(self.made);
         let fits = |entry: &Entry, used| !entry.is_early() && is_left(entry, used, number, since, Some(records));
-        self.entries.iter_mut().find(|(entry, used)| fits(entry, *used)).map(decide).unwrap_or_default()
+        self.entries.iter_mut().find(|(entry, used)| fits(entry, *used)).map(decide)
     }
 }
 

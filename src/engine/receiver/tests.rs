@@ -31,10 +31,10 @@ impl Sink for Words {
                 let who = if *by_receiver { "receiver" } else { "sender" };
                 format!("cut {} {} by {who}", set.0, if *arrived_bytes == 0 { "empty" } else { "in body" })
             }
-            Event::SetAnswered { set, status, whole } => {
+            Event::SetAnswered { set, status, whole, .. } => {
                 format!("answered {} {status}{}", set.0, if *whole { "" } else { " half" })
             }
-            Event::SetUnanswered { set } => format!("unanswered {}", set.0),
+            Event::SetUnanswered { set, .. } => format!("unanswered {}", set.0),
             other => panic!("{other:?}"),
         });
     }

@@ -231,7 +231,7 @@ impl CdrJudge {
                     receiver.cut(*by_receiver, at, seq);
                 }
             }
-            Event::SetAnswered { set, status, whole } => {
+            Event::SetAnswered { set, status, whole, .. } => {
                 let Some(open) = self.take_open(*set) else { return };
                 if let Some(link) = self.links.get(open.link) {
                     link.idle_since = at;
@@ -240,7 +240,7 @@ impl CdrJudge {
                     receiver.answered(&open, *status, *whole, at, seq);
                 }
             }
-            Event::SetUnanswered { set } => {
+            Event::SetUnanswered { set, .. } => {
                 let Some(open) = self.take_open(*set) else { return };
                 if let Some(link) = self.links.get(open.link) {
                     link.unanswered = Some(open.arrived);

@@ -3,6 +3,7 @@
 mod client;
 mod messages;
 mod opening;
+mod receivers;
 mod records_channels;
 mod records_content;
 mod records_delivery;

@@ -71,13 +71,13 @@ fn an_answer_that_may_not_have_arrived_allows_a_repetition() {
     // Half of it.
     let mut lab = Lab::new();
     let set = lab.set(1, 9, &legs(0..3));
-    lab.script.observe(Event::SetAnswered { set, status: 200, whole: false });
+    lab.script.observe(Event::SetAnswered { set, status: 200, whole: false, planned: true });
     lab.ends(1, EndCause::Closed).gets(1, 9, &legs(0..4));
     lab.breaks(&[]);
     // The same, and the sender took it for whole.
     let mut lab = Lab::new();
     let set = lab.set(1, 9, &legs(0..3));
-    lab.script.observe(Event::SetAnswered { set, status: 200, whole: false });
+    lab.script.observe(Event::SetAnswered { set, status: 200, whole: false, planned: true });
     lab.ends(1, EndCause::Closed).gets(1, 9, &legs(3..4)).passes(60);
     lab.breaks(&[]);
     // On a connection that this side then dropped.

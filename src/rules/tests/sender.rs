@@ -165,14 +165,14 @@ impl Lab {
     }
 
     pub(super) fn answers(&mut self, set: SetId, status: u16) -> &mut Self {
-        self.script.observe(Event::SetAnswered { set, status, whole: true });
+        self.script.observe(Event::SetAnswered { set, status, whole: true, planned: false });
         self
     }
 
     /// A set arrives and gets no answer; the connection ends.
     pub(super) fn loses(&mut self, receiver: u32, session: u32, records: &[NewRecord]) -> &mut Self {
         let set = self.set(receiver, session, records);
-        self.script.observe(Event::SetUnanswered { set });
+        self.script.observe(Event::SetUnanswered { set, planned: false });
         self.ends(receiver, EndCause::Closed)
     }
 

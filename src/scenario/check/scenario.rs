@@ -171,10 +171,10 @@ impl<'s> Checker<'s> {
             self.error_at("exercises", "the scenario exercises nothing", Some(help));
         }
         self.no_duplicates(&scenario.exercises);
-        // A Meeting Server is judged as server of events and as sender of records.
+        // A Meeting Server is judged as server of events and as sender of records; its peers as well.
         let wanted: &[Subject] = match scenario.judge {
             Judged::Server => &[Subject::Server, Subject::Sender],
-            Judged::Client => &[Subject::Client],
+            Judged::Client => &[Subject::Client, Subject::Receiver],
         };
         for name in &scenario.exercises {
             let Some(id) = RequirementId::from_name(&name.value) else {
@@ -187,7 +187,7 @@ impl<'s> Checker<'s> {
             if !wanted.contains(&subject) {
                 let help = match subject {
                     Subject::Server | Subject::Sender => Some("leave out `judge`, or say `judge: server`".to_owned()),
-                    Subject::Client => Some("say `judge: client`".to_owned()),
+                    Subject::Client | Subject::Receiver => Some("say `judge: client`".to_owned()),
                     _ => None,
                 };
                 let message = format!("{id} is about the {subject}, which this scenario does not judge");

@@ -168,10 +168,12 @@ impl<'s> Checker<'s> {
     fn emulate(&mut self, step: &Emulate) {
         self.require(Need::TestApi, "`emulate`");
         let subjects = [&step.call, &step.participant, &step.leg, &step.space];
-        let named = subjects.iter().filter(|subject| subject.is_some()).count() + usize::from(step.message.is_some());
-        if named != 1 {
-            self.error_here("`emulate` takes exactly one of `call`, `participant`, `leg`, `space` and `message`", None);
+        let others = usize::from(step.message.is_some()) + usize::from(!step.settings.is_empty());
+        if subjects.iter().filter(|subject| subject.is_some()).count() + others != 1 {
+            let subjects = "`call`, `participant`, `leg`, `space`, `message` and `settings`";
+            self.error_here(format!("`emulate` takes exactly one of {subjects}"), None);
         }
+        step.settings.values().for_each(|value| self.template(value));
         let changes = [&step.end, &step.into_call, &step.into_space];
         for template in subjects.into_iter().chain(changes).flatten() {
             self.template(template);
@@ -188,7 +190,12 @@ impl<'s> Checker<'s> {
                     .error_here("`emulate` takes one of `end`, `into-call` and `into-space`, and no `message`", None);
             }
         }
-        let Some(message) = &step.message else { return self.changes(&step.set) };
+        let Some(message) = &step.message else {
+            if step.settings.is_empty() || !step.set.is_empty() {
+                self.changes(&step.set);
+            }
+            return;
+        };
         if !step.set.is_empty() {
             self.error_at("set", "a message takes no `set`", None);
         }

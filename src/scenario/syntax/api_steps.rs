@@ -186,8 +186,8 @@ pub struct CallIn {
     pub store: Option<Template>,
 }
 
-/// `emulate`: exactly one of `call`, `participant`, `leg`, `space` and `message`, and for all but `message` exactly one
-/// of `set`, `end`, `into-call` and `into-space`.
+/// `emulate`: exactly one of `call`, `participant`, `leg`, `space`, `message` and `settings`, and for all but the last two
+/// exactly one of `set`, `end`, `into-call` and `into-space`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Emulate {
@@ -219,4 +219,7 @@ pub struct Emulate {
     /// A message that the server sends on every event connection: the inner object, without `messageId`.
     #[serde(default)]
     pub message: Option<serde_json::Value>,
+    /// Settings of the emulator, as `run --dialect` takes them: it speaks another dialect from now on.
+    #[serde(default)]
+    pub settings: Fields,
 }

@@ -33,7 +33,7 @@ pub struct Scenario {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub needs: Vec<Spanned<String>>,
-    /// Who is judged: the server (the default) or the events clients of this scenario.
+    /// Who is judged: the server (the default), or the events clients and CDR receivers of this scenario.
     #[serde(default)]
     pub judge: Judged,
     /// The events clients that take part, by name. Their connections are opened by `connect`.
@@ -61,7 +61,7 @@ pub enum Judged {
     /// The Meeting Server.
     #[default]
     Server,
-    /// The events clients that the harness plays.
+    /// The events clients and CDR receivers that the harness plays.
     Client,
 }
 
