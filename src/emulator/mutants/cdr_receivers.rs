@@ -73,13 +73,8 @@ pub(super) const MUTANTS: &[Registered] = &[
     ),
     row(
         "fifth-attempt-stops-the-fourth",
-        "CDR-13",
-        &[
-            ("CDR-14", "the four are disturbed by the fifth"),
-            AGREEMENT,
-            ("CDR-19", "the fourth gets nothing any more"),
-            GAP,
-        ],
+        "CDR-14",
+        &[],
         "The last row of the table is cleared for the newcomer before the check.",
         || disturbed(|receiver| receiver.0 == 4),
     ),

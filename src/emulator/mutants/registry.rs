@@ -2,8 +2,8 @@
 
 use super::super::mutant::Mutant;
 use super::{
-    auth, cdr_numbers, cdr_receivers, cdr_transport, limits, messages, records_content, records_course, subscriptions,
-    subtle, updates, values, websocket,
+    auth, cdr_numbers, cdr_receivers, cdr_transport, coincidences, conversation, limits, messages, places,
+    records_content, records_course, subscriptions, subtle, updates, values, websocket,
 };
 
 /// One mutant of the list.
@@ -31,6 +31,9 @@ pub const ALL: &[&[Registered]] = &[
     values::MUTANTS,
     limits::MUTANTS,
     subtle::MUTANTS,
+    coincidences::MUTANTS,
+    conversation::MUTANTS,
+    places::MUTANTS,
     cdr_transport::MUTANTS,
     cdr_numbers::MUTANTS,
     cdr_receivers::MUTANTS,
