@@ -21,6 +21,9 @@ use crate::trace::{ConnectionId, EndCause, NetworkError, NetworkErrorKind, Seq};
 /// How many connections a server serves at the same time (EVENTS 6).
 pub(super) const PLACES: usize = 5;
 
+/// For how long after the attempt at a fifth connection the end of one of the five is laid to it.
+const DISPLACED: Duration = Duration::from_millis(500);
+
 /// For how long after its issue a token is taken to be valid; its lifetime is open (AUTH-09).
 const FRESH: Duration = Duration::from_secs(20);
 
@@ -66,6 +69,8 @@ pub(super) struct Places {
     full_once: bool,
     /// When connections ended.
     ended: Vec<Instant>,
+    /// The last attempt at a fifth connection, while four are open.
+    fifth_attempt: Option<(Instant, Seq)>,
     /// A sixth connection that was accepted.
     sixth: Option<(ConnectionId, Seq, Instant)>,
     /// The last attempt at a sixth connection.
@@ -106,6 +111,9 @@ impl Places {
         };
         if open >= PLACES && matches!(attempt.kind, Kind::Valid { .. }) {
             self.sixth_attempt = Some(seq);
+        }
+        if open + 1 == PLACES && matches!(attempt.kind, Kind::Valid { .. }) {
+            self.fifth_attempt = Some((at, seq));
         }
         self.attempts.insert(connection, attempt);
     }
@@ -284,7 +292,12 @@ impl Places {
             (_, _, Some(proof)) if proof > since => {
                 (R::Lim03, "a connection undisturbed by the attempt at a sixth", proof)
             }
-            _ => return false,
+            _ => match self.fifth_attempt {
+                Some((attempted, proof)) if proof > since && at.since(attempted) <= DISPLACED => {
+                    (R::Lim01, "five connections at the same time, the earlier ones among them", proof)
+                }
+                _ => return false,
+            },
         };
         docket.fail(rule, at, || Charge {
             connection: Some(connection.id),

@@ -2,8 +2,8 @@
 
 use super::super::mutant::Mutant;
 use super::{
-    auth, cdr_numbers, cdr_receivers, cdr_transport, limits, messages, records_content, records_course, subscriptions,
-    subtle, updates, values, websocket,
+    auth, cdr_numbers, cdr_receivers, cdr_transport, coincidences, conversation, elements, limits, messages, places,
+    record_fields, records_content, records_course, subscriptions, subtle, updates, values, websocket,
 };
 
 /// One mutant of the list.
@@ -31,11 +31,16 @@ pub const ALL: &[&[Registered]] = &[
     values::MUTANTS,
     limits::MUTANTS,
     subtle::MUTANTS,
+    coincidences::MUTANTS,
+    conversation::MUTANTS,
+    elements::MUTANTS,
+    places::MUTANTS,
     cdr_transport::MUTANTS,
     cdr_numbers::MUTANTS,
     cdr_receivers::MUTANTS,
     records_course::MUTANTS,
     records_content::MUTANTS,
+    record_fields::MUTANTS,
 ];
 
 /// All mutants one after the other.

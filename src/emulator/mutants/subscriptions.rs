@@ -10,7 +10,7 @@ use super::registry::{Registered, row};
 use crate::protocol::events::{Resource, State, UpdateType};
 use crate::time::Instant;
 
-type Indexes = BTreeSet<(ConnectionKey, u64)>;
+pub(super) type Indexes = BTreeSet<(ConnectionKey, u64)>;
 
 const ACTIVE: &str = State::Active.as_str();
 const PENDING: &str = State::Pending.as_str();
@@ -657,12 +657,12 @@ impl super::super::mutant::Mutant for StateFilter {
 }
 
 /// The resource of an index in force.
-fn resource(view: &View<'_>, to: ConnectionKey, index: u64) -> Option<Resource> {
+pub(super) fn resource(view: &View<'_>, to: ConnectionKey, index: u64) -> Option<Resource> {
     Some(view.connection(to)?.subscriptions.get(&index)?.resource)
 }
 
 /// The indexes in force whose resource the new set has under another index.
-fn reindexed(view: &View<'_>, to: ConnectionKey, wanted: &[Wanted]) -> Indexes {
+pub(super) fn reindexed(view: &View<'_>, to: ConnectionKey, wanted: &[Wanted]) -> Indexes {
     let Some(connection) = view.connection(to) else { return Indexes::new() };
     let moved = connection.subscriptions.values().filter(|old| {
         let left_out = wanted.iter().all(|entry| entry.index != Some(old.index));

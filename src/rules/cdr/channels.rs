@@ -387,6 +387,9 @@ impl Receiver {
             R::Cdr19
         } else if !served && (elsewhere.is_some() || self.sets == 0) {
             moment.stopped_by_fifth(self)
+        } else if !served && moment.stopped_by_fifth(self) == R::Cdr14 {
+            // Nobody gets anything since then.
+            R::Cdr14
         } else {
             R::Rec24
         })

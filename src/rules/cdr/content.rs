@@ -199,6 +199,10 @@ const fn words_of(name: FieldName) -> R {
 /// Judges one field, and what is in it.
 fn value(name: FieldName, shape: &Shape, field: Field<'_>, noted: &mut Noted, moment: &mut Moment<'_>) {
     match shape {
+        // What is text where parts belong, or has parts where text belongs, is of another type.
+        Shape::Group(_) if field.children().next().is_none() && !field.value().is_empty() => {
+            fault(R::Rec02, name, "further elements", field.value(), moment);
+        }
         Shape::Group(parts) => {
             for part in field.children() {
                 let documented = part.known().and_then(|name| parts.iter().find(|known| known.name == name));
@@ -219,7 +223,10 @@ fn value(name: FieldName, shape: &Shape, field: Field<'_>, noted: &mut Noted, mo
         }
         Shape::Empty if field.value().is_empty() && field.children().next().is_none() => {}
         Shape::Empty => fault(R::Rec02, name, "nothing inside", field.value(), moment),
-        _ => text_in(name, shape, field.value(), noted, moment),
+        _ => match field.children().next().filter(|_| field.value().is_empty()) {
+            Some(part) => fault(R::Rec02, name, "text", &format!("<{}>", part.name()), moment),
+            None => text_in(name, shape, field.value(), noted, moment),
+        },
     }
 }
 
