@@ -335,3 +335,22 @@ steps:
     assert!(why.contains("waited 4.0 s for a record that main takes like {\"type\":\"callStart\"}"), "{why}");
     assert!(why.contains("main got a set of records (callStart)"), "{why}");
 }
+
+#[test]
+fn rest_lets_time_pass_while_a_receiver_owes_an_answer() {
+    let text = "
+title: An answer that takes longer than rest would
+exercises: [CDR-01]
+receivers: [main]
+steps:
+  - register: {receiver: main}
+  - rest: {}
+  - plan: {receiver: main, entries: [{times: 1, answer: 200, after: 700ms}]}
+  - start-call: {as: call}
+  - rest: {}
+";
+    let limits = Limits { events: 2_000, ..Limits::default() };
+    let (lines, outcome) = run(text, 3, &limits);
+    assert_eq!(outcome.end, End::Finished, "{}", lines.lines.join("\n"));
+    assert!(lines.lines.iter().any(|line| line.contains("SetAnswered")));
+}
