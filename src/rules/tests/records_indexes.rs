@@ -188,7 +188,7 @@ fn the_newest_records_of_an_outage_may_be_lost_without_a_word() {
     // But not all of them.
     let mut lab = Lab::new();
     lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 9, &legs(0..3)).closes(2);
-    lab.gets(1, 9, &legs(3..20)).passes(100).opens(2).passes(300);
+    lab.gets(1, 9, &legs(3..20)).passes(100).opens(2).passes(310);
     lab.breaks(&["CDR-03"]);
 }
 
