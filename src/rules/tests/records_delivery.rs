@@ -193,6 +193,9 @@ fn records_arrive_in_ascending_order() {
     let mut lab = Lab::new();
     lab.gets(1, 9, &legs([0, 2])).gets(1, 9, &legs([1, 3])).passes(60);
     lab.breaks(&["CDR-04"]);
+    let mut lab = Lab::new();
+    lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 9, &legs([2])).gets(2, 9, &legs([1]));
+    lab.breaks(&["CDR-04"]);
     // Sent again, but after later ones.
     let mut lab = Lab::new();
     lab.refuses(1, 9, &legs([0, 1]), 500).gets(1, 9, &legs([2, 3])).gets(1, 9, &legs([0, 1])).passes(60);
@@ -229,6 +232,11 @@ fn the_session_changes_with_a_restart_only() {
     lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 10, &legs(0..3));
     lab.gets(1, 9, &legs(3..4)).gets(1, 9, &legs(4..5));
     lab.breaks(&["CDR-05"]);
+    // It restarted by itself, and sends first what it had kept.
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([0])).loses(1, 9, &legs([1])).passes(20);
+    lab.gets(1, 9, &legs([1])).gets(1, 10, &legs([0])).passes(60);
+    lab.breaks(&[]);
     // It restarted by itself, while a set was to be sent again.
     let mut lab = Lab::new();
     lab.receiver(2).gets(1, 9, &legs(0..3)).refuses(2, 9, &legs(0..3), 500);
@@ -350,6 +358,10 @@ fn receivers_are_managed_over_the_api() {
     let mut lab = Lab::new();
     lab.gets(1, 9, &legs([0])).api(Method::Delete, &Lab::entry(1), "", &Response::new(200)).passes(6);
     lab.link(1).gets(1, 9, &legs([1]));
+    lab.breaks(&["CDR-15"]);
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([0])).api(Method::Delete, &Lab::entry(1), "", &Response::new(200)).passes(2);
+    lab.gets(1, 9, &legs([1])).passes(40).gets(1, 9, &legs([2]));
     lab.breaks(&["CDR-15"]);
     // Somebody else took our place.
     let mut lab = Lab::idle();
