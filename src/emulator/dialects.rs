@@ -230,6 +230,36 @@ pub const DIALECTS: &[Dialect] = &[
         doc: "A receiver that is configured late gets the last records before, too.",
         settings: &[("cdr-late-receiver", "kept"), ("setup-delay", "100ms")],
     },
+    Dialect {
+        name: "records-cut-anew",
+        doc: "What was sent in vain is put together anew, with newer records, or without those there is no room for.",
+        settings: &[("cdr-repeat", "anew"), ("cdr-batch", "3"), ("cdr-queue", "5")],
+    },
+    Dialect {
+        name: "records-one-by-one-after-failures",
+        doc: "After a failure one record is sent alone; idle connections are closed.",
+        settings: &[
+            ("cdr-repeat", "single"),
+            ("cdr-idle-limit", "3s"),
+            ("cdr-overflow", "newest"),
+            ("cdr-queue", "10"),
+        ],
+    },
+    Dialect {
+        name: "half-open",
+        doc: "A connection whose answer is late is left as it is, and another one opened.",
+        settings: &[("cdr-half-open", "true"), ("cdr-repeat", "anew"), ("cdr-answer-timeout", "1200ms")],
+    },
+    Dialect {
+        name: "backs-off-to-a-minute",
+        doc: "Each repetition waits four times as long as the one before, up to a minute.",
+        settings: &[("cdr-retry-first", "1s"), ("cdr-retry-factor", "4"), ("cdr-retry-longest", "60s")],
+    },
+    Dialect {
+        name: "nothing-unreceived",
+        doc: "What happens without a receiver is in no record and has no index; GUIDs of receivers are used again.",
+        settings: &[("cdr-count-unreceived", "false"), ("cdr-ids-reused", "true"), ("cdr-empty-values", "true")],
+    },
     Dialect { name: "clustered", doc: "The Call Bridge is in a cluster.", settings: &[("clustered", "true")] },
 ];
 

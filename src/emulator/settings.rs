@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::values::{
     Backlog, CallInStart, Count, DuplicateIndex, EntryFault, Excess, HeaderCase, KeyOrder, LateReceiver, LeftOut,
-    Listed, Order, Overflow, PingReaction, Reaction, Recorder, Refusal, Rounding, Setting, Spelling, Typed, Unset,
-    UriParameter, WhiteSpace,
+    Listed, Order, Overflow, PingReaction, Reaction, Recorder, Refusal, Repeat, Rounding, Setting, Spelling, Typed,
+    Unset, UriParameter, WhiteSpace,
 };
 
 /// A key of the settings, for help texts.
@@ -174,6 +174,12 @@ settings! {
     cdr_answer_timeout: Duration = Duration::from_millis(1500), "cdr-answer-timeout", "How long a receiver may take to answer, connecting included.";
     cdr_queue: u64 = 100, "cdr-queue", "How many unsent records wait for a receiver that fails before some are discarded.";
     cdr_overflow: Overflow = Overflow::Oldest, "cdr-overflow", "Which records are discarded.";
+    cdr_repeat: Repeat = Repeat::Same, "cdr-repeat", "What a repetition holds.";
+    cdr_half_open: bool = false, "cdr-half-open", "Whether a connection whose answer did not come in time is left open, and another one opened.";
+    cdr_idle_limit: Duration = Duration::ZERO, "cdr-idle-limit", "After how long an idle connection is closed; 0 is never.";
+    cdr_count_unreceived: bool = true, "cdr-count-unreceived", "Whether what happens while no receiver is configured counts in correlatorIndex.";
+    cdr_ids_reused: bool = false, "cdr-ids-reused", "Whether a new receiver gets the GUID of one that was removed.";
+    cdr_empty_values: bool = false, "cdr-empty-values", "Whether what is not set is sent as an empty element, whatever it is.";
     cdr_strict_200: bool = false, "cdr-strict-200", "Whether only 200 acknowledges records, not any 2xx.";
     cdr_late_receiver: LateReceiver = LateReceiver::Next, "cdr-late-receiver", "What a receiver gets that is configured late.";
     cdr_new_uri_new_start: bool = true, "cdr-new-uri-new-start", "Whether recordIndex starts at 1 again when a receiver gets another URI.";

@@ -348,6 +348,16 @@ choices! {
         /// The last records before, too.
         Kept = "kept",
     }
+    /// What is sent after records were sent in vain.
+    Repeat: "`same`, `anew` or `single`" {
+        /// The same set again.
+        Same = "same",
+        /// As much as a set holds, newer records included; what there is no room for is discarded, whether or not it was
+        /// sent.
+        Anew = "anew",
+        /// One record, and the others when that was acknowledged.
+        Single = "single",
+    }
     /// What records a call.
     Recorder: "`path` or `uri`" {
         /// The built-in recorder, known by the path of its file.

@@ -39,7 +39,8 @@ fn add(core: &mut Core, uri: &str, target: Option<Target>) -> Result<String, Fai
     if !core.mutants.decide(Question::IsReceiverPlaceFree(count), count < MAXIMUM) {
         return Err(refused("tooManyCdrReceivers"));
     }
-    let id = core.world.new_id_aside();
+    let freed = core.cdr.freed.pop();
+    let id = freed.unwrap_or_else(|| core.world.new_id_aside());
     let key = core.cdr.add(id.clone());
     core.set_uri(key, uri, target);
     Ok(id)

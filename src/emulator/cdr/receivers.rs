@@ -42,6 +42,8 @@ pub struct Receiver {
     pub(super) pause: Duration,
     /// When the batch that is being collected goes out.
     pub(super) batch_at: Option<Instant>,
+    /// Whether the next set has one record.
+    pub(super) singly: bool,
 }
 
 impl Receiver {
@@ -68,6 +70,7 @@ impl Receiver {
             pause_until: Instant::ZERO,
             pause: Duration::ZERO,
             batch_at: None,
+            singly: false,
         }
     }
 
@@ -81,6 +84,7 @@ impl Receiver {
         self.pause_until = Instant::ZERO;
         self.pause = Duration::ZERO;
         self.batch_at = None;
+        self.singly = false;
     }
 
     /// Queues a record; `discards` is whether one has to go for it.
@@ -97,6 +101,9 @@ impl Receiver {
     pub(super) fn next_parcel(&mut self, settings: &Settings, set: NewSet, most: usize) -> Option<Parcel> {
         let first = self.queue.front()?.index;
         let mut set = set;
+        let before = (self.expected, self.next_number);
+        let most = if self.singly { 1 } else { most };
+        let mut parts = Vec::new();
         while set.records.len() < most
             && let Some(made) = self.queue.pop_front()
         {
@@ -112,8 +119,17 @@ impl Receiver {
             });
             self.expected = made.index + 1;
             self.next_number += 1;
+            parts.push(made);
         }
-        Some(Parcel { set, first, attempts: 0 })
+        Some(Parcel { set, first, attempts: 0, made: parts, before })
+    }
+
+    /// Puts the records of a set back that was sent in vain, to be put together anew.
+    pub(super) fn take_apart(&mut self, parcel: Parcel) {
+        (self.expected, self.next_number) = parcel.before;
+        for made in parcel.made.into_iter().rev() {
+            self.queue.push_front(made);
+        }
     }
 
     /// Counts `recordIndex` from 1 again, also in what waits.
@@ -139,8 +155,10 @@ pub(super) struct Link {
     pub(super) answers: AnswerReader,
     /// The set that waits for its answer.
     pub(super) parcel: Option<Parcel>,
-    /// When patience with the set ends.
+    /// When patience with the set ends, or with having nothing to do.
     pub(super) deadline: Instant,
+    /// Whether nothing is expected of it any more, though it is open.
+    pub(super) left: bool,
 }
 
 /// All that the server knows about records and receivers.
@@ -165,6 +183,8 @@ pub struct Cdr {
     /// How many answers came.
     pub(super) answers: u64,
     last_receiver: u64,
+    /// GUIDs of receivers that were removed.
+    pub(in crate::emulator) freed: Vec<String>,
     wall: (Instant, i64),
 }
 
@@ -183,6 +203,7 @@ impl Cdr {
             posts: 0,
             answers: 0,
             last_receiver: 0,
+            freed: Vec::new(),
             wall: (Instant::ZERO, DEFAULT_START_MS),
         }
     }

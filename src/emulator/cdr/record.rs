@@ -1,5 +1,7 @@
 //! Records and POSTs, typed: what passes the mutants on its way to receivers.
 
+use std::sync::Arc;
+
 use crate::protocol::api::xml::Element;
 use crate::protocol::cdr::{NewRecord, NewSet};
 use crate::time::Instant;
@@ -103,4 +105,7 @@ pub(super) struct Parcel {
     pub(super) first: u64,
     /// How often it was sent.
     pub(super) attempts: u64,
+    /// The records as they were made, with what the receiver expected and its next number before them.
+    pub(super) made: Vec<Arc<Made>>,
+    pub(super) before: (u64, u64),
 }

@@ -90,6 +90,9 @@ impl Core {
         if self.mutants.decide(Question::EndsWithDelete { receiver: key }, true) {
             self.close_links(key);
             self.cdr.receivers.remove(&key);
+            if self.settings.cdr_ids_reused {
+                self.cdr.freed.push(id.to_owned());
+            }
         } else if let Some(receiver) = self.cdr.receivers.get_mut(&key) {
             // A mutant's: gone from the list, and served on.
             receiver.id.clear();

@@ -15,13 +15,17 @@ use crate::emulator::mutant::{Question, seen};
 use crate::emulator::settings::Settings;
 use crate::emulator::timers::Due;
 use crate::emulator::typed::{Effect, LinkKey};
-use crate::emulator::values::{Count, WhiteSpace};
+use crate::emulator::values::{Count, Repeat, WhiteSpace};
 use crate::protocol::cdr::NewSet;
 use crate::protocol::http1::{AnswerReader, NextAnswer, Unframed};
 
 impl Core {
     /// Gives a record its index and queues it for every receiver.
     pub(super) fn number(&mut self, draft: Draft) {
+        let counts = self.settings.cdr_count_unreceived;
+        if !counts && self.cdr.receivers.values().all(|receiver| receiver.target.is_none()) {
+            return;
+        }
         let index = self.cdr.next;
         self.cdr.next += 1;
         let made = Arc::new(Made { index, at: self.now, draft });
@@ -121,7 +125,8 @@ impl Core {
         let Some(target) = self.cdr.receivers.get(&key).and_then(|receiver| receiver.target.clone()) else { return };
         parcel.attempts += 1;
         let deadline = self.now + self.settings.cdr_answer_timeout;
-        let idle = self.cdr.links.iter_mut().find(|(_, link)| link.receiver == key && link.parcel.is_none());
+        let idle =
+            self.cdr.links.iter_mut().find(|(_, link)| link.receiver == key && link.parcel.is_none() && !link.left);
         let link = if let Some((id, link)) = idle {
             let id = *id;
             link.parcel = Some(parcel);
@@ -132,7 +137,7 @@ impl Core {
             self.cdr.last_link += 1;
             let id = LinkKey(self.cdr.last_link);
             let answers = AnswerReader::new(Unframed::NoBody);
-            self.cdr.links.insert(id, Link { receiver: key, answers, parcel: Some(parcel), deadline });
+            self.cdr.links.insert(id, Link { receiver: key, answers, parcel: Some(parcel), deadline, left: false });
             self.emit_link(Effect::OpenLink { link: id, address: target.address });
             id
         };
@@ -207,7 +212,17 @@ impl Core {
     /// Patience with a set may be over.
     pub(in crate::emulator) fn link_overdue(&mut self, link: LinkKey) {
         let overdue = |known: &Link| known.parcel.is_some() && known.deadline <= self.now;
-        if self.cdr.links.get(&link).is_some_and(overdue) {
+        let idle = |known: &Link| known.parcel.is_none() && !known.left && known.deadline <= self.now;
+        let Some(known) = self.cdr.links.get_mut(&link) else { return };
+        if idle(known) && !self.settings.cdr_idle_limit.is_zero() {
+            self.give_up(link);
+        } else if overdue(known) && self.settings.cdr_half_open {
+            known.left = true;
+            let (key, parcel) = (known.receiver, known.parcel.take());
+            if let Some(parcel) = parcel {
+                self.put_back(key, parcel, None);
+            }
+        } else if overdue(known) {
             self.give_up(link);
         }
     }
@@ -222,6 +237,9 @@ impl Core {
     /// A receiver has sent bytes: an answer, or something that does not belong.
     pub(in crate::emulator) fn link_bytes(&mut self, link: LinkKey, bytes: &[u8]) {
         let Some(known) = self.cdr.links.get_mut(&link) else { return };
+        if known.left {
+            return;
+        }
         known.answers.feed(bytes);
         match known.answers.next() {
             NextAnswer::NeedMore if known.parcel.is_some() => {}
@@ -244,6 +262,11 @@ impl Core {
         if !self.mutants.decide(Question::KeepsConnection { receiver: key }, keeps) {
             self.cdr.links.remove(&link);
             self.emit_link(Effect::CloseLink { link });
+        } else if !self.settings.cdr_idle_limit.is_zero()
+            && let Some(known) = self.cdr.links.get_mut(&link)
+        {
+            known.deadline = self.now + self.settings.cdr_idle_limit;
+            self.timers.at(known.deadline, Due::LinkOverdue(link));
         }
         let good = is_good(&self.settings, status);
         if !self.mutants.decide(Question::IsAcknowledged { receiver: key, status }, good) {
@@ -253,11 +276,13 @@ impl Core {
         if let Some(receiver) = self.cdr.receivers.get_mut(&key) {
             receiver.failing = None;
             receiver.pause = Duration::ZERO;
+            receiver.singly = false;
         }
         let idle = self.cdr.receivers.get(&key).is_some_and(|known| known.queue.is_empty() && known.waiting.is_empty());
         if idle && self.mutants.decide(Question::SendsEmptySet { receiver: key }, false) {
             let set = self.empty_set();
-            self.dispatch(key, Parcel { set, first: self.cdr.next, attempts: 0 });
+            let before = self.cdr.receivers.get(&key).map_or((0, 1), |known| (known.expected, known.next_number));
+            self.dispatch(key, Parcel { set, first: self.cdr.next, attempts: 0, made: Vec::new(), before });
         }
         self.deliver(key);
     }
@@ -274,8 +299,14 @@ impl Core {
         let repeats = self.mutants.decide(Question::IsRepeated { receiver: key, attempt, status }, true);
         let alarm = self.world.new_id_aside();
         let Some(receiver) = self.cdr.receivers.get_mut(&key) else { return };
-        if repeats {
-            receiver.put_back(parcel);
+        match self.settings.cdr_repeat {
+            _ if !repeats => {}
+            Repeat::Same => receiver.put_back(parcel),
+            Repeat::Anew => receiver.take_apart(parcel),
+            Repeat::Single => {
+                receiver.singly = true;
+                receiver.take_apart(parcel);
+            }
         }
         if !status.is_some_and(|status| is_good(&self.settings, status)) {
             receiver.failing.get_or_insert((self.now, alarm));

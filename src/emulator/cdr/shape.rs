@@ -22,13 +22,16 @@ impl<'s> Fields<'s> {
 
     /// A text that may be empty.
     fn text(&mut self, name: &str, value: &str) {
-        if !value.is_empty() || self.settings.cdr_empty_fields {
+        if !value.is_empty() || self.settings.cdr_empty_fields || self.settings.cdr_empty_values {
             self.list.push(Element { name: name.to_owned(), text: value.to_owned(), ..Element::default() });
         }
     }
 
     /// A value that is there or not.
     fn known(&mut self, name: &str, value: Option<&str>) {
+        // These say something by being there.
+        let says = matches!(name, "state" | "ivr");
+        let value = value.or_else(|| (self.settings.cdr_empty_values && !says).then_some(""));
         if let Some(value) = value {
             self.list.push(Element { name: name.to_owned(), text: value.to_owned(), ..Element::default() });
         }

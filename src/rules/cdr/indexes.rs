@@ -166,7 +166,7 @@ impl Chain {
                 // What had to come again was discarded instead.
                 self.settle(index.saturating_sub(declared), index - 1, |_| {});
             }
-            self.again(index, now, set, sight, moment);
+            self.again(index, (now, trouble.is_some()), set, sight, moment);
             return false;
         }
         self.highest = Some(index);
@@ -228,7 +228,14 @@ impl Chain {
     }
 
     /// A record with an index that is not the highest.
-    fn again(&mut self, index: u64, now: Duration, set: &mut InSet, sight: Sight, moment: &mut Moment<'_>) {
+    fn again(
+        &mut self,
+        index: u64,
+        (now, troubled): (Duration, bool),
+        set: &mut InSet,
+        sight: Sight,
+        moment: &mut Moment<'_>,
+    ) {
         if self.acked.contains(index) {
             if set.excused.iter().any(|(first, last)| (first..=last).contains(&index)) {
                 return;
@@ -251,6 +258,10 @@ impl Chain {
         } else if let Some(before) = set.before.filter(|before| *before > index && is_new(sight)) {
             let observed = format!("record {index} after record {before} in the set");
             moment.fail(R::Cdr04, "records in ascending order", observed, &[]);
+        } else if self.first.is_some_and(|first| index < first) && is_new(sight) && !troubled {
+            // It lies before all that was sent here, and nothing failed.
+            let observed = format!("record {index} after later ones");
+            moment.fail(R::Cdr04, "records in ascending order", observed, &[self.seq]);
         } else {
             self.repeated(index, now, moment);
         }
@@ -278,6 +289,8 @@ impl Chain {
         if declared < unseen || declared > unsure.max(unseen) {
             let expected = format!("{unseen} records declared as discarded before record {index}");
             moment.fail(R::Cdr12, &expected, declared.to_string(), &[self.seq, trouble.seq]);
+            // What the number should have been is charged, not what it leaves out.
+            self.settle(0, index - 1, |_| {});
         } else {
             moment.docket.tested(R::Cdr12);
             moment.docket.tested(R::Cdr10);

@@ -420,11 +420,17 @@ impl Receiver {
         self.distrusted && !self.connected && self.address.as_ref().is_some_and(|address| address.https)
     }
 
-    /// How long the Call Bridge may wait before it tries again: at least `redelivery`. The guides do not say how it
-    /// backs off; it may wait for twice as long as it has been failing, but not for ever.
+    /// How long the Call Bridge may wait before it tries again: `redelivery` after one failure, a little more than twice
+    /// that after several. The guides do not say how it backs off; it may wait for four times as long as it has been
+    /// failing, but not for ever.
     pub(super) fn patience(&self, redelivery: Duration) -> Duration {
         let failing = self.failing.zip(self.trouble).map(|(since, trouble)| trouble.at.since(since));
-        redelivery.max(failing.unwrap_or_default().saturating_mul(2).min(LONGEST_WAIT))
+        let failing = failing.unwrap_or_default();
+        if failing.is_zero() {
+            return redelivery;
+        }
+        let several = redelivery.saturating_mul(2) + redelivery / 6;
+        several.max(failing.saturating_mul(4).min(LONGEST_WAIT))
     }
 
     /// The trouble that may have cost it records.

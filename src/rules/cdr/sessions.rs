@@ -197,7 +197,10 @@ impl Sessions {
         let before = matches!(receiver.standing, Standing::On { asked, .. } if asked <= self.known[place].seen);
         let goes_on = index
             .is_some_and(|index| index > 0 && highest.is_some_and(|highest| highest.checked_add(1) == Some(index)));
-        let proof = match carrier.session {
+        // What was kept over a restart of its own may have come before, on the connection that ended a failure.
+        let window = moment.deadlines.redelivery + moment.deadlines.reaction;
+        let kept = receiver.healed.is_some_and(|healed| healed >= carrier.opened && moment.at <= healed + window);
+        let proof = match carrier.session.filter(|_| !kept) {
             Some((_, seq)) => Some((seq, "another one on the same connection")),
             None if goes_on && before && !counts_missing && receiver.trouble.is_none() => {
                 Some((self.known[place].seq, "another one, with the index that comes next in the old one"))

@@ -17,6 +17,7 @@ use crate::rules::api_view::ApiView;
 use crate::rules::docket::{Docket, quote};
 use crate::rules::guid;
 use crate::rules::registry::R;
+use crate::rules::verdict::Deadlines;
 use crate::time::Instant;
 use crate::trace::{LinkId, Observation, ReceiverId, Seq, SetId};
 
@@ -266,11 +267,13 @@ fn got(record: Record<'_>, receiver: &mut Receiver) {
     }
 }
 
-/// A set at a receiver that was taken off, on a connection that was opened long after.
+/// A set at a receiver that was taken off: on a connection that was opened long after, or long after all was sent.
 fn removed_and_served(opened: Option<Instant>, receiver: &Receiver, moment: &mut Moment<'_>) {
-    if let (Standing::Off { at, seq }, Some(opened)) = (receiver.standing, opened)
-        && opened > at + moment.deadlines.reaction
-    {
+    let Standing::Off { at, seq } = receiver.standing else { return };
+    let Deadlines { reaction, redelivery } = moment.deadlines;
+    // Nothing failed, so that nothing was kept.
+    let drained = receiver.trouble.is_none() && moment.at > at + reaction + redelivery;
+    if drained || opened.is_some_and(|opened| opened > at + reaction) {
         moment.fail(R::Cdr15, "no records once the receiver is removed", "a set".to_owned(), &[seq]);
     }
 }

@@ -95,6 +95,10 @@ fn discarded_records_are_declared() {
         lab.gets(1, 9, &legs([0])).closes(1).passes(300).opens(1).gets(1, 9, &[declared, leg(9)]).passes(60);
         lab.breaks(&[broken]);
     }
+    // One fault is charged once.
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs([0])).refuses(1, 9, &legs([1]), 503).gets(1, 9, &[after_missing(leg(9), 3)]).passes(60);
+    lab.breaks(&["CDR-12"]);
     // The newest are discarded, so that the gap shows long after.
     let mut lab = Lab::new();
     lab.gets(1, 9, &legs([0])).closes(1).passes(300).opens(1).gets(1, 9, &legs(1..5)).passes(100);
@@ -188,7 +192,7 @@ fn the_newest_records_of_an_outage_may_be_lost_without_a_word() {
     // But not all of them.
     let mut lab = Lab::new();
     lab.receiver(2).gets(1, 9, &legs(0..3)).gets(2, 9, &legs(0..3)).closes(2);
-    lab.gets(1, 9, &legs(3..20)).passes(100).opens(2).passes(300);
+    lab.gets(1, 9, &legs(3..20)).passes(100).opens(2).passes(310);
     lab.breaks(&["CDR-03"]);
 }
 

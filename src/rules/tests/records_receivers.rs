@@ -35,7 +35,7 @@ fn nothing_is_owed_where_the_entry_may_be_gone() {
     // It is there after all.
     let mut lab = fail();
     asks_in_vain(&mut lab);
-    lab.lists(&[1]).refuses(1, 9, &legs(0..3), 503).passes(60);
+    lab.lists(&[1]).refuses(1, 9, &legs(0..3), 503).passes(70);
     lab.breaks(&["CDR-03"]);
 }
 
