@@ -1,7 +1,7 @@
 //! A standalone emulator: served until the user ends it; what connects can be judged.
 //!
-//! Judged are events clients: the emulator observes from the server's side, and the rules for clients see the same
-//! observations as they would in a run.
+//! Judged are events clients and CDR receivers: the emulator observes from the server's side, and the rules for them see
+//! the same observations as they would in a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ use crate::report::model::{Report, Run, Target, TargetKind, quoted};
 use crate::rules::{Context, Deadlines, Judge, R};
 use crate::spec::{Subject, Version};
 use crate::time::Instant;
-use crate::trace::{Chronicle, Observation, Side, Sink};
+use crate::trace::{Chronicle, Event, Observation, Side, Sink};
 
 /// Told what a user has to know while the emulator is up.
 pub struct Serving<'a> {
@@ -36,7 +36,11 @@ pub fn serve(
     config: EmulateConfig,
     ready: impl FnOnce(Serving<'_>) -> Result<(), Failure>,
 ) -> Result<Option<Report>, Failure> {
-    let settings = crate::run::settings(&config.dialect)?;
+    let mut settings = crate::run::settings(&config.dialect)?;
+    if config.judge {
+        // Of a receiver that is given up before its answer is due nothing could be said.
+        settings.cdr_answer_timeout = settings.cdr_answer_timeout.max(Deadlines::default().reaction * 2);
+    }
     crate::run::check_mutants(&config.mutants)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -83,7 +87,16 @@ async fn serving(
 
 /// A judge and a chronicle that both the shell and the one who reports can reach.
 #[derive(Clone)]
-struct Watched(Arc<Mutex<Option<(Judge, Chronicle)>>>);
+struct Watched(Arc<Mutex<Option<Watching>>>);
+
+struct Watching {
+    judge: Judge,
+    chronicle: Chronicle,
+    /// Whether an events client has connected.
+    clients: bool,
+    /// Whether a CDR receiver was connected to.
+    receivers: bool,
+}
 
 impl Watched {
     fn new() -> Self {
@@ -94,10 +107,11 @@ impl Watched {
             clustered: Some(false),
             deadlines: Deadlines::default(),
         };
-        Self(Arc::new(Mutex::new(Some((Judge::new(context), Chronicle::new())))))
+        let (judge, chronicle) = (Judge::new(context), Chronicle::new());
+        Self(Arc::new(Mutex::new(Some(Watching { judge, chronicle, clients: false, receivers: false }))))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(Judge, Chronicle)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Watching>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -105,11 +119,18 @@ impl Watched {
         let mut scenario = ScenarioRun {
             id: "clients".to_owned(),
             title: "Whatever connected to the emulator.".to_owned(),
-            exercises: R::ALL.iter().map(|rule| rule.id()).filter(|id| id.get().subject == Subject::Client).collect(),
             duration: clock.now().since(Instant::ZERO),
             ..ScenarioRun::default()
         };
-        if let Some((judge, chronicle)) = self.lock().take() {
+        if let Some(Watching { judge, chronicle, clients, receivers }) = self.lock().take() {
+            // Where nobody came, events clients were expected.
+            let wanted = |subject| match subject {
+                Subject::Client => clients || !receivers,
+                Subject::Receiver => receivers,
+                _ => false,
+            };
+            let all = R::ALL.iter().map(|rule| rule.id());
+            scenario.exercises = all.filter(|id| wanted(id.get().subject)).collect();
             scenario.judgement = judge.finish();
             let cited: BTreeSet<_> =
                 scenario.judgement.findings.iter().flat_map(|finding| finding.evidence.clone()).collect();
@@ -159,7 +180,9 @@ fn command(config: &EmulateConfig) -> String {
 
 impl Sink for Watched {
     fn observe(&mut self, observation: &Observation<'_>) {
-        if let Some((judge, chronicle)) = self.lock().as_mut() {
+        if let Some(Watching { judge, chronicle, clients, receivers }) = self.lock().as_mut() {
+            *clients |= matches!(observation.event, Event::Opening { .. });
+            *receivers |= matches!(observation.event, Event::LinkOpened { .. });
             judge.observe(observation);
             chronicle.observe(observation);
             chronicle.keep(judge.findings().iter().map(|finding| finding.evidence.as_slice()));

@@ -14,7 +14,7 @@ use crate::serve::{Serving, serve};
 const EXAMPLES: &str = "\
 Examples:
   bridgeproof emulate                                      http://127.0.0.1:8443, the password is generated and shown
-  bridgeproof emulate --judge --report-dir out             judge the events clients that connect; Ctrl-C shows the report
+  bridgeproof emulate --judge --report-dir out             judge clients and CDR receivers; Ctrl-C shows the report
   bridgeproof emulate --tls --cert-out ca.pem              https; clients trust ca.pem
   bridgeproof emulate --dialect late,random-ids            conformant, but not as the guides' examples";
 
@@ -58,7 +58,7 @@ pub struct Args {
     /// Decides every random choice; drawn and shown without.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Judge the events clients that connect, and report at the end.
+    /// Judge the events clients that connect and the CDR receivers that are configured, and report at the end.
     #[arg(long)]
     pub judge: bool,
     /// Where to write the report of what connected.

@@ -1,6 +1,6 @@
 //! A step on one line, as it stands in the trace and in reports: the word, then what tells it from its neighbours.
 
-use crate::scenario::syntax::{Step, Template};
+use crate::scenario::syntax::{Emulate, Step, Template};
 
 /// The text of a step; `value` gives the values of templates as far as they have one.
 pub(super) fn of(step: &Step, mut value: impl FnMut(&Template) -> String) -> String {
@@ -50,21 +50,7 @@ pub(super) fn of(step: &Step, mut value: impl FnMut(&Template) -> String) -> Str
             let from = format!("call-in {}", value(&step.from));
             from + &optional(&mut value, "space", space) + &optional(&mut value, "call", call)
         }
-        Step::Emulate(step) => {
-            let parts = [
-                ("call", &step.call),
-                ("participant", &step.participant),
-                ("leg", &step.leg),
-                ("space", &step.space),
-                ("end", &step.end),
-                ("into-call", &step.into_call),
-                ("into-space", &step.into_space),
-            ];
-            let what: String = parts.iter().map(|(word, part)| optional(&mut value, word, part.as_ref())).collect();
-            let message = step.message.as_ref().map_or_else(String::new, |m| format!(" {}", shortened(m.to_string())));
-            let settings = fields(&step.settings, &mut value);
-            format!("emulate{what}{message}{settings}{}", fields(&step.set, value))
-        }
+        Step::Emulate(step) => emulate(step, value),
         Step::Wait(step) => format!("wait {} {}", step.client.value, shortened(step.pattern.to_string())),
         Step::Rest(_) => "rest".to_owned(),
         Step::Pause(step) => format!("pause {:?}", step.time.0),
@@ -112,6 +98,22 @@ const fn mode(mode: crate::scenario::syntax::AckMode) -> &'static str {
         AckMode::Late => "late",
         AckMode::Repeat => "repeat",
     }
+}
+
+fn emulate(step: &Emulate, mut value: impl FnMut(&Template) -> String) -> String {
+    let parts = [
+        ("call", &step.call),
+        ("participant", &step.participant),
+        ("leg", &step.leg),
+        ("space", &step.space),
+        ("end", &step.end),
+        ("into-call", &step.into_call),
+        ("into-space", &step.into_space),
+    ];
+    let what: String = parts.iter().map(|(word, part)| optional(&mut value, word, part.as_ref())).collect();
+    let message = step.message.as_ref().map_or_else(String::new, |m| format!(" {}", shortened(m.to_string())));
+    let settings = fields(&step.settings, &mut value);
+    format!("emulate{what}{message}{settings}{}", fields(&step.set, value))
 }
 
 fn fields(fields: &crate::scenario::syntax::Fields, mut value: impl FnMut(&Template) -> String) -> String {

@@ -1,13 +1,14 @@
 //! The trace as the emulated Meeting Server sees it: what connects is observed, and can be judged.
 //!
 //! Takes what passes through the shell in both directions and makes observations of it: token requests with their
-//! answers, and everything of event connections. It decodes the bytes with decoders of its own, one per direction, and
+//! answers, everything of event connections, and what becomes of records (`emulator_delivery`). It decodes the bytes with decoders of its own, one per direction, and
 //! changes nothing. The emulator's core takes no part in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use crate::emulator::{ConnectionKey, ExchangeKey};
+use super::emulator_delivery::{Delivery, Happening};
+use crate::emulator::{ConnectionKey, ExchangeKey, LinkKey};
 use crate::protocol::api::names::AUTH_TOKENS;
 use crate::protocol::http::{Request, Response};
 use crate::protocol::json::Document;
@@ -27,17 +28,22 @@ pub(crate) struct Observer {
     opening: BTreeMap<u64, ConnectionId>,
     connections: BTreeMap<u64, Observed>,
     document: Document,
+    delivery: Delivery,
     opened_so_far: u32,
 }
 
 /// Numbers observations and hands them on.
-struct Trace {
+pub(super) struct Trace {
     sink: Box<dyn Sink + Send>,
     seq: u64,
 }
 
 impl Trace {
-    fn observe(&mut self, at: Instant, event: Event<'_>) {
+    pub(super) fn new(sink: Box<dyn Sink + Send>) -> Self {
+        Self { sink, seq: 0 }
+    }
+
+    pub(super) fn observe(&mut self, at: Instant, event: Event<'_>) {
         self.seq += 1;
         self.sink.observe(&Observation { seq: Seq(self.seq), at, event });
     }
@@ -67,11 +73,12 @@ impl Observer {
     /// An observer that hands its observations to `sink`.
     pub(crate) fn new(sink: Box<dyn Sink + Send>) -> Self {
         Self {
-            trace: Trace { sink, seq: 0 },
+            trace: Trace::new(sink),
             tokens: BTreeSet::new(),
             opening: BTreeMap::new(),
             connections: BTreeMap::new(),
             document: Document::new(),
+            delivery: Delivery::default(),
             opened_so_far: 0,
         }
     }
@@ -136,6 +143,16 @@ impl Observer {
             }
         }
         buffer.drain(..done);
+    }
+
+    /// Something happened to a connection to a CDR receiver.
+    pub(crate) fn on_link(&mut self, now: Instant, link: LinkKey, happening: Happening<'_>) {
+        self.delivery.on_link(now, link, happening, &mut self.trace);
+    }
+
+    /// The emulator ends.
+    pub(crate) fn on_stop(&mut self, now: Instant) {
+        self.delivery.end(now, &mut self.trace);
     }
 
     /// A connection is gone.

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock::Clock;
+use super::emulator_delivery::Happening;
 use super::emulator_links::{Links, News};
 use super::emulator_observer::Observer;
 use super::pump::{Incoming, Orders, Outbox, outbox};
@@ -242,6 +243,15 @@ impl<S: Served> Task<S> {
 
     fn on_link(&mut self, link: LinkKey, news: News) {
         let now = self.clock.now();
+        self.observe(|observer| {
+            let happening = match &news {
+                News::Opened => Happening::Opened,
+                News::Failed => Happening::Failed,
+                News::Incoming(Incoming::Bytes(bytes)) => Happening::Got(bytes),
+                News::Incoming(Incoming::Ended(cause)) => Happening::Ended(*cause),
+            };
+            observer.on_link(now, link, happening);
+        });
         match news {
             News::Opened => self.server.handle_link(now, link, true),
             News::Failed => self.server.handle_link(now, link, false),
@@ -266,9 +276,18 @@ impl<S: Served> Task<S> {
                     self.upgrade(exchange, connection, response);
                 }
                 Output::Send { connection, bytes } => self.send(now, connection, bytes),
-                Output::OpenLink { link, address } => self.links.open(link, address),
-                Output::SendLink { link, bytes } => self.links.send(link, bytes),
-                Output::CloseLink { link } => self.links.close(link),
+                Output::OpenLink { link, address } => {
+                    self.observe(|observer| observer.on_link(now, link, Happening::Wanted(&address)));
+                    self.links.open(link, address);
+                }
+                Output::SendLink { link, bytes } => {
+                    self.observe(|observer| observer.on_link(now, link, Happening::Sent(&bytes)));
+                    self.links.send(link, bytes);
+                }
+                Output::CloseLink { link } => {
+                    self.observe(|observer| observer.on_link(now, link, Happening::Ended(EndCause::Closed)));
+                    self.links.close(link);
+                }
                 Output::Close { connection } => {
                     if let Some(outbox) = self.forget(connection, EndCause::Closed) {
                         outbox.close();
@@ -323,6 +342,8 @@ impl<S: Served> Task<S> {
     }
 
     async fn end(mut self) {
+        let now = self.clock.now();
+        self.observe(|observer| observer.on_stop(now));
         let open: Vec<u64> = self.connections.keys().copied().collect();
         for connection in open {
             if let Some(outbox) = self.forget(ConnectionKey(connection), EndCause::Closed) {

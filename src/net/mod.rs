@@ -7,13 +7,14 @@
 //!   has the target restarted by the user's command (`restart`)
 //!
 //! The server's side: [`emulator_shell`] puts the emulated Meeting Server on a port, with `emulator_task`, which owns
-//! its core, `emulator_links`, its connections to CDR receivers, and `emulator_observer`, which makes observations of
-//! what its clients do.
+//! its core, `emulator_links`, its connections to CDR receivers, and `emulator_observer` with `emulator_delivery`, which make
+//! observations of what its clients and receivers do.
 //!
 //! Both sides: [`clock`], [`entropy`], [`interrupt`], [`tls`], [`usage`] (of memory and processor), and inside `stream` and `pump`, which move the bytes of event connections.
 //! Nothing here decides what is right or wrong; failures are told in words ([`failure`]).
 
 pub mod clock;
+mod emulator_delivery;
 mod emulator_links;
 mod emulator_observer;
 pub mod emulator_shell;

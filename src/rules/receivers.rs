@@ -126,10 +126,10 @@ impl ReceiversJudge {
     pub(super) fn observe(&mut self, observation: &Observation<'_>, docket: &mut Docket) {
         let (at, seq) = (observation.at, observation.seq);
         match &observation.event {
-            Event::ReceiverOpened { receiver, .. } => {
-                if self.receivers.len() < RECEIVERS || self.receivers.contains_key(receiver) {
-                    self.receivers.entry(*receiver).or_default().closed = None;
-                }
+            Event::ReceiverOpened { receiver, .. }
+                if self.receivers.len() < RECEIVERS || self.receivers.contains_key(receiver) =>
+            {
+                self.receivers.entry(*receiver).or_default().closed = None;
             }
             Event::ReceiverClosed { receiver } => {
                 if let Some(known) = self.receivers.get_mut(receiver) {

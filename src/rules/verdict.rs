@@ -28,7 +28,7 @@ impl Default for Deadlines {
 pub struct Context {
     /// Whose conformance is judged.
     pub judged: Side,
-    /// Which side observed: the harness's own events client, or its emulator.
+    /// Which side observed: the harness's own clients and receivers, or its emulator.
     pub observer: Side,
     /// The release of the Meeting Server; the newest that the catalogue knows, where it is not known.
     pub version: Version,

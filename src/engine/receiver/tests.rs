@@ -69,6 +69,17 @@ impl Stage {
         stage
     }
 
+    /// A receiver that is bent, with a connection.
+    fn bent(name: &str) -> Self {
+        let mut stage = Self::new(Vec::new());
+        let limits = Limits { head_bytes: 1000, body_bytes: 5000 };
+        stage.receivers = Receivers::new(limits).bent(vec![name.to_owned()]);
+        let settings = ReceiverSettings { name: "main".to_owned(), tls: false, path: String::new() };
+        stage.receivers.add(RECEIVER, settings);
+        stage.act(|receivers, around| receivers.link_opened(RECEIVER, LINK, around));
+        stage
+    }
+
     fn with(action: Action) -> Self {
         Self::new(vec![Entry { action, ..Entry::default() }])
     }
@@ -464,4 +475,28 @@ fn at_the_limit_the_connection_that_was_idle_longest_makes_room() {
     let known = |stage: &Stage, link| stage.receivers.links.contains_key(&LinkId(link));
     assert_eq!((stage.did.len(), stage.receivers.links.len()), (1, MOST_LINKS));
     assert!(known(&stage, 9999) && known(&stage, 7) && known(&stage, 100) && !known(&stage, 101));
+}
+
+#[test]
+fn a_bent_receiver_does_what_it_is_bent_to_unless_a_plan_decides() {
+    let mut stage = Stage::bent("receiver-answers-204");
+    stage.gets(&set());
+    assert_eq!(stage.statuses(), [204]);
+    stage.receivers.set_plan(stage.now, RECEIVER, vec![Entry::default()]);
+    stage.gets(&set());
+    assert_eq!(stage.statuses(), [204, 200]);
+    let mut stage = Stage::bent("receiver-leaves-at-the-second-set");
+    stage.gets(&set()).gets(&set());
+    assert_eq!((stage.statuses(), &*stage.did), (vec![200], &["close".to_owned()][..]));
+}
+
+#[test]
+fn a_receiver_that_is_bent_to_die_with_its_sender_takes_no_connection_after_half_a_set() {
+    let mut stage = Stage::bent("receiver-dies-with-its-sender");
+    stage.gets(&set());
+    stage.gets(&set()[..20]);
+    stage.act(|receivers, around| receivers.link_ended(LINK, EndCause::PeerClosed, around));
+    assert!(stage.did.is_empty());
+    stage.act(|receivers, around| receivers.link_opened(RECEIVER, LinkId(9), around));
+    assert_eq!((stage.statuses(), &*stage.did), (vec![200], &["close".to_owned()][..]));
 }

@@ -149,6 +149,7 @@ fn emulate_has_one_subject_and_needs_the_test_api() {
     let emulate = "  - emulate: {message: {type: weatherUpdate}}\n";
     assert_error(emulate, "needs `test-api`", "emulate");
     assert_clean("needs: [test-api]\n", emulate);
+    assert_clean("needs: [test-api]\n", "  - emulate: {settings: {cdr-queue: 3, cdr-extra-fields: true}}\n");
     let both = "  - emulate: {call: x, participant: y, set: {a: b}}\n";
     let errors = errors_in("needs: [test-api]\n", both);
     assert!(errors.len() == 1 && errors[0].message.contains("exactly one"), "{errors:#?}");
