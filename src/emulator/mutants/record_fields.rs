@@ -245,8 +245,8 @@ pub(super) const MUTANTS: &[Registered] = &[
     row("reason-by-number", "REC-17", &[], "The number of SIP is passed on.", || {
         values("callLegEnd", "reason", |text| if text == "remoteBusy" { "486" } else { text }.to_owned())
     }),
-    row("reason-with-capital", "REC-17", &[], "The name of an enumeration is printed.", || {
-        values("callLegEnd", "reason", |text| format!("{}{}", text[..1].to_uppercase(), &text[1..]))
+    row("reason-of-the-far-end-in-other-words", "REC-17", &[], "The word of another interface is used.", || {
+        values("callLegEnd", "reason", |text| if text == "remoteTeardown" { "farEndHangUp" } else { text }.to_owned())
     }),
     row("reason-empty-after-a-restart-of-media", "REC-17", &[], "What is unknown is left empty.", || {
         values("callLegEnd", "reason", |text| if text == "error" { "" } else { text }.to_owned())
