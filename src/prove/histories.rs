@@ -113,7 +113,7 @@ fn with_mutant(
     all: &mut Histories,
 ) -> Verdict {
     let verdict = beside(drawn, scenario, without, mutant);
-    let leeway = leeway(mutant.name);
+    let leeway = leeway(mutant.breaks);
     let row = all.mutants.entry(mutant.name.to_owned()).or_insert_with(|| MutantHistories {
         breaks: mutant.breaks.to_owned(),
         leeway: leeway.map(str::to_owned),
