@@ -16,11 +16,11 @@ use tokio::sync::watch;
 
 use crate::cli::progress::Progress;
 use crate::emulator::{Settings, dialects, freedoms};
-use crate::engine::End;
 use crate::exit::{ExitCode, Failure};
 use crate::net::clock::Clock;
 use crate::net::interrupt;
-use crate::report::matrix::{Broken, DialectRow, FalseAlarm, Fate, Histories, HistoryAlarm, KillMatrix, MutantRow};
+use crate::report::histories::Histories;
+use crate::report::matrix::{Broken, DialectRow, FalseAlarm, Fate, KillMatrix, MutantRow};
 use crate::rules::Finding;
 use crate::run::{failed_over_sockets, runtime};
 use crate::scenario::library::{self, fits};
@@ -29,11 +29,14 @@ use crate::scenario::{self, Source, suggest};
 use crate::spec::{RequirementId, requirements};
 use crate::traceability::{Fault, faults};
 
+pub mod histories;
 pub mod history;
+pub mod leeway;
 pub mod play;
+pub mod twin;
 
-use history::History;
-use play::{Played, play};
+use histories::one_history;
+use play::play;
 
 /// Against every how many mutants the whole suite is played.
 const WHOLE_EVERY: usize = 8;
@@ -43,9 +46,6 @@ const SCENARIOS_PER_DRAW: usize = 16;
 
 /// How many histories are one piece of work.
 const HISTORIES_AT_ONCE: u64 = 50;
-
-/// How many histories that find something are shrunk and shown.
-const ALARMS_SHOWN: usize = 5;
 
 /// What is to be proven.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ pub struct Config {
     pub whole: bool,
     /// How many dialects are drawn at random.
     pub drawn: usize,
-    /// How many random histories are played on conformant servers.
+    /// How many random histories are played on conformant servers, every second one with a mutant as well.
     pub histories: u64,
     /// How many mutants run over sockets as well.
     pub sockets: usize,
@@ -253,19 +253,15 @@ fn carry_out(
                     tally.dialects.push(row);
                 }
                 Some(Row::Histories(part)) => {
-                    progress.finished("histories", part.false_alarms.len());
-                    tally.scenarios += part.played;
-                    let all = &mut tally.histories;
-                    all.played += part.played;
-                    all.unfinished += part.unfinished;
-                    all.false_alarms.extend(part.false_alarms);
+                    progress.finished("histories", part.false_alarms.len() + part.misses.len());
+                    tally.scenarios += part.played + part.with_mutants();
+                    tally.histories.add(part);
                 }
                 None => {}
             }
         }
     });
-    tally.histories.false_alarms.sort_by_key(|alarm| alarm.seed);
-    tally.histories.false_alarms.truncate(ALARMS_SHOWN);
+    tally.histories.settle();
     let places: BTreeMap<&str, usize> = faults().enumerate().map(|(place, one)| (one.name, place)).collect();
     rows.sort_by_key(|row| places.get(row.mutant.as_str()).copied());
     let known = |row: &DialectRow| dialects::DIALECTS.iter().position(|dialect| dialect.name == row.dialect);
@@ -283,7 +279,7 @@ fn row(item: &Item<'_>, all: &[Loaded], seed: u64, stop: &watch::Receiver<bool>)
                 if *stop.borrow() {
                     return None;
                 }
-                one_history(seed, &mut all);
+                one_history(seed, None, &mut all);
             }
             Some(Row::Histories(all))
         }
@@ -304,37 +300,6 @@ fn row(item: &Item<'_>, all: &[Loaded], seed: u64, stop: &watch::Receiver<bool>)
             Some(Row::Dialect(DialectRow { dialect: name.clone(), false_alarms, scenarios_played: scenarios.len() }))
         }
     }
-}
-
-/// Plays the history of a seed against the conformant server that the seed draws.
-fn one_history(seed: u64, all: &mut Histories) {
-    let dialect = freedoms::draw(&mut ChaCha8Rng::seed_from_u64(seed));
-    let settings = freedoms::settings(&dialect);
-    let history = History::draw(seed);
-    let Some(played) = tell(&history, &settings, seed) else { return };
-    all.played += 1;
-    all.unfinished += u64::from(played.outcome.end != End::Finished);
-    if !alarms(&played) {
-        return;
-    }
-    let mut short = history;
-    if all.false_alarms.len() < ALARMS_SHOWN {
-        short = short.shrink(|shorter| tell(shorter, &settings, seed).is_some_and(|played| alarms(&played)));
-    }
-    let trouble = tell(&short, &settings, seed).map(|played| played.trouble()).unwrap_or_default();
-    let dialect = dialect.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
-    all.false_alarms.push(HistoryAlarm { seed, dialect, trouble, scenario: short.scenario() });
-}
-
-/// Plays a history; `None` where it is no scenario, which a test rules out.
-fn tell(history: &History, settings: &Settings, seed: u64) -> Option<Played> {
-    let scenario = scenario::read("history", &history.scenario()).ok()?;
-    Some(play("history", &scenario, settings, &[], seed))
-}
-
-/// Whether a conformant server was failed.
-fn alarms(played: &Played) -> bool {
-    played.judgement.findings.iter().any(Finding::fails)
 }
 
 fn mutant_row(

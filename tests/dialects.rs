@@ -8,6 +8,7 @@ mod simulated;
 
 use bridgeproof::emulator::Settings;
 use bridgeproof::emulator::freedoms::FREEDOMS;
+use bridgeproof::prove::play::play;
 use bridgeproof::rules::Finding;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -38,7 +39,7 @@ proptest! {
         }
         let scenarios = simulated::scenarios();
         let (id, scenario) = &scenarios[scenario.index(scenarios.len())];
-        let played = simulated::play(id, scenario, &settings, &[], seed);
+        let played = play(id, scenario, &settings, &[], seed);
         let failed = played.judgement.findings.iter().any(Finding::fails);
         prop_assert!(!failed, "{id}, seed {seed}\n{}", played.trouble());
     }

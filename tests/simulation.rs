@@ -3,8 +3,9 @@
 //! What is shown here: no conformant server is failed, every requirement is put to the test, and each mutant is found out
 //! by its own requirement. Seeds are fixed and printed with every failure.
 //!
-//! The proof is that of `bridgeproof prove`, with fewer random histories: `BRIDGEPROOF_HISTORIES` says how many, and
-//! `BRIDGEPROOF_WHOLE` set to anything plays the whole suite against every mutant.
+//! The proof is that of `bridgeproof prove`, with ten thousand random histories, every second one with a mutant as well:
+//! `BRIDGEPROOF_HISTORIES` says how many instead, `BRIDGEPROOF_SEED` which. `BRIDGEPROOF_WHOLE` set to anything plays the
+//! whole suite against every mutant.
 //!
 //! While a rule is worked on, the environment narrows what is played: `BRIDGEPROOF_MUTANT`, `BRIDGEPROOF_DIALECT` and
 //! `BRIDGEPROOF_SCENARIO` each hold a part of a name (only such mutants, dialects, scenarios are played), and
@@ -16,12 +17,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bridgeproof::cli::progress::Shown;
 use bridgeproof::emulator::{Settings, dialects};
+use bridgeproof::prove::play::play;
 use bridgeproof::prove::{Config, prove};
 use bridgeproof::rules::{Finding, R};
 use bridgeproof::scenario::syntax::Scenario;
 use bridgeproof::spec::Level;
 use bridgeproof::traceability::{Fault, faults};
-use simulated::play;
 
 fn scenarios() -> Vec<&'static (String, Scenario)> {
     simulated::scenarios().iter().filter(|(id, _)| wanted("BRIDGEPROOF_SCENARIO", id)).collect()
@@ -72,18 +73,26 @@ fn every_mutant_is_found_out_by_its_own_requirement_and_no_dialect_is_failed() {
     if std::env::var_os("BRIDGEPROOF_MUTANT").is_some() || std::env::var_os("BRIDGEPROOF_DIALECT").is_some() {
         return narrowed();
     }
+    let number =
+        |variable: &str, usual: u64| std::env::var(variable).map_or(usual, |number| number.parse().expect("a number"));
+    let (seed, histories) = (number("BRIDGEPROOF_SEED", 3), number("BRIDGEPROOF_HISTORIES", 10_000));
     let config = Config {
         words: Vec::new(),
-        seed: 3,
+        seed,
         whole: std::env::var_os("BRIDGEPROOF_WHOLE").is_some(),
         drawn: 0,
-        histories: std::env::var("BRIDGEPROOF_HISTORIES").map_or(200, |count| count.parse().expect("a number")),
+        histories,
         sockets: 0,
         jobs: 2,
-        command: "bridgeproof prove --seed 3 --drawn 0 --sockets 0".to_owned(),
+        command: format!("bridgeproof prove --seed {seed} --drawn 0 --histories {histories} --sockets 0"),
     };
+    println!("seed {seed}, {histories} histories");
     let matrix = prove(&config, &mut Shown::new(true)).unwrap();
     assert!(matrix.is_proven(), "{}", matrix.text(false));
+    let all = &matrix.histories;
+    assert!(all.unfinished * 100 <= all.played, "histories are carried out to the end: {} were not", all.unfinished);
+    let found: u64 = all.mutants.values().map(|row| row.found + row.collateral).sum();
+    assert!(found * 20 >= all.played, "of {} histories only {found} found a mutant", all.played);
 }
 
 /// What was asked for by name, against all scenarios and with the evidence.

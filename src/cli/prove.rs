@@ -34,7 +34,8 @@ pub struct Args {
     /// How many dialects are drawn at random besides the named ones.
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub drawn: usize,
-    /// How many random histories are played, each on a conformant server drawn at random.
+    /// How many random histories are played, each on a conformant server drawn at random, every second one with a
+    /// random mutant as well.
     #[arg(long, value_name = "N", default_value_t = 2000)]
     pub histories: u64,
     /// How many mutants run over real sockets as well.

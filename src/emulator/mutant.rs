@@ -242,6 +242,11 @@ pub trait Mutant: std::fmt::Debug + Send {
     /// Changes settings before the server starts.
     fn settings(&mut self, _settings: &mut Settings) {}
 
+    /// Whether it does nothing but change settings. Others change settings only to bring about what they need.
+    fn is_settings_only(&self) -> bool {
+        false
+    }
+
     /// Filters what arrived.
     fn input(&mut self, _view: &View<'_>, input: Input, pass: &mut Pass<Input>) {
         pass.now(input);

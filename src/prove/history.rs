@@ -31,8 +31,14 @@ const FAILURES: [&str; 12] = [
     "fail: lose-answer",
 ];
 
-/// How many deeds a history has at most.
-const LONGEST: usize = 28;
+/// How many deeds are drawn for most histories at most.
+const USUAL: usize = 18;
+
+/// How many deeds are drawn for the others at most.
+const LONGEST: usize = 60;
+
+/// One in how many histories may be that long.
+const LONG_ONE_IN: u32 = 10;
 
 /// One deed. Numbers choose among what exists, modulo how many there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,8 +98,12 @@ impl History {
     /// The history of a seed.
     pub fn draw(seed: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let length = random.random_range(4..=LONGEST);
+        let longest = if random.random_ratio(1, LONG_ONE_IN) { LONGEST } else { USUAL };
+        let length = random.random_range(4..=longest);
         let mut deeds = vec![Deed::StartCall, Deed::Connect(0)];
+        if random.random_bool(0.6) {
+            deeds.insert(0, Deed::Register(0));
+        }
         deeds.extend((0..length).map(|_| deed(&mut random)));
         Self { deeds }
     }

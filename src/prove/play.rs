@@ -1,4 +1,4 @@
-//! One scenario on virtual time: played against an emulated server, judged, its evidence kept.
+//! One scenario on virtual time: played against an emulated server, judged, its evidence kept where it is wanted.
 
 use crate::emulator::{Settings, mutants};
 use crate::engine::{End, Options, Outcome};
@@ -61,18 +61,34 @@ impl Played {
 /// Plays a scenario against an emulated server with these settings and mutants. Names that no mutant has are passed
 /// over.
 pub fn play(id: &str, scenario: &Scenario, settings: &Settings, faults: &[&str], seed: u64) -> Played {
-    let context = Context {
+    let watch = Watch { judge: judge(scenario, settings), chronicle: Chronicle::new() };
+    let (watch, outcome) = play_to(id, scenario, settings, faults, seed, watch);
+    Played { judgement: watch.judge.finish(), outcome, chronicle: watch.chronicle }
+}
+
+/// The judge of a scenario that is played with these settings.
+pub fn judge(scenario: &Scenario, settings: &Settings) -> Judge {
+    Judge::new(Context {
         judged: if scenario.judge == Judged::Client { Side::Client } else { Side::Server },
         observer: Side::Client,
         version: Version::LATEST,
         clustered: Some(settings.clustered),
         deadlines: Deadlines::default(),
-    };
-    let watch = Watch { judge: Judge::new(context), chronicle: Chronicle::new() };
+    })
+}
+
+/// The same as [`play`], with everything that is observed going to `sink`, which should ask for time as a judge does.
+pub fn play_to<'s, S: Sink + Send + 's>(
+    id: &str,
+    scenario: &'s Scenario,
+    settings: &Settings,
+    faults: &[&str],
+    seed: u64,
+    sink: S,
+) -> (S, Outcome) {
     let mutants = faults.iter().filter_map(|name| mutants::make(name)).collect();
     let server = Server { settings: settings.clone(), mutants, seed };
     let bends = faults.iter().map(|name| (*name).to_owned()).collect();
     let options = Options { seed, bends, ..Options::default() };
-    let (watch, outcome) = simulate(id, scenario, options, server, watch, &Limits::default());
-    Played { judgement: watch.judge.finish(), outcome, chronicle: watch.chronicle }
+    simulate(id, scenario, options, server, sink, &Limits::default())
 }

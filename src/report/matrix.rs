@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::escape::html;
+use super::histories::Histories;
 use super::quantity::span;
 use super::table::area;
 
@@ -94,30 +95,6 @@ pub struct FalseAlarm {
     pub finding: String,
 }
 
-/// Random histories on conformant servers.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Histories {
-    /// How many were played, each against a dialect of its own.
-    pub played: u64,
-    /// How many of them could not be carried out to the end.
-    pub unfinished: u64,
-    /// Those that found something.
-    pub false_alarms: Vec<HistoryAlarm>,
-}
-
-/// A history in which a conformant server was failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct HistoryAlarm {
-    /// The seed that draws it.
-    pub seed: u64,
-    /// The settings of the server.
-    pub dialect: String,
-    /// What was expected, what was observed, with the evidence.
-    pub trouble: String,
-    /// The shrunk history as a scenario file, which repeats it.
-    pub scenario: String,
-}
-
 /// The whole proof.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KillMatrix {
@@ -156,6 +133,7 @@ impl KillMatrix {
     pub fn is_proven(&self) -> bool {
         self.mutants.iter().all(|row| row.fate == Fate::Killed && row.agrees_over_sockets != Some(false))
             && self.false_alarms() == 0
+            && self.histories.misses.is_empty()
     }
 
     /// The mutants by area, in the order of the list.
@@ -196,16 +174,7 @@ impl KillMatrix {
                 );
             }
         }
-        for alarm in &self.histories.false_alarms {
-            let _ = writeln!(
-                out,
-                "FALSE ALARM in the history of seed {} on {}:\n{}\n{}",
-                alarm.seed,
-                if alarm.dialect.is_empty() { "the default" } else { &alarm.dialect },
-                alarm.trouble.trim_end(),
-                alarm.scenario
-            );
-        }
+        out.push_str(&self.histories.text(details));
         let idle: Vec<String> = self
             .mutants
             .iter()
@@ -217,10 +186,11 @@ impl KillMatrix {
         let sampled = self.mutants.iter().filter(|row| row.agrees_over_sockets.is_some()).count();
         let _ = writeln!(
             out,
-            "\n{} mutants, {} dialects, {} histories, {} false alarms, {} scenarios played in {}, {sampled} mutants over sockets as well\n{}{}",
+            "\n{} mutants, {} dialects, {} histories, {} of them with a mutant, {} false alarms, {} scenarios played in {}, {sampled} mutants over sockets as well\n{}{}",
             self.mutants.len(),
             self.dialects.len(),
             self.histories.played,
+            self.histories.with_mutants(),
             self.false_alarms(),
             self.scenarios_played,
             span(self.duration_ms),

@@ -8,6 +8,7 @@ pub mod assemble;
 pub mod escape;
 pub mod folder;
 pub mod groups;
+pub mod histories;
 pub mod html;
 pub mod json;
 pub mod junit;

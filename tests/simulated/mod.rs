@@ -4,7 +4,6 @@
 
 use std::sync::LazyLock;
 
-pub use bridgeproof::prove::play::play;
 use bridgeproof::scenario::library;
 use bridgeproof::scenario::syntax::Scenario;
 

@@ -100,6 +100,12 @@ impl<S: std::fmt::Debug + Send> Mutant for Fault<S> {
         }
     }
 
+    fn is_settings_only(&self) -> bool {
+        let on_events = self.input.is_none() && self.decide.is_none() && self.event.is_none() && self.effect.is_none();
+        let on_records = self.record.is_none() && self.post.is_none() && self.body.is_none();
+        on_events && on_records && self.frame.is_none()
+    }
+
     fn input(&mut self, view: &View<'_>, input: Input, pass: &mut Pass<Input>) {
         match self.input {
             Some(filter) => filter(&mut self.state, view, input, pass),

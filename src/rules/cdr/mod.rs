@@ -227,8 +227,10 @@ impl CdrJudge {
                 self.set_received((*set, *link, *receiver), *head, *records, observation, api, docket);
             }
             Event::SetCut { receiver, by_receiver, .. } => {
+                // What the Call Bridge that is being restarted had under way, the next one does not owe.
+                let is_owed = *by_receiver && !self.sessions.is_restarting();
                 if let Some(receiver) = self.receivers.get_mut(receiver) {
-                    receiver.cut(*by_receiver, at, seq);
+                    receiver.cut(is_owed, at, seq);
                 }
             }
             Event::SetAnswered { set, status, whole, .. } => {

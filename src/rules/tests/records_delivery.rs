@@ -264,6 +264,18 @@ fn records_kept_over_a_restart_may_come_after_it() {
 }
 
 #[test]
+fn a_set_that_is_cut_off_during_a_restart_is_not_owed_after_it() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(0..3)).cuts(1).passes(60);
+    lab.breaks(&["CDR-03"]);
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &legs(0..3)).script.observe(Event::RestartBegun);
+    lab.cuts(1).script.observe(Event::RestartDone);
+    lab.passes(60);
+    lab.breaks(&[]);
+}
+
+#[test]
 fn outside_a_cluster_there_is_no_call_bridge_id() {
     let mut lab = Lab::new();
     lab.gets(1, 9, &legs(0..3));
