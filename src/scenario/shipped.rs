@@ -62,6 +62,7 @@ shipped![
     "cdr/lost-answer",
     "cdr/no-answer",
     "cdr/no-path",
+    "cdr/older-node",
     "cdr/one-receiver",
     "cdr/other-success",
     "cdr/path-and-query",

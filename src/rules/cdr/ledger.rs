@@ -232,6 +232,8 @@ impl Ledger {
             (Node::Receiver(id), method) => self.changed(id, method, &asked, response, moment),
             (Node::LegacyReceiver, Method::Put) if response.is_success() => {
                 self.entries.remove("legacy");
+                // It changes or removes the first entry of the list, and which one that is, is not known.
+                self.entries.values_mut().for_each(|entry| (entry.unsure, entry.lost) = (true, true));
                 let uri = asked.uri().unwrap_or_default().to_owned();
                 if !uri.is_empty() {
                     let entry = Entry {

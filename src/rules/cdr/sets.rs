@@ -308,7 +308,7 @@ fn from_the_start(
     if !from_zero(receiver, Some(begun)) || std::mem::replace(&mut receiver.chains[place].zero_judged, true) {
         return;
     }
-    let index = receiver.chains[place].first.or(first.index.get());
+    let index = receiver.chains[place].first.or_else(|| first.index.get());
     let declared = first.missing.get();
     match index {
         Some(index) if index > 0 && declared.is_none() => {

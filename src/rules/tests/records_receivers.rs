@@ -100,3 +100,22 @@ fn a_certificate_may_be_refused_without_a_word() {
     // One that did not even try.
     run(false).breaks(&["CDR-16"]);
 }
+
+#[test]
+fn the_older_node_changes_or_removes_what_was_there() {
+    let older = |form: &str| {
+        let mut lab = Lab::new();
+        lab.lists(&[1]).refuses(1, 9, &legs(0..3), 503);
+        lab.api(Method::Put, "/api/v1/system/cdrReceiver", form, &Response::new(200));
+        lab
+    };
+    let mut lab = older("uri=");
+    lab.passes(60).api(Method::Delete, &Lab::entry(1), "", &Response::new(404));
+    lab.breaks(&[]);
+    let mut lab = older("uri=http%3A%2F%2F127.0.0.1%3A7001%2Fother");
+    lab.head.1 = "/other".to_owned();
+    lab.link(1).gets(1, 9, &legs(0..4)).api(Method::Put, "/api/v1/system/cdrReceiver", "uri=", &Response::new(200));
+    // Which of both entries is left is not known.
+    lab.passes(60).link(1).gets(1, 9, &legs(4..5));
+    lab.breaks(&[]);
+}
