@@ -1,5 +1,5 @@
-//! Mutants of frames, acks and ids that show only now and then (WS-02, MSG), and of what two subscriptions or two clients
-//! are told (UPD-05, UPD-16, UPD-18).
+//! Mutants of frames, acks and ids that show only now and then (WS-02, MSG), and of what two subscriptions or two
+//! clients are told (UPD-05, UPD-16, UPD-18).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

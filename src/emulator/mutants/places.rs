@@ -1,5 +1,5 @@
-//! Mutants of coming in and of the limits that show only now and then (AUTH, LIM, CDR-14): for one account, at one place,
-//! the second time, on top of something.
+//! Mutants of coming in and of the limits that show only now and then (AUTH, LIM, CDR-14): for one account, at one
+//! place, the second time, on top of something.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -528,7 +528,11 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "end-while-pending-lost",
         "SUB-13",
-        &[("SUB-06", "the subscription never settles"), ("SUB-12", "the call is no more active")],
+        &[
+            ("SUB-07", "what was given up is not ended when it is left out"),
+            ("SUB-06", "the subscription never settles"),
+            ("SUB-12", "the call is no more active"),
+        ],
         "The set-up is given up without a word.",
         || {
             Fault::<(Indexes, Indexes)>::new()

@@ -77,7 +77,11 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "calls-end-with-any-call",
         "SUB-15",
-        &[("SUB-10", "the set changes at that moment"), ("SUB-14", "an unknown call stands beside it")],
+        &[
+            ("SUB-06", "what ended is asked for again and stays so"),
+            ("SUB-10", "the set changes at that moment"),
+            ("SUB-14", "an unknown call stands beside it"),
+        ],
         "One conference is taken for all of them.",
         || {
             Fault::<BTreeSet<(ConnectionKey, u64)>>::new()
