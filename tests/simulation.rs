@@ -86,13 +86,16 @@ fn every_mutant_is_found_out_by_its_own_requirement_and_no_dialect_is_failed() {
         jobs: 2,
         command: format!("bridgeproof prove --seed {seed} --drawn 0 --histories {histories} --sockets 0"),
     };
-    println!("seed {seed}, {histories} histories");
     let matrix = prove(&config, &mut Shown::new(true)).unwrap();
     assert!(matrix.is_proven(), "{}", matrix.text(false));
     let all = &matrix.histories;
-    assert!(all.unfinished * 100 <= all.played, "histories are carried out to the end: {} were not", all.unfinished);
+    assert!(
+        all.unfinished * 100 <= all.played,
+        "seed {seed}: {} histories were not carried out to the end",
+        all.unfinished
+    );
     let found: u64 = all.mutants.values().map(|row| row.found + row.collateral).sum();
-    assert!(found * 20 >= all.played, "of {} histories only {found} found a mutant", all.played);
+    assert!(found * 20 >= all.played, "seed {seed}: of {} histories only {found} found a mutant", all.played);
 }
 
 /// What was asked for by name, against all scenarios and with the evidence.
