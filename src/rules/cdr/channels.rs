@@ -275,6 +275,19 @@ impl Channels {
         }
     }
 
+    /// A record that was seen for the first time, after later ones that another receiver got sooner: that it is there is
+    /// all that it tells.
+    pub(super) fn late(&mut self, facts: &Facts<'_>, moment: &Moment<'_>) {
+        match facts.kind {
+            RecordType::CallStart => {
+                self.conference(facts.id).started = Some(moment.seq);
+                self.shows(facts.id);
+            }
+            RecordType::CallEnd => self.conference(facts.id).ended = Some(moment.seq),
+            _ => {}
+        }
+    }
+
     fn shows(&mut self, call: u128) {
         let known = self.conferences.get(&call);
         if known.is_some_and(|conference| conference.asked.is_some() && !conference.expected) {

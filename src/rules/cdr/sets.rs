@@ -160,7 +160,7 @@ impl CdrJudge {
                         session.history.asked = self.channels.asked(facts.id);
                         session.history.take(&facts, &self.ledger, &mut self.spaces, &mut moment);
                     }
-                    Some(_) => {}
+                    Some(facts) => self.channels.late(&facts, &moment),
                     None => session.history.lacks(index, record.kind().is_some()),
                 }
             }

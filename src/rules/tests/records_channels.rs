@@ -86,6 +86,16 @@ fn each_call_has_its_records() {
 }
 
 #[test]
+fn a_slow_receiver_may_get_the_start_after_a_later_one_got_what_follows() {
+    let mut lab = Lab::new();
+    lab.gets(1, 9, &example()[..1]);
+    started(&mut lab);
+    lab.receiver(2).gets(2, 9, &example()[3..4]).gets(1, 9, &example()[1..4]);
+    lab.gets(1, 9, &example()[4..5]).gets(2, 9, &example()[4..5]).passes(40);
+    lab.breaks(&[]);
+}
+
+#[test]
 fn events_and_records_agree() {
     let told = |kind, participants: u32| {
         let fields = serde_json::json!({ "participants": participants });
