@@ -1,6 +1,7 @@
 //! Tests of the rules on traces written by hand: for each rule one that meets it and one that breaks it alone.
 
 mod client;
+mod doubtful;
 mod messages;
 mod opening;
 mod records_channels;
