@@ -2,6 +2,7 @@
 
 mod client;
 mod doubtful;
+mod ends;
 mod messages;
 mod opening;
 mod records_channels;
