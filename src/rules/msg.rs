@@ -59,7 +59,6 @@ struct Awaited {
 pub(super) struct Sent {
     awaited: VecDeque<Awaited>,
     ids: IdSet,
-    acked: IdSet,
     expired: IdSet,
     highest: u64,
     /// The last text that is no message at all, and cannot be acknowledged with success.
@@ -143,7 +142,6 @@ pub(super) fn server_ack(connection: &mut Connection, sent: &mut Sent, ack: Ack<
     if let Some(place) = sent.awaited.iter().position(|awaited| awaited.id == id)
         && let Some(awaited) = sent.awaited.remove(place)
     {
-        sent.acked.insert(id);
         scene.docket.tested(R::Msg10);
         return acknowledged(connection, &awaited, status, scene);
     }

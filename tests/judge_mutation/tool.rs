@@ -1,13 +1,13 @@
 //! Mutation of the judge itself: does anything notice when a rule is wrong?
 //!
-//! `cargo run --example judge_mutation -- [--list] [--survivors] [PART]...` copies the project below the target folder,
+//! `cargo run --example judge_mutation -- [--list] [--survivors] [--seconds=N] [PART]...` copies the project below the target folder,
 //! rewrites `src/rules` there so that it holds all mutations at once ([`mutate`]), builds it once, and tries one mutation
 //! after the other: first on those unit tests of the rules that reach it, then on a corpus of recorded plays that reach it,
 //! where it must change a verdict ([`trial`]). What survives is printed unless `docs/JUDGE-MUTATION.md` explains it
 //! ([`explained`]); explanations that no longer hold are printed as well. Exit code 1 if there is either.
 //!
 //! A PART narrows it to mutations whose key contains it, such as `msg.rs` or `cdr/`; `--survivors` to those that survived
-//! last time; `--list` shows mutations and tries none.
+//! last time; `--seconds` says how long recorded plays may be judged for each mutation; `--list` tries none and shows them.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, whose output this is")]
 
@@ -20,9 +20,13 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use mutate::{Mutation, Whole};
 use trial::{Built, Copy, Fates};
+
+/// How long judging the corpus again may take for one mutation, unless it is said.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is no rule: tests, and the traces that they are written in.
 const NO_RULES: [&str; 2] = ["tests/", "script.rs"];
@@ -47,15 +51,22 @@ fn main() -> ExitCode {
 
 fn run(words: &[String]) -> Result<bool, String> {
     let (flags, parts): (Vec<&String>, Vec<&String>) = words.iter().partition(|word| word.starts_with("--"));
-    if let Some(unknown) = flags.iter().find(|flag| !["--list", "--survivors"].contains(&flag.as_str())) {
-        return Err(format!("unknown option {unknown}"));
+    let mut patience = PATIENCE;
+    for flag in &flags {
+        match flag.strip_prefix("--seconds=").map(str::parse) {
+            Some(Ok(seconds)) => patience = Duration::from_secs(seconds),
+            None if ["--list", "--survivors"].contains(&flag.as_str()) => {}
+            _ => return Err(format!("unknown option {flag}")),
+        }
     }
     let flag = |name: &str| flags.iter().any(|flag| *flag == name);
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let target = program.ancestors().nth(3).ok_or("the target folder cannot be found")?.to_owned();
+    let examples = program.parent().filter(|folder| folder.ends_with("debug/examples"));
+    let target = examples.and_then(|folder| folder.ancestors().nth(2)).ok_or("start it with cargo run --example")?;
+    let target = target.to_owned();
     let work = target.join("judge-mutation");
-    let copy = Copy { root: work.join("copy"), target, work };
+    let copy = Copy { root: work.join("copy"), target, work, patience };
     if flag("--list") {
         let (whole, _) = rewritten(project, BTreeSet::new())?;
         chosen(&whole.mutations, &parts, None).iter().for_each(|number| println!("{}", whole.mutations[*number].key));

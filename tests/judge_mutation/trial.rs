@@ -15,9 +15,6 @@ use crate::mutate::regions;
 /// How long the tests that reach a mutation may take before it counts as killed: they take a fraction of a second.
 const TESTS_LIMIT: Duration = Duration::from_secs(20);
 
-/// How long judging the corpus again may take for one mutation.
-const CORPUS_LIMIT: Duration = Duration::from_secs(20);
-
 /// How many tests are tried first: those that reach the least.
 const FIRST_TESTS: usize = 6;
 
@@ -29,6 +26,8 @@ pub(crate) struct Copy {
     pub(crate) target: PathBuf,
     /// Where results are kept.
     pub(crate) work: PathBuf,
+    /// How long judging the corpus again may take for one mutation.
+    pub(crate) patience: Duration,
 }
 
 /// What came of the mutations that were tried.
@@ -143,7 +142,7 @@ impl Copy {
             command.args(["rules::mutation::corpus::corpus_is_judged", "--exact", "--ignored", "-q", "--nocapture"]);
             command.env("JUDGE_MUTATION_CORPUS", corpus).env("JUDGE_MUTATION_WANTED", &wanted);
             command.env("JUDGE_MUTATION_OUT", &out);
-            command.env("JUDGE_MUTATION_LIMIT_MS", CORPUS_LIMIT.as_millis().to_string());
+            command.env("JUDGE_MUTATION_LIMIT_MS", self.patience.as_millis().to_string());
             let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
             let before = left.len();
             enter(&fs::read_to_string(&out).unwrap_or_default(), &mut left, fates);

@@ -1,6 +1,8 @@
 //! Tests of the rules on traces written by hand: for each rule one that meets it and one that breaks it alone.
 
 mod client;
+mod doubtful;
+mod ends;
 mod messages;
 mod opening;
 mod receivers;

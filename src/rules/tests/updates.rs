@@ -328,6 +328,13 @@ fn elements_with_a_requirement_of_their_own_are_not_laid_to_the_general_one() {
 }
 
 #[test]
+fn nobody_was_moved_who_was_not() {
+    let element = "movedParticipantCallBridge";
+    in_roster(&[element], json!({element: guid(4)})).breaks(&["UPD-12"]);
+    in_roster(&[element], json!({element: null})).breaks(&[]);
+}
+
+#[test]
 fn a_guid_is_the_same_object_however_it_is_spelt() {
     let guid = "abcdef01-0000-4000-8000-000000000000";
     let mut script = Script::server();
