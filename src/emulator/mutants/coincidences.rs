@@ -120,6 +120,8 @@ pub(super) const MUTANTS: &[Registered] = &[
             ("SUB-11", "nobody is there when the index changes"),
             ("SUB-16", "nobody is there meanwhile"),
             ("SUB-14", "an unknown call stands beside it"),
+            ("LIM-04", "rosters of empty conferences are among the hundred"),
+            ("LIM-07", "rosters of empty conferences are among the five hundred"),
         ],
         "The roster is set up by its first participant.",
         || {
@@ -233,21 +235,27 @@ pub(super) const MUTANTS: &[Registered] = &[
     row("listeners-outlive-the-empty-set", "SUB-08", &[], "A set without entries has nothing to take away.", || {
         listeners(|_, _, wanted| wanted.is_empty())
     }),
-    row("newcomers-hear-every-change", "SUB-09", &[], "Who has not yet subscribed is on the default list.", || {
-        Fault::<()>::new()
-            .event(|(), view, to, event, pass| {
-                if let Event::Update { entries, .. } = &event
-                    && entries.iter().all(|entry| entry.kind == UpdateType::Update)
-                {
-                    let fresh = view.connections.iter().filter(|(_, known)| known.requests == 0);
-                    for (other, _) in fresh {
-                        pass.later(Duration::from_millis(1), (*other, event.clone()));
+    row(
+        "newcomers-hear-every-change",
+        "SUB-09",
+        &[("SUB-04", "whose request was refused is no newcomer any more, and has no index")],
+        "Who has not yet subscribed is on the default list.",
+        || {
+            Fault::<()>::new()
+                .event(|(), view, to, event, pass| {
+                    if let Event::Update { entries, .. } = &event
+                        && entries.iter().all(|entry| entry.kind == UpdateType::Update)
+                    {
+                        let fresh = view.connections.iter().filter(|(_, known)| known.requests == 0);
+                        for (other, _) in fresh {
+                            pass.later(Duration::from_millis(1), (*other, event.clone()));
+                        }
                     }
-                }
-                pass.now((to, event));
-            })
-            .boxed()
-    }),
+                    pass.now((to, event));
+                })
+                .boxed()
+        },
+    ),
     row("subscriptions-come-back-after-a-drop", "SUB-09", &[], "A broken session is restored as it was.", || {
         Fault::<Vec<u64>>::new()
             .input(|lost, view, input, pass| {

@@ -42,20 +42,26 @@ pub(super) const MUTANTS: &[Registered] = &[
     row("everybody-is-served", "LIM-02", &[], "The limit is in the documents only.", || {
         settings(|s| s.connection_limit = 1_000)
     }),
-    row("sixth-displaces-the-first", "LIM-03", &[FIVE], "The oldest session is taken for a stale one.", || {
-        Fault::<()>::new()
-            .input(|(), view, input, pass| {
-                if let Input::Request { request, .. } = &input
-                    && request.path() == EVENTS_PATH
-                    && view.connections.len() >= 5
-                    && let Some(oldest) = view.connections.keys().next()
-                {
-                    pass.now(Input::Odd { connection: *oldest, what: Oddity::TooLong, id: None });
-                }
-                pass.now(input);
-            })
-            .boxed()
-    }),
+    row(
+        "sixth-displaces-the-first",
+        "LIM-03",
+        &[FIVE, ("LIM-02", "there is room for it then")],
+        "The oldest session is taken for a stale one.",
+        || {
+            Fault::<()>::new()
+                .input(|(), view, input, pass| {
+                    if let Input::Request { request, .. } = &input
+                        && request.path() == EVENTS_PATH
+                        && view.connections.len() >= 5
+                        && let Some(oldest) = view.connections.keys().next()
+                    {
+                        pass.now(Input::Odd { connection: *oldest, what: Oddity::TooLong, id: None });
+                    }
+                    pass.now(input);
+                })
+                .boxed()
+        },
+    ),
     row("abrupt-end-keeps-the-place", "LIM-03", &[FIVE, BOTH], "Only a close frame frees a place.", || {
         Fault::<()>::new()
             .decide(|(), q, answer| answer && !matches!(q, Question::FreesPlace { abrupt: true, .. }))

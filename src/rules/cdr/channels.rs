@@ -50,6 +50,8 @@ struct Conference {
     charged: (bool, bool),
     /// The most participants that events told of.
     most: (f64, Seq),
+    /// Where a receiver got its start that was removed at that instant, by that observation.
+    off: Option<(Instant, Seq, Seq)>,
 }
 
 /// All conferences.
@@ -88,9 +90,12 @@ impl Channels {
         call: u128,
         asked: Instant,
         receivers: &mut BTreeMap<ReceiverId, Receiver>,
-        moment: &Moment<'_>,
+        moment: &mut Moment<'_>,
     ) {
         let conference = self.conference(call);
+        if let Some((removed, by, seq)) = conference.off.take().filter(|(removed, ..)| asked > *removed) {
+            charge_served_off(removed, &[by, seq], moment);
+        }
         let announced = conference.announced.is_some_and(|at| at >= asked);
         // Else it was there already.
         if conference.started.is_none() && (announced || conference.told.is_none()) {
@@ -234,6 +239,15 @@ impl Channels {
     /// When the API was asked to start a call, if this trace did.
     pub(super) fn asked(&self, call: u128) -> Option<Instant> {
         self.conferences.get(&call)?.asked
+    }
+
+    /// A receiver got the start of a call although it had been removed. The record may be there before the API's answer.
+    pub(super) fn served_off(&mut self, call: u128, (removed, by): (Instant, Seq), moment: &mut Moment<'_>) {
+        match self.asked(call) {
+            Some(asked) if asked > removed => charge_served_off(removed, &[by], moment),
+            Some(_) => {}
+            None => self.conference(call).off = Some((removed, by, moment.seq)),
+        }
     }
 
     /// A record that was seen for the first time. `latitude` is how many legs may count as active or not,
@@ -407,6 +421,13 @@ impl Receiver {
             R::Rec24
         })
     }
+}
+
+/// A receiver got the start of a call that was asked for after it was removed.
+fn charge_served_off(removed: Instant, evidence: &[Seq], moment: &mut Moment<'_>) {
+    let since = moment.at.since(removed).as_secs_f64();
+    let observed = format!("the start of a call that was asked for later, {since:.1} s after it");
+    moment.fail(R::Cdr15, "no records once the receiver is removed", observed, evidence);
 }
 
 /// Every receiver that was configured before has to get a record.

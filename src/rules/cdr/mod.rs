@@ -155,7 +155,9 @@ impl CdrJudge {
                 let mut moment = Moment::of(&self.context, observation, api, docket);
                 self.ledger.answered(*exchange, response, &mut self.receivers, &mut moment);
                 match self.ledger.news {
-                    Some(News::CallMade(call, asked)) => self.channels.made(call, asked, &mut self.receivers, &moment),
+                    Some(News::CallMade(call, asked)) => {
+                        self.channels.made(call, asked, &mut self.receivers, &mut moment);
+                    }
                     Some(News::CallEnded(call, asked)) => {
                         self.channels.gone(call, asked, Duration::ZERO, &mut self.receivers, &moment);
                     }

@@ -155,7 +155,7 @@ impl CdrJudge {
                 }
                 match facts {
                     Some(facts) if session.history.admits(index) => {
-                        served_off(&facts, &self.channels, receiver, &mut moment);
+                        served_off(&facts, &mut self.channels, receiver, &mut moment);
                         self.channels.record(&facts, session.history.latitude(facts.id), &mut moment);
                         session.history.asked = self.channels.asked(facts.id);
                         session.history.take(&facts, &self.ledger, &mut self.spaces, &mut moment);
@@ -279,13 +279,11 @@ fn removed_and_served(opened: Option<Instant>, receiver: &Receiver, moment: &mut
 }
 
 /// A call that was asked for after the receiver was removed cannot be among what was kept for it.
-fn served_off(facts: &Facts<'_>, channels: &Channels, receiver: &Receiver, moment: &mut Moment<'_>) {
+fn served_off(facts: &Facts<'_>, channels: &mut Channels, receiver: &Receiver, moment: &mut Moment<'_>) {
     if let Standing::Off { at, seq } = receiver.standing
         && facts.kind == RecordType::CallStart
-        && channels.asked(facts.id).is_some_and(|asked| asked > at)
     {
-        let observed = "the start of a later call".to_owned();
-        moment.fail(R::Cdr15, "no records once the receiver is removed", observed, &[seq]);
+        channels.served_off(facts.id, (at, seq), moment);
     }
 }
 
