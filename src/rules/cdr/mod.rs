@@ -84,7 +84,8 @@ impl<'m> Moment<'m> {
     fn stopped_by_fifth(&self, receiver: &Receiver) -> R {
         let behind = receiver.chains.last().and_then(|chain| receiver.clock.when(chain.behind?));
         let stopped = self.fifth.is_some_and(|(at, _)| {
-            receiver.last_set.is_some_and(|last| last < at) && behind.is_none_or(|behind| behind >= at)
+            // What was under way at the refusal may still arrive.
+            receiver.last_set.is_some_and(|last| last < at + links::PROMPT) && behind.is_none_or(|behind| behind >= at)
         });
         if stopped { R::Cdr14 } else { R::Cdr13 }
     }
