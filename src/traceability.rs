@@ -1,12 +1,14 @@
-//! What puts each requirement to the test: its rule, the scenarios that exercise it, the mutants that break it.
+//! What puts each requirement to the test: its rule, the scenarios that exercise it, the mutants that break it, the dialects
+//! that its rule has to bear with.
 //!
-//! Joins the catalogue, the registry of rules, the shipped scenarios and the list of mutants, which know nothing of each
+//! Joins the catalogue, the registry of rules, the shipped scenarios, mutants and dialects, which know nothing of each
 //! other. `bridgeproof rules` shows it, and `docs/REQUIREMENTS.md` is made from it ([`markdown`]).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::emulator::mutants;
+use crate::emulator::dialects::{DIALECTS, Dialect};
+use crate::emulator::{freedoms, mutants};
 use crate::engine::{bends, receiver};
 use crate::report::escape;
 use crate::rules::R;
@@ -33,6 +35,8 @@ pub struct Trace {
     pub scenarios: Vec<Exercise>,
     /// The faults on purpose that break it, in the order of their lists.
     pub mutants: Vec<Fault>,
+    /// The named dialects that vary what it leaves open, in the order of their list.
+    pub dialects: Vec<&'static Dialect>,
 }
 
 /// A fault on purpose: a mutant of the emulator, a bent client or a bent receiver.
@@ -94,15 +98,22 @@ pub fn all() -> Vec<Trace> {
             rule: R::of(requirement).map(|rule| format!("src/rules/{}", rule.file())),
             scenarios: exercises.remove(&requirement).unwrap_or_default(),
             mutants: faults().filter(|fault| fault.breaks == requirement.as_str()).collect(),
+            dialects: DIALECTS.iter().filter(|dialect| is_about(dialect, requirement)).collect(),
         })
         .collect()
+}
+
+/// Whether a dialect varies what the requirement leaves open.
+fn is_about(dialect: &Dialect, requirement: RequirementId) -> bool {
+    let freedoms = dialect.settings.iter().filter_map(|(key, _)| freedoms::of(key));
+    freedoms.flat_map(|freedom| freedom.about).any(|id| *id == requirement.as_str())
 }
 
 /// `docs/REQUIREMENTS.md`: a table for each area.
 pub fn markdown(traces: &[Trace]) -> String {
     let mut out = String::from(
         "# Requirements\n\nMade by `bridgeproof rules --markdown > docs/REQUIREMENTS.md`; a test finds out if it is stale. What a \
-         requirement says, and\nwhat each scenario and mutant does, is shown by `bridgeproof rules ID`.\n",
+         requirement says, and\nwhat each scenario, mutant and dialect does, is shown by `bridgeproof rules ID`.\n",
     );
     let mut area = "";
     for trace in traces {
@@ -111,22 +122,24 @@ pub fn markdown(traces: &[Trace]) -> String {
             area = entry.area();
             let _ = write!(
                 out,
-                "\n## {area}\n\n| requirement | level | subject | source | rule | scenarios | mutants |\n|---|---|---|---|---|---|---|\n"
+                "\n## {area}\n\n| requirement | level | subject | source | rule | scenarios | mutants | dialects |\n|---|---|---|---|---|---|---|---|\n"
             );
         }
         let rule = trace.rule.as_deref().unwrap_or("none yet");
         let scenarios: Vec<_> = trace.scenarios.iter().map(|one| one.id.as_str()).collect();
         let mutants: Vec<_> = trace.mutants.iter().map(|one| one.name).collect();
+        let dialects: Vec<_> = trace.dialects.iter().map(|one| one.name).collect();
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
             entry.id,
             entry.level,
             entry.subject,
             escape::markdown(&entry.source),
             escape::markdown(rule),
             escape::markdown(&scenarios.join(", ")),
-            escape::markdown(&mutants.join(", "))
+            escape::markdown(&mutants.join(", ")),
+            escape::markdown(&dialects.join(", "))
         );
     }
     out
@@ -135,6 +148,7 @@ pub fn markdown(traces: &[Trace]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Level;
 
     #[test]
     fn a_requirement_leads_to_its_rule_its_scenarios_and_its_mutants() {
@@ -143,7 +157,25 @@ mod tests {
         assert_eq!(acks.rule.as_deref(), Some("src/rules/msg.rs"));
         assert!(acks.scenarios.iter().any(|one| one.id == "messages/requests-acknowledged"));
         assert!(acks.mutants.iter().any(|one| one.name == "ack-of-request-missing"));
+        assert!(acks.dialects.iter().any(|one| one.name == "late"));
         let table = markdown(&all);
         assert!(table.contains("| MSG-03 | must | server |"), "{table}");
+    }
+
+    #[test]
+    fn what_the_guides_leave_open_is_named_by_freedoms_and_dialects_and_nothing_else_is() {
+        let all = all();
+        for dialect in DIALECTS.iter().filter(|dialect| !dialect.settings.is_empty()) {
+            for (key, _) in dialect.settings {
+                assert!(freedoms::of(key).is_some(), "{} changes {key}, which is no freedom", dialect.name);
+            }
+        }
+        for id in freedoms::FREEDOMS.iter().flat_map(|freedom| freedom.about) {
+            let known = RequirementId::from_name(id).and_then(|id| all.iter().find(|one| one.requirement == id));
+            assert!(known.is_some_and(|one| one.rule.is_some()), "{id} has no rule");
+        }
+        for one in all.iter().filter(|one| one.rule.is_some() && one.requirement.get().level == Level::Observe) {
+            assert!(!one.dialects.is_empty(), "{} is observed, and no dialect varies it", one.requirement);
+        }
     }
 }

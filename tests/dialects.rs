@@ -7,7 +7,7 @@
 mod simulated;
 
 use bridgeproof::emulator::Settings;
-use bridgeproof::emulator::freedoms::FREEDOMS;
+use bridgeproof::emulator::freedoms::{FREEDOMS, Freedom};
 use bridgeproof::prove::play::play;
 use bridgeproof::rules::Finding;
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ use proptest::sample::Index;
 fn any_dialect() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
     prop::collection::vec((any::<Index>(), any::<Index>()), 0..12).prop_map(|picks| {
         let pick = |(key, value): &(Index, Index)| {
-            let (key, values) = FREEDOMS[key.index(FREEDOMS.len())];
+            let Freedom { key, values, .. } = FREEDOMS[key.index(FREEDOMS.len())];
             (key, values[value.index(values.len())])
         };
         picks.iter().map(pick).collect()

@@ -90,6 +90,12 @@ fn explained(one: &Trace) -> String {
             let _ = writeln!(out, "      may fail {id}, too: {why}");
         }
     }
+    if !one.dialects.is_empty() {
+        let _ = writeln!(out, "\nvaried, as the guides allow, by {}", counted(one.dialects.len(), "dialect"));
+    }
+    for dialect in &one.dialects {
+        let _ = writeln!(out, "  {}\n      {}", dialect.name, dialect.doc);
+    }
     if let (Some(scenario), Some(mutant)) = (one.scenarios.first(), one.mutants.first()) {
         let _ = writeln!(out, "\nSee it fail: bridgeproof run {} --mutant {}", scenario.id, mutant.name);
     }
