@@ -11,7 +11,7 @@ use rand::seq::IndexedRandom as _;
 use super::history::History;
 use super::leeway::leeway;
 use super::play::{Played, play};
-use super::twin::{Marked, marked, parting, parting_in_words};
+use super::twin::{Marked, marked, part_in_ids_alone, parting, parting_in_words};
 use crate::emulator::mutants::{self, Registered};
 use crate::emulator::{Settings, freedoms};
 use crate::engine::End;
@@ -124,6 +124,7 @@ fn with_mutant(
         Verdict::Found => row.found += 1,
         Verdict::Collateral => row.collateral += 1,
         Verdict::Stray(id) => *row.strays.entry(id.clone()).or_default() += 1,
+        Verdict::Excused => row.excused += 1,
         Verdict::Nothing if leeway.is_some() => row.excused += 1,
         Verdict::Nothing => {
             row.missed += 1;
@@ -141,15 +142,22 @@ fn with_mutant(
 /// nothing happened: the twin has them, too.
 fn beside(drawn: &Drawn, scenario: &Scenario, without: &Marked, mutant: &Registered) -> Verdict {
     let with = marked(scenario, &drawn.settings, &[mutant.name], drawn.seed);
-    if parting(&without.marks, &with.marks).is_none() {
-        return Verdict::Idle;
-    }
+    let Some(place) = parting(&without.marks, &with.marks) else { return Verdict::Idle };
     let own_settings = drawn.with_settings_of(mutant);
-    let twin = own_settings.map(|settings| marked(scenario, &settings, &[], drawn.seed));
+    let twin = own_settings.as_ref().map(|settings| marked(scenario, settings, &[], drawn.seed));
     if twin.is_some_and(|twin| parting(&twin.marks, &with.marks).is_none()) {
         return Verdict::Idle;
     }
-    verdict(&with, mutant)
+    let verdict = verdict(&with, mutant);
+    if verdict != Verdict::Nothing {
+        return verdict;
+    }
+    let settings = [own_settings.as_ref().unwrap_or(&drawn.settings), &drawn.settings];
+    if part_in_ids_alone(scenario, settings, mutant.name, drawn.seed) {
+        return Verdict::Idle;
+    }
+    let is_doubtful = |marked: &Marked| marked.doubts.get(place).copied().unwrap_or(false);
+    if is_doubtful(without) || is_doubtful(&with) { Verdict::Excused } else { Verdict::Nothing }
 }
 
 /// What a history with a mutant came to.
@@ -163,6 +171,8 @@ enum Verdict {
     Collateral,
     /// Only others failed; the first of them.
     Stray(String),
+    /// Nothing failed, and what differs may be ambiguous.
+    Excused,
     /// Nothing failed.
     Nothing,
 }

@@ -192,6 +192,8 @@ impl MutantHistories {
         }
         if let Some(leeway) = &self.leeway {
             let _ = write!(line, ", excused {}: {leeway}", self.excused);
+        } else if self.excused > 0 {
+            let _ = write!(line, ", excused {}: a restart or a request was under way", self.excused);
         }
         line
     }
