@@ -281,6 +281,7 @@ pub(super) const MUTANTS: &[Registered] = &[
                 }
                 if draft.kind == "callLegEnd"
                     && let Some(mut update) = updates.remove(draft.id())
+                    && update.value("state").is_some()
                     && draft.value("remoteTeardown") == Some("true")
                 {
                     update.replace("state", "disconnected");
