@@ -35,7 +35,6 @@ pub(super) struct ClientJudge {
     docket: Docket,
     clients: BTreeMap<ConnectionId, Client>,
     receivers: ReceiversJudge,
-    now: Instant,
 }
 
 fn charge(connection: ConnectionId, evidence: Vec<Seq>, expected: &str, observed: String) -> Charge {
@@ -45,11 +44,10 @@ fn charge(connection: ConnectionId, evidence: Vec<Seq>, expected: &str, observed
 impl ClientJudge {
     pub(super) const fn new(context: Context, docket: Docket) -> Self {
         let receivers = ReceiversJudge::new(context);
-        Self { context, docket, clients: BTreeMap::new(), receivers, now: Instant::ZERO }
+        Self { context, docket, clients: BTreeMap::new(), receivers }
     }
 
     pub(super) fn observe(&mut self, observation: &Observation<'_>) {
-        self.now = observation.at;
         let (at, seq) = (observation.at, observation.seq);
         match &observation.event {
             Event::Opening { connection, client, .. } => {

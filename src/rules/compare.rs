@@ -147,11 +147,16 @@ fn suspects(connections: &BTreeMap<ConnectionId, Connection>, since: Seq, scene:
     }
     for (id, (index, seq, at, was_active)) in std::mem::take(scene.suspects) {
         let Some(connection) = connections.get(&id) else { continue };
-        let Some(slot) = connection.book.slots.get(&index) else { continue };
+        let Some(slot) = connection.book.slots.get(&index).filter(|slot| slot.state_seq == seq) else { continue };
         let call = slot.wanted.call.as_deref().unwrap_or_default();
-        let alive =
+        if !scene.api.alive(call) {
+            continue;
+        }
+        let read =
             scene.api.calls.get(call).and_then(|call| call.document.as_ref()).is_some_and(|(read, _)| *read >= since);
-        if !alive || !scene.api.alive(call) {
+        if !read {
+            // A later snapshot may show the conference.
+            scene.suspects.push((id, (index, seq, at, was_active)));
             continue;
         }
         if let Some(rule) = without_cause(connection, index, was_active, at, scene.controls, scene.api) {
@@ -507,7 +512,8 @@ fn told_alike((first, index, a): Placed<'_>, (second, other, b): Placed<'_>, fou
         let Some(told_b) = b.content.told.get(key).filter(|told| !(told.begun_wrongly || told_a.begun_wrongly)) else {
             continue;
         };
-        for (place, element) in table.iter().enumerate().filter(|(place, _)| a.wanted.mask & (1 << place) != 0) {
+        // Of what was not asked for nothing is kept, so that it is alike.
+        for (place, element) in table.iter().enumerate() {
             let of = |told: &super::upd::Told| told.values.get(place).cloned().flatten();
             let (x, y) = (of(told_a), of(told_b));
             let charged = (told_a.charged | told_b.charged) & (1 << place) != 0;

@@ -410,11 +410,8 @@ fn selection(
         }
     }
     if attempt.extensions.contains("permessage-deflate") {
-        let selected = response.headers.has_token("Sec-WebSocket-Extensions", "permessage-deflate")
-            || response
-                .headers
-                .get("Sec-WebSocket-Extensions")
-                .is_some_and(|value| value.contains("permessage-deflate"));
+        let mut values = response.headers.all("Sec-WebSocket-Extensions");
+        let selected = values.any(|value| value.to_ascii_lowercase().contains("permessage-deflate"));
         docket.note(R::Auth09, "permessage-deflate-when-offered", if selected { "selected" } else { "not selected" });
     }
     if unasked.is_empty() {

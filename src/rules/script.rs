@@ -238,6 +238,14 @@ impl Script {
         assert_eq!(broken, expected, "{:#?}", judgement.findings);
     }
 
+    /// Ends the trace: no finding. Returns how often this requirement was put to the test.
+    #[track_caller]
+    pub(super) fn times_tested(self, requirement: &str) -> u64 {
+        let judgement = self.finish();
+        assert!(judgement.findings.is_empty(), "{:#?}", judgement.findings);
+        judgement.tested.iter().find(|(id, _)| id.as_str() == requirement).map_or(0, |(_, count)| *count)
+    }
+
     /// Ends the trace: no finding, and this requirement was put to the test.
     #[track_caller]
     pub(super) fn meets(self, requirement: &str) {

@@ -173,7 +173,7 @@ fn left_state(connection: &mut Connection, index: u64, new: State, scene: &mut S
             left.changes = scene.api.changes_made;
             if left.since.is_some() && slot.known {
                 scene.docket.tested(R::Sub07);
-                if !left.overlaps && !left.charged {
+                if !left.overlaps {
                     scene.controls.ends.met();
                 }
             }
@@ -363,9 +363,6 @@ pub(super) fn settle(connection: &mut Connection, number: u32, scene: &mut Scene
     }
     let book = &connection.book;
     let Some(request) = book.requests.iter().find(|request| request.number == number) else { return };
-    if !request.flaws.is_empty() || request.over_limit {
-        return;
-    }
     let fresh = request.fresh.iter().filter_map(|index| book.slots.get(index)).filter(|slot| slot.by == number);
     let (mut settled, mut overdue) = (0_usize, 0_usize);
     for slot in fresh {
@@ -428,7 +425,6 @@ pub(super) fn update_index(connection: &mut Connection, index: u64, scene: &mut 
         return true;
     }
     if !slot.known || slot.loose > 0 {
-        spoil(connection, index);
         return false;
     }
     let evidence = vec![slot.asked, slot.state_seq];
@@ -544,8 +540,8 @@ pub(super) fn note_irregular(connection: &Connection, number: u32, ack: &str, do
 pub(super) fn over_limit(connection: &mut Connection, scene: &mut Scene<'_>) {
     let Some(seq) = connection.book.over_limit.take() else { return };
     let Some(request) = connection.book.requests.iter().find(|request| request.seq == seq) else { return };
-    let (number, entries, granted) = (request.number, request.entries, request.acked.is_some());
-    let slots = connection.book.slots.values().filter(|slot| slot.by == number || slot.left.is_none());
+    let (entries, granted) = (request.entries, request.acked.is_some());
+    let slots = connection.book.slots.values().filter(|slot| slot.left.is_none());
     let active = slots.filter(|slot| slot.state == Some(State::Active)).count();
     scene.docket.note(R::Lim10, "subscriptions-active-beyond-the-limit", format!("{active} of {entries}"));
     if granted && active >= entries {

@@ -95,10 +95,7 @@ impl Content {
     }
 
     pub(super) fn clear(&mut self) {
-        self.told.clear();
-        self.expected.clear();
-        self.log.clear();
-        self.active = None;
+        *self = Self::default();
     }
 
     pub(super) fn value(&self, key: &str, place: usize) -> Option<&Value> {
@@ -297,7 +294,6 @@ fn removed(
 ) {
     if let Some(slot) = connection.book.slots.get_mut(&index) {
         slot.content.told.remove(key);
-        slot.content.expected.remove(key);
     }
     let mut names: Vec<&str> = entry.fields().map(|(name, _)| name).collect();
     names.sort_unstable();

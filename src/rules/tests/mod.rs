@@ -1,10 +1,13 @@
 //! Tests of the rules on traces written by hand: for each rule one that meets it and one that breaks it alone.
 
 mod client;
+mod compared;
 mod doubtful;
 mod ends;
+mod left_out;
 mod messages;
 mod opening;
+mod places;
 mod receivers;
 mod records_channels;
 mod records_content;
