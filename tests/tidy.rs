@@ -33,6 +33,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "engine",
             "exit",
             "net",
+            "protocol",
             "report",
             "rules",
             "run",
@@ -46,7 +47,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("check", &["exit", "load", "protocol", "report", "rules", "scenario", "spec", "time", "trace"]),
     ("serve", &["config", "emulator", "exit", "net", "report", "rules", "run", "spec", "time", "trace"]),
-    ("receive", &["cli", "config", "engine", "exit", "net", "protocol", "report", "rules", "spec", "time", "trace"]),
+    (
+        "receive",
+        &["cli", "config", "engine", "exit", "load", "net", "protocol", "report", "rules", "spec", "time", "trace"],
+    ),
     (
         "cli",
         &[

@@ -96,8 +96,8 @@ fn explained(one: &Trace) -> String {
     for dialect in &one.dialects {
         let _ = writeln!(out, "  {}\n      {}", dialect.name, dialect.doc);
     }
-    if let (Some(scenario), Some(mutant)) = (one.scenarios.first(), one.mutants.first()) {
-        let _ = writeln!(out, "\nSee it fail: bridgeproof run {} --mutant {}", scenario.id, mutant.name);
+    if let Some(mutant) = one.mutants.first() {
+        let _ = writeln!(out, "\nSee where it fails: bridgeproof prove {} --details", mutant.name);
     }
     out
 }

@@ -393,7 +393,12 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "call-ended-over-the-api-has-no-end",
         "REC-24",
-        &[UNSENT, NOWHERE, ("CDR-19", "a good receiver lacks it beside bad ones")],
+        &[
+            UNSENT,
+            NOWHERE,
+            ("CDR-19", "a good receiver lacks it beside bad ones"),
+            ("CDR-14", "a receiver lacks it soon after a fifth was refused"),
+        ],
         "DELETE ends a call by another way than its last leg does.",
         || {
             Fault::<()>::new()

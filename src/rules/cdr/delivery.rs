@@ -77,7 +77,7 @@ impl Receiver {
             dropped: None,
             closed_here: false,
         });
-        let (since, on) = (self.active, self.is_on());
+        let (since, on) = (self.active, self.is_followed());
         if sure && self.failing.take().is_some() {
             self.healed = Some(at);
         }
@@ -109,7 +109,7 @@ impl Receiver {
     pub(super) fn unanswered(&mut self, set: &OpenSet, at: Instant, seq: Seq) {
         self.troubled(Kind::Unanswered, at, seq);
         self.answered = None;
-        let (since, on) = (self.active, self.is_on());
+        let (since, on) = (self.active, self.is_followed());
         // Who is not told to send here, or not any more, owes nothing.
         if let Some(chain) = set.session.and_then(|session| self.chain(session)).filter(|_| on) {
             chain.owe(&set.spans, since, set.seq, seq);
@@ -170,10 +170,16 @@ impl Chain {
 
     /// Judges what has not come again in `allowed`. `active` is when something arrived or failed last, `now` the time,
     /// both on the receiver's clock.
-    pub(super) fn overdue(&mut self, active: Duration, now: Duration, allowed: Duration, moment: &mut Moment<'_>) {
+    pub(super) fn overdue(
+        &mut self,
+        active: Duration,
+        now: Duration,
+        (allowed, alone): (Duration, bool),
+        moment: &mut Moment<'_>,
+    ) {
         let mut at = 0;
         while let Some(pending) = self.pending.get(at).copied() {
-            if now < pending.due(active, allowed) {
+            if now < pending.due(active, allowed) || !pending.is_owed(alone) {
                 at += 1;
                 continue;
             }
@@ -193,6 +199,12 @@ impl Chain {
 }
 
 impl Pending {
+    /// Whether it has to come at all. A receiver that is alone in a trace may be told of no more, unless records that
+    /// are later than these still come.
+    pub(super) const fn is_owed(&self, alone: bool) -> bool {
+        !alone || self.overtaken.is_some()
+    }
+
     /// When it is overdue, on the receiver's clock. What waits behind a set that fails waits on.
     pub(super) fn due(&self, active: Duration, allowed: Duration) -> Duration {
         let since = if self.overtaken.is_some() { self.since } else { self.since.max(active) };

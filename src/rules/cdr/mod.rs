@@ -40,8 +40,9 @@ use super::api_view::ApiView;
 use super::docket::{Charge, Docket};
 use super::registry::R;
 use super::verdict::{Context, Deadlines};
+use crate::protocol::http::Response;
 use crate::time::Instant;
-use crate::trace::{Event, Observation, ReceiverId, Seq, SetId, Side, Text};
+use crate::trace::{Event, ExchangeId, Observation, ReceiverId, Seq, SetId, Side, Text};
 
 /// How many receivers are followed.
 const RECEIVERS: usize = 256;
@@ -126,6 +127,8 @@ pub(super) struct CdrJudge {
     words: Noted,
     /// What was entered under CDR-23 already, by bit.
     noted: u32,
+    /// Whether requests to the API are in the trace.
+    uses_api: bool,
 }
 
 impl CdrJudge {
@@ -141,6 +144,7 @@ impl CdrJudge {
             channels: Channels::default(),
             words: Noted::default(),
             noted: 0,
+            uses_api: false,
         }
     }
 
@@ -149,23 +153,13 @@ impl CdrJudge {
         let (at, seq) = (observation.at, observation.seq);
         match &observation.event {
             Event::RequestSent { exchange, request } => {
+                self.uses_api = true;
+                self.receivers.values_mut().for_each(|receiver| receiver.alone = false);
                 self.ledger.sent(*exchange, request, &mut self.receivers, at, seq);
             }
             Event::RequestFailed { exchange, .. } => self.ledger.failed(*exchange, &mut self.receivers, at),
             Event::ResponseReceived { exchange, response } => {
-                let mut moment = Moment::of(&self.context, observation, api, docket);
-                self.ledger.answered(*exchange, response, &mut self.receivers, &mut moment);
-                match self.ledger.news {
-                    Some(News::CallMade(call, asked)) => {
-                        self.channels.made(call, asked, &mut self.receivers, &mut moment);
-                    }
-                    Some(News::CallEnded(call, asked)) => {
-                        self.channels.gone(call, asked, Duration::ZERO, &mut self.receivers, &moment);
-                    }
-                    Some(News::SpaceRemoved(space)) => self.spaces.removed(space),
-                    None => {}
-                }
-                self.settle_in(at);
+                self.response(*exchange, response, Moment::of(&self.context, observation, api, docket));
             }
             Event::ReceiverOpened { receiver, uri, .. } => self.receiver_opened(*receiver, uri, at, seq),
             Event::ReceiverClosed { receiver } => {
@@ -220,6 +214,22 @@ impl CdrJudge {
             }
             _ => {}
         }
+    }
+
+    /// The API answered.
+    fn response(&mut self, exchange: ExchangeId, response: &Response, mut moment: Moment<'_>) {
+        self.ledger.answered(exchange, response, &mut self.receivers, &mut moment);
+        match self.ledger.news {
+            Some(News::CallMade(call, asked)) => {
+                self.channels.made(call, asked, &mut self.receivers, &mut moment);
+            }
+            Some(News::CallEnded(call, asked)) => {
+                self.channels.gone(call, asked, Duration::ZERO, &mut self.receivers, &moment);
+            }
+            Some(News::SpaceRemoved(space)) => self.spaces.removed(space),
+            None => {}
+        }
+        self.settle_in(moment.at);
     }
 
     /// Something that is about a set.
@@ -284,6 +294,7 @@ impl CdrJudge {
         let receiver = self.receivers.entry(id).or_insert_with(|| Receiver::new(id));
         receiver.address = Address::of(uri);
         receiver.listening = true;
+        receiver.alone = !self.uses_api;
         if again {
             receiver.troubled(Kind::Closed, at, seq);
         }
@@ -324,7 +335,8 @@ impl CdrJudge {
         let ids: [Option<ReceiverId>; FOLLOWED] = first_of(self.receivers.keys().copied());
         for id in ids.into_iter().flatten() {
             let busy = self.open.iter().any(|open| open.receiver == id && !open.given_up);
-            if let Some(session) = self.sessions.current() {
+            let alone = self.receivers.get(&id).is_some_and(|receiver| receiver.alone);
+            for session in self.sessions.followed(alone) {
                 indexes::expire(id, session, &mut self.receivers, busy, &mut moment);
             }
             if !busy {
@@ -360,8 +372,9 @@ impl CdrJudge {
         let Deadlines { reaction, redelivery } = self.context.deadlines;
         let session = self.sessions.current();
         let of_receiver = |receiver: &Receiver| {
+            let sessions = self.sessions.followed(receiver.alone);
             let cut = receiver.cut.and_then(|(since, _)| receiver.clock.when(since + receiver.patience(redelivery)));
-            let indexes = session.and_then(|session| indexes::due(receiver, session, (redelivery, reaction)));
+            let indexes = sessions.filter_map(|session| indexes::due(receiver, session, (redelivery, reaction))).max();
             cut.max(indexes).max(channels::due(receiver, receiver.patience(redelivery) + reaction))
         };
         let legs = session.filter(|_| !self.holds_up());
@@ -374,9 +387,10 @@ impl CdrJudge {
         if self.receivers.values().any(|receiver| receiver.is_on() && receiver.is_untrusted()) {
             docket.undecided(R::Cdr16, "the Call Bridge seems not to trust the receiver's certificate");
         }
-        let Some(session) = self.sessions.current() else { return };
-        for receiver in self.receivers.values().filter(|receiver| receiver.listening) {
-            let chains = receiver.chains.iter().filter(|chain| chain.session == session.id);
+        let listening = self.receivers.values().filter(|receiver| receiver.listening);
+        let followed = |receiver| self.sessions.followed(receiver).map(|session| session.id);
+        for (receiver, id) in listening.flat_map(|receiver| followed(receiver.alone).map(move |id| (receiver, id))) {
+            let chains = receiver.chains.iter().filter(|chain| chain.session == id);
             if receiver.cut.is_some() || chains.clone().any(|chain| !chain.pending.is_empty()) {
                 docket.undecided(R::Cdr03, "the trace ended before a set had to be sent again");
             }

@@ -286,6 +286,8 @@ pub(super) struct Receiver {
     pub(super) listening: bool,
     pub(super) clock: Uptime,
     pub(super) standing: Standing,
+    /// Whether the trace has no API, so that nothing could tell who was told to send here, and for how long.
+    pub(super) alone: bool,
     /// When the Call Bridge was told of it, on the receiver's clock, if it listened by then.
     pub(super) told: Option<Duration>,
     pub(super) lacking: Option<Lacking>,
@@ -331,6 +333,7 @@ impl Receiver {
             listening: false,
             clock: Uptime::default(),
             standing: Standing::Unknown,
+            alone: false,
             told: None,
             lacking: None,
             leaving: false,
@@ -353,6 +356,11 @@ impl Receiver {
             answered: None,
             expected: Vec::new(),
         }
+    }
+
+    /// Whether what it lacks is followed: the Call Bridge has to send here, or sends although nothing could tell why.
+    pub(super) const fn is_followed(&self) -> bool {
+        self.is_on() || self.alone
     }
 
     /// Whether the Call Bridge has to send here.

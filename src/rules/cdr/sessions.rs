@@ -160,6 +160,12 @@ impl Sessions {
         Some(place)
     }
 
+    /// The sessions in which something may be lacking: the present one, or for a receiver that is alone in a trace, where
+    /// several Call Bridges may send, all.
+    pub(super) fn followed(&self, alone: bool) -> impl Iterator<Item = &Session> {
+        self.known.iter().filter(move |session| alone && !session.over || Some(session.id) == self.current)
+    }
+
     fn enter(&mut self, id: u128, moment: &Moment<'_>) -> usize {
         if self.known.len() == REMEMBERED {
             let oldest = self.known.iter().position(|session| Some(session.id) != self.current).unwrap_or(0);

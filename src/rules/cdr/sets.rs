@@ -113,15 +113,11 @@ impl CdrJudge {
         let declared = first.missing.get().is_some_and(|count| count > 0);
         delivery::outstanding(&mut self.open, receiver, id, first.index.get(), declared, &mut moment);
         links::kept(open.link, id, receiver, &mut moment);
-        let mut set = InSet { ordered: receiver.is_ordered(moment.at), ..InSet::default() };
-        set.others = others;
-        let slow = receiver.answered.filter(|answered| answered.slow && answered.link != open.link);
-        set.excused = slow.map(|answered| answered.spans).unwrap_or_default();
         let begun = self.sessions.began_with_restart(place);
-        set.from_zero = from_zero(receiver, begun);
         let session = &mut self.sessions.known[place];
         session.history.reach = reach(receiver, begun);
-        set.skew = session.skew;
+        let mut set = begins(receiver, open.link, begun, moment.at);
+        (set.others, set.skew) = (others, session.skew);
         if let Some(index) = first.index.get().filter(|_| set.ordered && receiver.chains[chain].highest.is_none()) {
             receiver.begins(id, index, first.missing.get().unwrap_or(0), &mut moment);
         }
@@ -173,12 +169,17 @@ impl CdrJudge {
         self.characteristics(&first, records.records().len(), &mut moment);
         set.goes_on = set.lowest.is_some_and(|lowest| lowest <= before.map_or(0, |before| before.saturating_add(1)));
         self.set_taken(chain, &set, open, &mut moment);
-        self.channels.expect_shown(open.receiver, &mut self.receivers, &moment);
-        if self.sessions.known[place].history.whole {
-            self.channels.expect_waiting(&mut self.receivers, &moment);
-        }
+        self.others_follow(place, open.receiver, set.fresh, &mut moment);
+    }
+
+    /// What came at one receiver is expected at the others. `fresh` is the lowest index that was new.
+    fn others_follow(&mut self, place: usize, by: ReceiverId, fresh: Option<u64>, moment: &mut Moment<'_>) {
+        self.channels.expect_shown(by, &mut self.receivers, moment);
         let session = &self.sessions.known[place];
-        indexes::compare_progress(open.receiver, session, set.fresh, &mut self.receivers, &moment);
+        if session.history.whole {
+            self.channels.expect_waiting(&mut self.receivers, moment);
+        }
+        indexes::compare_progress(by, session, fresh, &mut self.receivers, moment);
     }
 
     /// Where another receiver than this one fails at the moment.
@@ -236,6 +237,17 @@ impl CdrJudge {
                 moment.docket.note_word(R::Cdr23, name, word);
             }
         }
+    }
+}
+
+/// What is known of a set before its first record. `begun` is when the session began, if that was with a restart.
+fn begins(receiver: &Receiver, link: LinkId, begun: Option<Instant>, at: Instant) -> InSet {
+    let slow = receiver.answered.filter(|answered| answered.slow && answered.link != link);
+    InSet {
+        ordered: receiver.is_ordered(at),
+        excused: slow.map(|answered| answered.spans).unwrap_or_default(),
+        from_zero: from_zero(receiver, begun),
+        ..InSet::default()
     }
 }
 

@@ -554,3 +554,34 @@ fn what_stopped_before_a_fifth_receiver_was_asked_for_is_no_matter_of_it() {
     stops(true).breaks(&["CDR-13"]);
     stops(false).breaks(&["CDR-14"]);
 }
+
+/// A receiver that stands alone: nothing in the trace tells who was told to send to it.
+fn alone() -> Lab {
+    let mut lab = Lab::idle();
+    lab.opens(1).link(1);
+    lab
+}
+
+#[test]
+fn a_receiver_that_stands_alone_finds_what_is_missing_amid_what_comes() {
+    // A gap that nothing explains, in one session while another goes on.
+    let mut lab = alone();
+    lab.gets(1, 9, &legs(0..2)).gets(1, 9, &legs(5..7)).passes(40);
+    lab.breaks(&["CDR-10"]);
+    // A set that was refused and is not sent again, although later ones are.
+    let mut lab = alone();
+    lab.gets(1, 9, &legs(0..2)).refuses(1, 9, &legs(2..4), 503).gets(1, 9, &legs(4..6)).passes(100);
+    lab.breaks(&["CDR-03"]);
+    // Sent again as it should be.
+    let mut lab = alone();
+    lab.gets(1, 9, &legs(0..2))
+        .refuses(1, 9, &legs(2..4), 503)
+        .gets(1, 9, &legs(2..4))
+        .gets(1, 9, &legs(4..6))
+        .passes(100);
+    lab.breaks(&[]);
+    // Nothing comes any more: somebody may have taken the receiver off the list.
+    let mut lab = alone();
+    lab.gets(1, 9, &legs(0..2)).refuses(1, 9, &legs(2..4), 503).passes(400);
+    lab.breaks(&[]);
+}
