@@ -7,6 +7,7 @@
 
 mod lines;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::io;
@@ -32,7 +33,7 @@ use crate::report::quantity::counted;
 use crate::rules::{Context, Finding, Judge};
 use crate::spec::{Subject, Version};
 use crate::time::Instant;
-use crate::trace::{Chronicle, Event, Observation, ReceiverId, Side, Sink};
+use crate::trace::{Chronicle, EndCause, Event, Observation, ReceiverId, Side, Sink};
 
 /// The only receiver, and its name.
 const ONLY: (ReceiverId, &str) = (ReceiverId(1), "receiver");
@@ -48,6 +49,9 @@ const ARRIVAL_LIMIT: Duration = Duration::from_secs(120);
 
 /// How many different reasons for failed TLS handshakes are told.
 const HANDSHAKES_TOLD: usize = 8;
+
+/// Of how many connections it is told that they were ended because what came on them was no set.
+const MOST_FAULTS: usize = 20;
 
 /// How much evidence is shown with a finding, in lines.
 const EVIDENCE_LINES: usize = 4;
@@ -338,6 +342,8 @@ struct Watch {
     strict: bool,
     known: Vec<Known>,
     latency: LatencyRecorder,
+    /// How many connections were ended because what came on them was no set.
+    faults: usize,
     stopped: bool,
 }
 
@@ -357,7 +363,23 @@ impl Watch {
             strict: config.strict,
             known: config.known.clone(),
             latency: LatencyRecorder::new(),
+            faults: 0,
             stopped: false,
+        }
+    }
+
+    /// Says why a connection was ended that carried no set. Who it was is not known, so that it is no finding.
+    fn tell_of_faults(&mut self, event: &Event<'_>) {
+        let what = match event {
+            Event::LinkFault { what, .. } => what,
+            Event::LinkEnded { cause: EndCause::TooLong, .. } => "the request is longer than is read",
+            _ => return,
+        };
+        self.faults += 1;
+        match self.faults.cmp(&MOST_FAULTS) {
+            Ordering::Less => note(&format!("a connection was ended: {what}")),
+            Ordering::Equal => note(&format!("a connection was ended: {what}; of further ones nothing is said")),
+            Ordering::Greater => {}
         }
     }
 
@@ -411,6 +433,7 @@ impl Sink for Watch {
         self.judge.observe(observation);
         self.chronicle.observe(observation);
         self.latency.observe(observation);
+        self.tell_of_faults(&observation.event);
         let findings = self.judge.findings();
         if findings.len() == self.shown {
             return;

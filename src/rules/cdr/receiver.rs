@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::identity::text_digest;
 use super::spans::{Few, Spans};
 use super::uptime::Uptime;
 use crate::time::Instant;
@@ -288,6 +289,8 @@ pub(super) struct Receiver {
     pub(super) standing: Standing,
     /// Whether the trace has no API, so that nothing could tell who was told to send here, and for how long.
     pub(super) alone: bool,
+    /// What was asked for first, while it is alone, as a number: another one is another entry of the list.
+    target: Option<u64>,
     /// When the Call Bridge was told of it, on the receiver's clock, if it listened by then.
     pub(super) told: Option<Duration>,
     pub(super) lacking: Option<Lacking>,
@@ -334,6 +337,7 @@ impl Receiver {
             clock: Uptime::default(),
             standing: Standing::Unknown,
             alone: false,
+            target: None,
             told: None,
             lacking: None,
             leaving: false,
@@ -355,6 +359,15 @@ impl Receiver {
             cut: None,
             answered: None,
             expected: Vec::new(),
+        }
+    }
+
+    /// Takes note of what is asked for. Of a receiver that is alone in a trace, nothing else shows that it stands in the
+    /// list twice.
+    pub(super) fn asked_for(&mut self, target: &str) {
+        let target = text_digest(target);
+        if self.alone && *self.target.get_or_insert(target) != target {
+            self.shared = true;
         }
     }
 

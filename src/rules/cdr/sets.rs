@@ -39,6 +39,7 @@ impl CdrJudge {
             let rule = if head.method == "POST" { R::Cdr16 } else { R::Cdr01 };
             return moment.docket.undecided(rule, "a request that somebody else may have sent");
         }
+        receiver.asked_for(head.target);
         receiver.sets += 1;
         receiver.last_set = Some(at);
         receiver.active = receiver.clock.elapsed(at);
