@@ -249,7 +249,9 @@ fn with_a_conference_goes_what_was_in_it() {
 #[test]
 fn what_is_remembered_is_bounded() {
     let mut told = told();
+    let before = told.view.changes_made;
     told.makes("calls/c/callLegs", "remoteParty=x", "callLegs/m");
+    assert_eq!(told.view.changes_made, before + 1);
     let change = told.view.changes.back().unwrap();
     assert_eq!((change.object.as_str(), &change.elements[..]), ("c", &["participants"][..]));
     for n in 0..600 {
