@@ -385,9 +385,7 @@ impl ApiView {
     fn changed(&mut self, asked: &Asked) {
         let Some((node, id)) = object_of(&asked.request) else { return };
         let form = Form::of(&asked.request);
-        let mut elements: Vec<&'static str> = form.names().filter_map(|name| element_of(&node, name)).collect();
-        elements.sort_unstable();
-        elements.dedup();
+        let elements: Vec<&'static str> = form.names().filter_map(|name| element_of(&node, name)).collect();
         match node {
             Node::Call => {
                 if let (Some(value), Some(call)) = (form.get("joinAudioMuteOverride"), self.calls.get_mut(&id)) {

@@ -275,8 +275,7 @@ fn order(connection: &mut Connection, index: u64, key: &str, kind: UpdateType, f
     if rule == R::Upd03 {
         scene.controls.adds.missed();
     }
-    if first
-        && kind == UpdateType::Update
+    if kind == UpdateType::Update
         && let Some(slot) = connection.book.slots.get_mut(&index)
     {
         slot.content.entry(key).begun_wrongly = true;

@@ -1,9 +1,11 @@
 //! Tests of the rules on traces written by hand: for each rule one that meets it and one that breaks it alone.
 
+mod api;
 mod client;
 mod compared;
 mod doubtful;
 mod ends;
+mod entries;
 mod left_out;
 mod messages;
 mod opening;
