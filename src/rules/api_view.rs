@@ -385,7 +385,9 @@ impl ApiView {
     fn changed(&mut self, asked: &Asked) {
         let Some((node, id)) = object_of(&asked.request) else { return };
         let form = Form::of(&asked.request);
-        let elements: Vec<&'static str> = form.names().filter_map(|name| element_of(&node, name)).collect();
+        let mut elements: Vec<&'static str> = form.names().filter_map(|name| element_of(&node, name)).collect();
+        elements.sort_unstable();
+        elements.dedup();
         match node {
             Node::Call => {
                 if let (Some(value), Some(call)) = (form.get("joinAudioMuteOverride"), self.calls.get_mut(&id)) {
