@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::Moment;
 use super::history::History;
 use super::identity::Memory;
+use super::indexes::trace_millis;
 use super::receiver::{Receiver, Standing};
 use crate::protocol::cdr::Set;
 use crate::rules::guid;
@@ -71,6 +72,15 @@ pub(super) struct Sessions {
     bridge: Option<(u128, Seq)>,
     /// The same session was found to begin anew: indexes do, too.
     pub(super) renewed: bool,
+}
+
+impl Session {
+    /// A record with this time, in milliseconds since 1970, arrived at `at`.
+    pub(super) fn took(&mut self, time: Option<i64>, at: Instant) {
+        let Some(time) = time else { return };
+        let took = trace_millis(at).saturating_sub(time);
+        self.skew = Some(self.skew.map_or(took, |skew| skew.min(took)));
+    }
 }
 
 impl Sessions {

@@ -5,7 +5,7 @@ use super::channels::Channels;
 use super::content::Facts;
 use super::history::Reach;
 use super::identity::Sight;
-use super::indexes::{InSet, trace_millis};
+use super::indexes::InSet;
 use super::links::PROMPT;
 use super::receiver::{OpenSet, Part, Receiver, Standing};
 use super::sessions::Carrier;
@@ -146,10 +146,7 @@ impl CdrJudge {
             if sight == Sight::Fresh {
                 session.grown = moment.at;
                 let facts = content::judge(record, attributes.time, &mut self.words, &mut moment);
-                if let Some(time) = facts.and_then(|facts| facts.time) {
-                    let took = trace_millis(at).saturating_sub(time);
-                    session.skew = Some(session.skew.map_or(took, |skew| skew.min(took)));
-                }
+                session.took(facts.and_then(|facts| facts.time), at);
                 match facts {
                     Some(facts) if session.history.admits(index) => {
                         served_off(&facts, &mut self.channels, receiver, &mut moment);
