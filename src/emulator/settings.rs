@@ -197,7 +197,7 @@ settings! {
     cdr_extra_fields: bool = false, "cdr-extra-fields", "Whether records carry fields and attributes that no guide knows.";
     cdr_extra_records: u64 = 0, "cdr-extra-records", "After how many records one of unknown type is made; 0 is never.";
     cdr_cut_every: u64 = 0, "cdr-cut-every", "Every how many POSTs a connection ends in the middle of one, which is sent again; below 2 is never.";
-    cdr_lose_every: u64 = 0, "cdr-lose-every", "Every how many answers of receivers gets lost on its way, so that the set is sent again; below 2 is never.";
+    cdr_lose_every: u64 = 0, "cdr-lose-every", "Every how many answers of receivers gets lost on its way, so that the set is sent again; below 2 is never. A fault of the network, which looks like one of the server: no dialect has it.";
     cdr_state_once: bool = false, "cdr-state-once", "Whether only the first update of a connected leg says so.";
     cdr_call_in_start: CallInStart = CallInStart::Outgoing, "cdr-call-in-start", "Whether a callLegStart names the call.";
     cdr_ivr_reported: bool = true, "cdr-ivr-reported", "Whether an update says that a leg is in the IVR.";
