@@ -173,7 +173,7 @@ impl Sessions {
     /// The sessions in which something may be lacking: the present one, or for a receiver that is alone in a trace, where
     /// several Call Bridges may send, all.
     pub(super) fn followed(&self, alone: bool) -> impl Iterator<Item = &Session> {
-        self.known.iter().filter(move |session| alone && !session.over || Some(session.id) == self.current)
+        self.known.iter().filter(move |session| !session.over && (alone || Some(session.id) == self.current))
     }
 
     fn enter(&mut self, id: u128, moment: &Moment<'_>) -> usize {

@@ -555,6 +555,17 @@ fn what_stopped_before_a_fifth_receiver_was_asked_for_is_no_matter_of_it() {
     stops(false).breaks(&["CDR-14"]);
 }
 
+#[test]
+fn a_set_without_an_answer_is_not_owed_by_the_next_run() {
+    let mut lab = Lab::new();
+    let set = lab.gets(1, 9, &legs(0..2)).set(1, 9, &legs(2..3));
+    for event in [Event::RestartBegun, Event::SetUnanswered { set, planned: false }, Event::RestartDone] {
+        lab.script.observe(event);
+    }
+    lab.passes(400);
+    lab.breaks(&[]);
+}
+
 /// A receiver that stands alone: nothing in the trace tells who was told to send to it.
 fn alone() -> Lab {
     let mut lab = Lab::idle();
