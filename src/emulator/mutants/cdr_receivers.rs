@@ -224,10 +224,10 @@ fn places(most: u64) -> Box<dyn Mutant> {
         .boxed()
 }
 
-type IsThisOne = fn(ReceiverKey) -> bool;
+pub(super) type IsThisOne = fn(ReceiverKey) -> bool;
 
-/// A mutant that stops serving a receiver when a fifth one is asked for.
-fn disturbed(which: IsThisOne) -> Box<dyn Mutant> {
+/// A mutant that stops serving receivers when a fifth one is asked for.
+pub(super) fn disturbed(which: IsThisOne) -> Box<dyn Mutant> {
     Fault::<(bool, Option<IsThisOne>)>::new()
         .decide(|(asked, which), question, answer| match question {
             Question::IsReceiverPlaceFree(count) => {

@@ -10,7 +10,8 @@ use super::super::mutant::Question;
 use super::super::typed::{ConnectionKey, Effect, Entry, Event, Input, StateOf};
 use super::fault::Fault;
 use super::pieces::{
-    calls_end, ends_hidden, is_repeated, is_unknown, late_states, listeners, moved, quick, whole, without_index,
+    calls_end, emptied, ends_hidden, going_on, is_repeated, is_unknown, late_states, listeners, moved, quick, whole,
+    without_index,
 };
 use super::registry::{Registered, row};
 use super::subscriptions::{Indexes, resource};
@@ -189,24 +190,7 @@ pub(super) const MUTANTS: &[Registered] = &[
         "SUB-08",
         &[NOT_ENDED, NOT_IN_FORCE],
         "Rosters are stopped by the service that serves them, when it gets round to it.",
-        || {
-            Fault::<Indexes>::new()
-                .input(|spared, view, input, pass| {
-                    if let Input::Subscribe { connection, wanted, .. } = &input {
-                        spared.retain(|(key, _)| key != connection);
-                        let known = view.connection(*connection).filter(|_| wanted.is_empty());
-                        let all = known.into_iter().flat_map(|known| known.subscriptions.values());
-                        let rosters = all.filter(|s| s.resource == Resource::CallRoster);
-                        spared.extend(rosters.map(|s| (*connection, s.index)));
-                    }
-                    pass.now(input);
-                })
-                .decide(|spared, q, answer| match q {
-                    Question::Stops { connection, index } => answer && !spared.contains(&(*connection, *index)),
-                    _ => answer,
-                })
-                .boxed()
-        },
+        || going_on(|view, connection, wanted| emptied(view, connection, wanted, Resource::CallRoster)),
     ),
     row(
         "second-empty-set-stops-nothing",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::super::mutant::{Mutant, Pass, View};
+use super::super::mutant::{Mutant, Pass, Question, View};
 use super::super::typed::{ConnectionKey, Entry, Event, Input, StateOf, Wanted};
 use super::fault::Fault;
 use super::subscriptions::{Indexes, reindexed, resource};
@@ -169,6 +169,34 @@ pub(super) fn moved(change: OnMoved) -> Box<dyn Mutant> {
         })
         .with((Indexes::new(), Some(change)))
         .boxed()
+}
+
+/// The indexes of subscriptions that a request should stop and that go on.
+pub(super) type GoOn = fn(&View<'_>, ConnectionKey, &[Wanted]) -> Vec<u64>;
+
+/// A mutant that goes on serving some of what a request leaves out.
+pub(super) fn going_on(which: GoOn) -> Box<dyn Mutant> {
+    Fault::<(Indexes, Option<GoOn>)>::new()
+        .input(|(spared, which), view, input, pass| {
+            if let (Input::Subscribe { connection, wanted, .. }, Some(which)) = (&input, which) {
+                spared.retain(|(key, _)| key != connection);
+                spared.extend(which(view, *connection, wanted).into_iter().map(|index| (*connection, index)));
+            }
+            pass.now(input);
+        })
+        .decide(|(spared, _), q, answer| match q {
+            Question::Stops { connection, index } => answer && !spared.contains(&(*connection, *index)),
+            _ => answer,
+        })
+        .with((Indexes::new(), Some(which)))
+        .boxed()
+}
+
+/// The indexes of a connection's subscriptions of one type, where the new set is empty.
+pub(super) fn emptied(view: &View<'_>, connection: ConnectionKey, wanted: &[Wanted], resource: Resource) -> Vec<u64> {
+    let known = view.connection(connection).filter(|_| wanted.is_empty());
+    let all = known.into_iter().flat_map(|known| known.subscriptions.values());
+    all.filter(|known| known.resource == resource).map(|known| known.index).collect()
 }
 
 /// Whether a `calls` subscription ends, given the calls that went.

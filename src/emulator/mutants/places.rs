@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::cdr::ReceiverKey;
 use super::super::mutant::{Mutant, Question, View};
 use super::super::typed::{ConnectionKey, Effect, Event, Input, Oddity};
 use super::super::values::{Excess, Refusal};
+use super::cdr_receivers::disturbed;
 use super::fault::Fault;
 use super::registry::{Registered, row};
 use crate::protocol::api::names::TOKEN_HEADER;
@@ -361,14 +361,14 @@ pub(super) const MUTANTS: &[Registered] = &[
             ("CDR-19", "nobody gets anything any more"),
         ],
         "The senders are restarted with the new list, and the list is refused.",
-        || after_the_fifth(|_| true),
+        || disturbed(|_| true),
     ),
     row(
         "fifth-receiver-stops-the-first-two",
         "CDR-14",
         &[("CDR-13", "two receivers lack records"), AGREEMENT, ("CDR-10", "what is not sent leaves a gap")],
         "The list is written anew in pieces, and the second piece is refused.",
-        || after_the_fifth(|receiver| receiver.0 <= 2),
+        || disturbed(|receiver| receiver.0 <= 2),
     ),
 ];
 
@@ -454,21 +454,4 @@ fn within(is_within: IsWithin) -> Box<dyn Mutant> {
 fn is_fifth_hundred(view: &View<'_>, to: ConnectionKey) -> bool {
     let all: usize = view.connections.values().map(|known| known.subscriptions.len()).sum();
     all > 400 && view.connections.keys().next_back() == Some(&to)
-}
-
-type IsThisOne = fn(ReceiverKey) -> bool;
-
-/// A mutant whose receivers miss records after a fifth one was asked for.
-fn after_the_fifth(which: IsThisOne) -> Box<dyn Mutant> {
-    Fault::<(bool, Option<IsThisOne>)>::new()
-        .decide(|(asked, which), q, answer| match q {
-            Question::IsReceiverPlaceFree(count) => {
-                *asked |= *count >= 4;
-                answer
-            }
-            Question::Receives { receiver, .. } => answer && !(*asked && which.is_some_and(|which| which(*receiver))),
-            _ => answer,
-        })
-        .with((false, Some(which)))
-        .boxed()
 }

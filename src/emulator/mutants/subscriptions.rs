@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::mutant::{Question, View};
 use super::super::typed::{ConnectionKey, Effect, Event, Input, StateOf, Wanted};
 use super::fault::{Fault, settings};
+use super::pieces::{emptied, going_on};
 use super::registry::{Registered, row};
 use crate::protocol::events::{Resource, State, UpdateType};
 use crate::time::Instant;
@@ -324,18 +325,9 @@ pub(super) const MUTANTS: &[Registered] = &[
         &[("SUB-04", "the old index is not in force"), ("SUB-07", "the old index is not ended")],
         "The old entry is dropped only where its resource is dropped.",
         || {
-            Fault::<Indexes>::new()
-                .input(|moved, view, input, pass| {
-                    if let Input::Subscribe { connection, wanted, .. } = &input {
-                        *moved = reindexed(view, *connection, wanted);
-                    }
-                    pass.now(input);
-                })
-                .decide(|moved, q, answer| match q {
-                    Question::Stops { connection, index } => answer && !moved.contains(&(*connection, *index)),
-                    _ => answer,
-                })
-                .boxed()
+            going_on(|view, connection, wanted| {
+                reindexed(view, connection, wanted).into_iter().map(|(_, index)| index).collect()
+            })
         },
     ),
     row(
@@ -495,23 +487,7 @@ pub(super) const MUTANTS: &[Registered] = &[
         "SUB-08",
         &[("SUB-07", "calls is not unsubscribed"), ("SUB-04", "updates go on under an index that is left out")],
         "The list of conferences is thought to concern everybody.",
-        || {
-            Fault::<Indexes>::new()
-                .input(|spared, view, input, pass| {
-                    if let Input::Subscribe { connection, wanted, .. } = &input {
-                        spared.retain(|(key, _)| key != connection);
-                        let known = view.connection(*connection).filter(|_| wanted.is_empty());
-                        let all = known.into_iter().flat_map(|known| known.subscriptions.values());
-                        spared.extend(all.filter(|s| s.resource == Resource::Calls).map(|s| (*connection, s.index)));
-                    }
-                    pass.now(input);
-                })
-                .decide(|spared, q, answer| match q {
-                    Question::Stops { connection, index } => answer && !spared.contains(&(*connection, *index)),
-                    _ => answer,
-                })
-                .boxed()
-        },
+        || going_on(|view, connection, wanted| emptied(view, connection, wanted, Resource::Calls)),
     ),
     row("ended-call-becomes-active", "SUB-12", &[], "Ended conferences stay in a cache.", || {
         Fault::<BTreeSet<String>>::new()
