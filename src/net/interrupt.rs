@@ -1,8 +1,13 @@
 //! The user's wish to end: Ctrl-C, or the signal to terminate.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 
 use super::restart;
+
+/// Signals that follow so soon are the same wish: `timeout` and shells send one to a process, and to its group as well.
+const SAME_WISH: Duration = Duration::from_millis(300);
 
 /// Becomes true when the user wants an end; a second time ends the process at once. Needs a tokio runtime. From the time
 /// this returns, the signals no longer end the process by themselves.
@@ -13,7 +18,11 @@ pub fn watch() -> watch::Receiver<bool> {
         if signals.next().await {
             // What restarts the server is not waited for, and outlives nothing, whether or not there is a second signal.
             restart::end_all();
-            if tell.send(true).is_ok() && signals.next().await {
+            let goes_on = tell.send(true).is_ok();
+            let same = tokio::time::sleep(SAME_WISH);
+            tokio::pin!(same);
+            while tokio::select! { came = signals.next() => came, () = &mut same => false } {}
+            if goes_on && signals.next().await {
                 std::process::exit(130);
             }
         }
