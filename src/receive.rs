@@ -30,7 +30,7 @@ use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
 use crate::report::known::Known;
 use crate::report::model::{Report, Run, Target, TargetKind};
 use crate::report::quantity::counted;
-use crate::rules::{Context, Finding, Judge};
+use crate::rules::{Context, Finding, Judge, KEPT};
 use crate::spec::{Subject, Version};
 use crate::time::Instant;
 use crate::trace::{Chronicle, EndCause, Event, Observation, ReceiverId, Side, Sink};
@@ -439,9 +439,14 @@ impl Sink for Watch {
             return;
         }
         self.chronicle.keep(findings.iter().map(|finding| finding.evidence.as_slice()));
-        for finding in &findings[self.shown.min(findings.len())..] {
+        for (place, finding) in findings.iter().enumerate().skip(self.shown) {
+            let mut text = self.words(finding);
+            let same = |one: &&Finding| one.requirement == finding.requirement && one.warns == finding.warns;
+            if findings[..=place].iter().filter(same).count() as u64 == KEPT {
+                text.push_str(&format!("further findings of {} are counted and not shown\n", finding.requirement));
+            }
             // If stdout is gone the report at the end tells so.
-            let _ = result(&self.words(finding));
+            let _ = result(&text);
         }
         self.shown = findings.len();
     }

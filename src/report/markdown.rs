@@ -21,7 +21,7 @@ pub fn render(report: &Report) -> String {
         markdown(&report.target.url),
         markdown(release),
         counted(report.requirements.len(), "requirement"),
-        counted(report.findings.len(), "finding"),
+        counted(report.findings_counted(), "finding"),
         span(report.run.duration_ms),
         report.run.seed,
         report.exit_code

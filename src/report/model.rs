@@ -41,6 +41,14 @@ pub struct Report {
     pub errors: Vec<String>,
 }
 
+impl Report {
+    /// How many findings there were, those that were counted only included.
+    pub fn findings_counted(&self) -> usize {
+        let all = self.requirements.iter().map(|one| one.findings);
+        usize::try_from(all.sum::<u64>()).unwrap_or(usize::MAX)
+    }
+}
+
 /// The program that made a report.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {

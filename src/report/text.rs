@@ -143,7 +143,7 @@ fn last_line(out: &mut String, report: &Report, options: &Options) {
         &format!(
             "\n{verdict}{interrupted}: {}, {}, {}, {}, seed {}{folder}",
             counted(report.requirements.len(), "requirement"),
-            counted(report.findings.len(), "finding"),
+            counted(report.findings_counted(), "finding"),
             counted(report.scenarios.len(), "scenario"),
             span(report.run.duration_ms),
             report.run.seed

@@ -11,7 +11,7 @@ use crate::time::Instant;
 use crate::trace::{ConnectionId, Seq};
 
 /// How many findings of one requirement are kept whole.
-const KEPT: u64 = 10;
+pub const KEPT: u64 = 10;
 
 /// How many different values of one characteristic are kept.
 const VALUES: usize = 8;

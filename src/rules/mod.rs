@@ -40,6 +40,7 @@ mod upd;
 mod value;
 mod ws;
 
+pub use docket::KEPT;
 pub use judge::Judge;
 pub use registry::R;
 pub use verdict::{Characteristic, Context, Deadlines, Finding, Judgement};
