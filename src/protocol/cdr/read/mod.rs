@@ -4,7 +4,7 @@
 //! where a person would. Nothing that can still be read is refused. Entities are never expanded and nothing is looked up.
 //! What a sender can make a reader keep is bounded by the limits below; at a limit reading ends, with a deviation.
 //! The grammar that quick-xml does not check is in `grammar`. Here are the elements; `attributes` and `text` read what
-//! they hold, `prolog` what stands around them, `plain` is a short way for elements that hold nothing but text.
+//! they hold, `prolog` what stands around them, `plain` is a short way for tags and elements of the usual form.
 
 mod attributes;
 mod plain;
@@ -247,7 +247,7 @@ impl<'s> Reading<'_, 's> {
                 return flow;
             }
             if is_behind_tag {
-                self.plain_fields(reader);
+                self.plain(reader);
             }
         }
     }
