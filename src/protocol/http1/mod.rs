@@ -43,16 +43,33 @@ pub struct Head<'a> {
 impl<'a> Head<'a> {
     /// The header fields in order; a line without a colon counts as a name without value.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        self.fields.lines().map(|line| {
-            let (name, value) = line.split_once(':').unwrap_or((line, ""));
-            (name.trim(), value.trim())
-        })
+        self.fields.lines().map(parts)
     }
 
     /// The first value of the field `name`, compared without case.
     pub fn get(&self, name: &str) -> Option<&'a str> {
-        self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let mut rest = self.fields;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |at| at + 1);
+            let (line, behind) = rest.split_at(end);
+            rest = behind;
+            // Nearly all lines are others, which shows before anything is taken apart.
+            let is_it = line.trim_start().get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+            if is_it
+                && let (known, value) = parts(line)
+                && known.len() == name.len()
+            {
+                return Some(value);
+            }
+        }
+        None
     }
+}
+
+/// Name and value of one header field.
+fn parts(line: &str) -> (&str, &str) {
+    let (name, value) = line.split_once(':').unwrap_or((line, ""));
+    (name.trim(), value.trim())
 }
 
 impl fmt::Debug for Head<'_> {

@@ -254,6 +254,16 @@ proptest! {
     }
 
     #[test]
+    fn a_field_is_found_by_its_name_alone(
+        fields in "((Content-Length|content-length|Content|Host| x|)( |\t)?(:|)[ a-z:]{0,6}\r?\n){0,5}",
+        name in "(Content-Length|CONTENT|host|x)",
+    ) {
+        let head = Head { method: "POST", target: "/", minor_version: 1, fields: &fields };
+        let first = head.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name)).map(|(_, value)| value);
+        prop_assert_eq!(head.get(&name), first);
+    }
+
+    #[test]
     fn what_is_written_is_read(body in prop::collection::vec(any::<u8>(), 0..300), size in 1..40_usize, chunked: bool) {
         let length = body.len().to_string();
         let bytes = if chunked {
