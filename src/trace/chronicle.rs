@@ -21,8 +21,9 @@ const LINES_KEPT: usize = 20_000;
 /// How many characters of a message are kept.
 const MESSAGE_CHARS: usize = 600;
 
-/// How many bytes of a set of records are kept until somebody wants to read them.
-const SET_BYTES: usize = 2 * MESSAGE_CHARS;
+/// How many bytes of a set of records are kept until somebody wants to read them: somewhat more than are shown, since
+/// hardly a character is longer than a byte.
+const SET_BYTES: usize = MESSAGE_CHARS + MESSAGE_CHARS / 8;
 
 /// The words of one observation.
 #[derive(Debug)]
@@ -32,7 +33,14 @@ enum Words {
     Set {
         set: SetId,
         receiver: ReceiverId,
-        start: Box<[u8]>,
+        start: Vec<u8>,
+    },
+    /// The answer to one.
+    Answer {
+        set: SetId,
+        receiver: Option<ReceiverId>,
+        status: u16,
+        whole: bool,
     },
 }
 
@@ -40,6 +48,8 @@ enum Words {
 #[derive(Debug, Default)]
 pub struct Chronicle {
     lines: VecDeque<(Seq, Instant, Words)>,
+    /// What held the beginning of a set that is no longer kept, for the next one.
+    spare: Vec<u8>,
     cited: BTreeMap<Seq, String>,
     citing: usize,
     clients: BTreeMap<ConnectionId, String>,
@@ -65,11 +75,17 @@ impl Chronicle {
         let place = self.lines.binary_search_by_key(&seq, |(seq, ..)| *seq).ok()?;
         let (seq, at, words) = &self.lines[place];
         let ms = at.since(self.began.unwrap_or_default()).as_millis();
+        let receiver = |id: &ReceiverId| self.receivers.get(id).map_or("?", String::as_str);
         Some(match words {
             Words::Text(text) => format!("{seq} +{ms} ms {text}"),
-            Words::Set { set, receiver, start } => {
-                let receiver = self.receivers.get(receiver).map_or("?", String::as_str);
-                format!("{seq} +{ms} ms {receiver} <- set {}: {}", set.0, short(&String::from_utf8_lossy(start)))
+            Words::Set { set, receiver: id, start } => {
+                let start = String::from_utf8_lossy(start);
+                format!("{seq} +{ms} ms {} <- set {}: {}", receiver(id), set.0, short(&start))
+            }
+            Words::Answer { set, receiver: id, status, whole } => {
+                let receiver = id.as_ref().map_or("?", receiver);
+                let part = if *whole { "" } else { ", a part of it" };
+                format!("{seq} +{ms} ms {receiver} -> {status} for set {}{part}", set.0)
             }
         })
     }
@@ -161,10 +177,6 @@ impl Chronicle {
             Event::SetCut { set, receiver: id, arrived_bytes, .. } => {
                 format!("{} <- set {}, cut off after {arrived_bytes} bytes", receiver(id), set.0)
             }
-            Event::SetAnswered { set, status, whole, .. } => {
-                let part = if *whole { "" } else { ", a part of it" };
-                format!("{} -> {status} for set {}{part}", of_set(set), set.0)
-            }
             Event::SetUnanswered { set, .. } => format!("{} -> no answer for set {}", of_set(set), set.0),
             Event::RestartBegun => "the Call Bridge is restarted".to_owned(),
             Event::RestartDone => "the Call Bridge is there again".to_owned(),
@@ -211,13 +223,21 @@ impl Sink for Chronicle {
         self.note_receivers(&observation.event);
         let words = match &observation.event {
             Event::SetReceived { set, receiver, head, records, .. } => {
-                Some(Words::Set { set: *set, receiver: *receiver, start: beginning(head, records.body()) })
+                let mut start = std::mem::take(&mut self.spare);
+                beginning(head, records.body(), &mut start);
+                Some(Words::Set { set: *set, receiver: *receiver, start })
+            }
+            Event::SetAnswered { set, status, whole, .. } => {
+                let receiver = self.sets.get(set).copied();
+                Some(Words::Answer { set: *set, receiver, status: *status, whole: *whole })
             }
             event => self.describe(event).map(Words::Text),
         };
         if let Some(words) = words {
-            if self.lines.len() == LINES_KEPT {
-                self.lines.pop_front();
+            if self.lines.len() == LINES_KEPT
+                && let Some((_, _, Words::Set { start, .. })) = self.lines.pop_front()
+            {
+                self.spare = start;
             }
             self.lines.push_back((observation.seq, observation.at, words));
         }
@@ -237,13 +257,12 @@ fn end_in_words(cause: EndCause) -> &'static str {
 }
 
 /// Method, target and the beginning of the body of a set of records.
-fn beginning(head: &Head<'_>, body: &[u8]) -> Box<[u8]> {
-    let parts = [head.method.as_bytes(), b" ", head.target.as_bytes(), b" ", &body[..body.len().min(SET_BYTES)]];
-    let mut start = Vec::with_capacity(parts.iter().map(|part| part.len()).sum::<usize>().min(SET_BYTES));
-    for part in parts {
+fn beginning(head: &Head<'_>, body: &[u8], start: &mut Vec<u8>) {
+    start.clear();
+    start.reserve_exact(SET_BYTES);
+    for part in [head.method.as_bytes(), b" ", head.target.as_bytes(), b" ", body] {
         start.extend_from_slice(&part[..part.len().min(SET_BYTES - start.len())]);
     }
-    start.into_boxed_slice()
 }
 
 /// Shortens a text to one line.
