@@ -2,9 +2,12 @@
 //!
 //! Nothing is refused that is JSON: unknown members, repeated names and any nesting up to serde_json's limit (128) stay
 //! visible, in document order. In steady state parsing allocates nothing: nodes lie in one vector, strings stay where
-//! they are in the text, and only strings with escapes are decoded into a side buffer. serde_json does the grammar.
+//! they are in the text, and only strings with escapes are decoded into a side buffer. serde_json does the grammar;
+//! `plain` is a short way for what most documents consist of.
 //!
 //! [`Document::parse`] gives a [`Json`], a cheap cursor into the tape. See `events/message.rs` for the typed views.
+
+mod plain;
 
 use std::fmt;
 
@@ -38,7 +41,7 @@ enum Value {
     Object,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Node {
     /// The member's name, if the parent is an object.
     key: Option<Text>,
@@ -112,14 +115,22 @@ impl Document {
         if u32::try_from(text.len()).is_err() {
             return Err(JsonFault { line: 1, column: 1, message: "longer than 4 GiB".to_owned() });
         }
+        if !self.scan(text) {
+            self.read(text)?;
+        }
+        Ok(Json { tape: Tape { nodes: &self.nodes, text, unescaped: &self.unescaped }, at: 0 })
+    }
+
+    /// Reads `text` by serde_json.
+    fn read(&mut self, text: &str) -> Result<(), JsonFault> {
+        self.nodes.clear();
         let mut source = serde_json::Deserializer::from_str(text);
         let seed = Build { tape: self, text, key: None };
         seed.deserialize(&mut source).and_then(|()| source.end()).map_err(|error| JsonFault {
             line: error.line(),
             column: error.column(),
             message: error.to_string(),
-        })?;
-        Ok(Json { tape: Tape { nodes: &self.nodes, text, unescaped: &self.unescaped }, at: 0 })
+        })
     }
 
     fn text(&mut self, source: &str, value: &str) -> Text {
@@ -258,6 +269,16 @@ impl<'d> Tape<'d> {
             Text::Unescaped { start, end } => &self.unescaped[start as usize..end as usize],
         }
     }
+
+    /// Whether a text is that one: cheaper than taking it out.
+    fn is(self, text: Text, wanted: &str) -> bool {
+        let (source, start, end) = match text {
+            Text::Source { start, end } => (self.text, start, end),
+            Text::Unescaped { start, end } => (self.unescaped, start, end),
+        };
+        (end - start) as usize == wanted.len()
+            && source.as_bytes().get(start as usize..end as usize) == Some(wanted.as_bytes())
+    }
 }
 
 /// One value of a parsed document: a cursor that is cheap to copy.
@@ -325,7 +346,8 @@ impl<'d> Json<'d> {
 
     /// The first member of that name; nothing if there is none or this is no object.
     pub fn get(self, name: &str) -> Option<Self> {
-        self.members().find(|(known, _)| *known == name).map(|(_, value)| value)
+        let inside = matches!(self.node().value, Value::Object);
+        Children::of(self, inside).find(|child| child.node().key.is_some_and(|key| self.tape.is(key, name)))
     }
 
     /// The members in document order, repeated names included; none if this is no object.
@@ -474,6 +496,70 @@ mod tests {
                     .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
             ]
         })
+    }
+
+    /// What nearly is plain JSON.
+    fn soup() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            " ",
+            "\n",
+            "\"a\"",
+            "\"a\":",
+            "\"\"",
+            "\"\\n\"",
+            "\"",
+            "0",
+            "12",
+            "01",
+            "1.5",
+            "1e3",
+            "-1",
+            "18446744073709551615",
+            "9999999999999999999",
+            "123456789012345678",
+            "true",
+            "false",
+            "null",
+            "tru",
+            "\u{7}",
+            "é",
+            "\"0123456789 é通 abcdefgh\"",
+            "[[[[[[[[",
+            "]]]]]]]]",
+            "{\"a\":[1,2,{}]}",
+            "\"x\ty\"",
+        ]);
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn both_ways_put_the_same_onto_the_tape(soup in soup(), value in any_value(), pretty in any::<bool>()) {
+            let written = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            for text in [soup, written.unwrap()] {
+                let (mut short, mut long) = (Document::new(), Document::new());
+                if short.scan(&text) {
+                    prop_assert_eq!(long.read(&text), Ok(()));
+                    prop_assert_eq!(&short.nodes, &long.nodes);
+                    prop_assert_eq!(&long.unescaped, "");
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_usual_is_plain(words in prop::collection::vec("[ -!#-\\[\\]-~é通]{0,30}", 0..5), number in 0..u64::MAX / 2) {
+            let value = serde_json::json!({ "type": "message", "message": { "id": number, "list": words, "on": true } });
+            let text = value.to_string();
+            prop_assert!(Document::new().scan(&text), "{}", text);
+        }
     }
 
     proptest! {
