@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::core::{Core, Handle, Stop};
+use super::core::{Core, Handle, Seen, Stop};
 use super::driver::Command;
 use super::receiver_steps::COLLECTION;
 use crate::protocol::api::{names, xml::Element};
@@ -97,7 +97,7 @@ impl<S: Sink> Core<S> {
     pub(super) fn take_response(&mut self, exchange: ExchangeId, response: Response) {
         let Some((method, target)) = self.api.pending.remove(&exchange) else { return };
         self.last_activity = self.now;
-        self.last_seen = Some(format!("{method} {target} was answered {}", response.status));
+        self.last_seen = Some(Seen::Told(format!("{method} {target} was answered {}", response.status)));
         self.observe(Event::ResponseReceived { exchange, response: &response });
         self.api.note(method, &target, &response);
         self.api.answers.insert(exchange, Ok(response));
@@ -106,7 +106,7 @@ impl<S: Sink> Core<S> {
     pub(super) fn take_failure(&mut self, exchange: ExchangeId, error: NetworkError) {
         let Some((method, target)) = self.api.pending.remove(&exchange) else { return };
         self.last_activity = self.now;
-        self.last_seen = Some(format!("{method} {target} failed: {error}"));
+        self.last_seen = Some(Seen::Told(format!("{method} {target} failed: {error}")));
         self.observe(Event::RequestFailed { exchange, error: &error });
         if !self.reception.is_restarting {
             self.network_errors.push(error.clone());

@@ -8,6 +8,7 @@ use super::events_client::{AckPolicy, EventsClient, Heard, Stage};
 use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::{MessageType, State};
 use crate::time::Instant;
+use crate::trace::ConnectionId;
 
 /// How many messages are kept for `wait` and `expect`.
 const HEARD_LIMIT: usize = 20_000;
@@ -41,6 +42,8 @@ pub(super) struct Ear {
     pub(super) superseded: Option<Superseded>,
     received: u64,
     last_seen: Option<String>,
+    /// Whether only what messages say of subscriptions is kept: under load nobody waits for a message.
+    pub(super) is_brief: bool,
 }
 
 /// A set of subscriptions that another one replaced; it holds again if the other is refused.
@@ -74,6 +77,11 @@ impl Client {
     /// Whether frames flow.
     pub(super) fn is_open(&self) -> bool {
         self.line.as_ref().is_some_and(EventsClient::is_open)
+    }
+
+    /// Whether this is its connection.
+    pub(super) fn is_on(&self, connection: ConnectionId) -> bool {
+        self.line.as_ref().is_some_and(|line| line.connection() == connection)
     }
 
     /// Whether there is a connection that is not gone.
@@ -115,7 +123,6 @@ impl Ear {
             }
             Heard::Message(message) => {
                 self.received += 1;
-                let text = message.body().to_string();
                 if message.message_type() == Some(MessageType::SubscriptionUpdate) {
                     for entry in message.states().into_iter().flatten() {
                         if let (Some(index), Some(state)) = (entry.index(), entry.state()) {
@@ -123,6 +130,10 @@ impl Ear {
                         }
                     }
                 }
+                if self.is_brief {
+                    return;
+                }
+                let text = message.body().to_string();
                 if let Ok(value) = serde_json::from_str(&text) {
                     if self.heard.len() == HEARD_LIMIT {
                         self.heard.pop_front();

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::api_client::Api;
 use super::bend::Bends;
-use super::client::Client;
+use super::client::{Client, Ear};
 use super::driver::{Command, Input};
 use super::events_client::{EventsClient, Stage, Tracer};
 use super::options::Options;
@@ -24,6 +24,12 @@ use crate::scenario::syntax::{NumberTemplate, Scenario, Template, Time};
 use crate::scenario::template::{self, TemplateError};
 use crate::time::Instant;
 use crate::trace::{ConnectionId, EndCause, Event, NetworkError, NetworkErrorKind, Seq, Sink};
+
+/// How many buffers are kept to be used again.
+const SPARE_BUFFERS: usize = 64;
+
+/// The largest buffer that is kept, in bytes.
+const SPARE_BYTES: usize = 64 << 10;
 
 /// Why no further step is carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +53,15 @@ pub(super) enum OpenOutcome {
     Failed(String),
 }
 
+/// What arrived last, for sentences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// This, in words.
+    Told(String),
+    /// Something on this connection: what it was, the client's ear knows.
+    Heard(ConnectionId),
+}
+
 /// An attempt to open a connection.
 #[derive(Debug)]
 pub(super) struct Opening {
@@ -60,6 +75,8 @@ pub(super) struct Core<S> {
     pub(super) now: Instant,
     pub(super) trace: Tracer<S>,
     pub(super) commands: VecDeque<Command>,
+    /// Buffers that were sent and can be used again.
+    pub(super) spare: Vec<Vec<u8>>,
     pub(super) options: Options,
     pub(super) random: ChaCha8Rng,
     pub(super) clients: BTreeMap<String, Client>,
@@ -74,8 +91,8 @@ pub(super) struct Core<S> {
     pub(super) openings: BTreeMap<ConnectionId, Opening>,
     /// When bytes or an answer arrived last.
     pub(super) last_activity: Instant,
-    /// What arrived last, in words.
-    pub(super) last_seen: Option<String>,
+    /// What arrived last.
+    pub(super) last_seen: Option<Seen>,
     /// When the scenario has to be through, and how long that was.
     pub(super) deadline: Option<(Instant, Duration)>,
     /// Why no further step is carried out.
@@ -98,6 +115,7 @@ impl<S: Sink> Core<S> {
             now: Instant::ZERO,
             trace: Tracer::new(sink),
             commands: VecDeque::new(),
+            spare: Vec::new(),
             options,
             random,
             clients,
@@ -218,21 +236,19 @@ impl<S: Sink> Core<S> {
     }
 
     fn name_of(&self, connection: ConnectionId) -> Option<String> {
-        let of = |client: &Client| client.line.as_ref().is_some_and(|line| line.connection() == connection);
-        self.clients.iter().find(|(_, client)| of(client)).map(|(name, _)| name.clone())
+        self.clients.iter().find(|(_, client)| client.is_on(connection)).map(|(name, _)| name.clone())
     }
 
     fn take_bytes(&mut self, connection: ConnectionId, bytes: &[u8]) {
-        let Some(name) = self.name_of(connection) else { return };
+        let Self { clients, now, trace, commands, spare, options, .. } = self;
+        let Some(client) = clients.values_mut().find(|client| client.is_on(connection)) else { return };
+        let stage = act_on(client, (*now, trace, commands, spare), options.reaction, |line, ear, now, out, trace| {
+            line.receive(now, bytes, out, trace, |heard| ear.hear(heard));
+            line.stage()
+        });
         self.last_activity = self.now;
-        self.act(&name, |line, ear, now, out, trace| line.receive(now, bytes, out, trace, |heard| ear.hear(heard)));
-        let Some(client) = self.clients.get(&name) else { return };
-        if client.line.as_ref().is_some_and(EventsClient::server_closed) {
-            self.last_seen = Some(format!("{name} received a close frame"));
-        } else if let Some(seen) = client.ear.last_seen() {
-            self.last_seen = Some(format!("{name} received {seen}"));
-        }
-        if client.line.as_ref().is_some_and(|line| line.stage() == Stage::Unreadable) {
+        self.last_seen = Some(Seen::Heard(connection));
+        if stage == Some(Stage::Unreadable) {
             self.commands.push_back(Command::Drop { connection });
             self.finish_connection(connection, EndCause::TooLong);
         }
@@ -242,20 +258,18 @@ impl<S: Sink> Core<S> {
     pub(super) fn act<T>(
         &mut self,
         name: &str,
-        action: impl FnOnce(&mut EventsClient, &mut super::client::Ear, Instant, &mut Vec<u8>, &mut Tracer<S>) -> T,
+        action: impl FnOnce(&mut EventsClient, &mut Ear, Instant, &mut Vec<u8>, &mut Tracer<S>) -> T,
     ) -> Option<T> {
-        let client = self.clients.get_mut(name)?;
-        let line = client.line.as_mut().filter(|line| line.stage() != Stage::Ended)?;
-        let connection = line.connection();
-        let mut out = Vec::new();
-        let done = action(line, &mut client.ear, self.now, &mut out, &mut self.trace);
-        if line.stage() == Stage::Closing && client.close_deadline.is_none() {
-            client.close_deadline = Some(self.now + self.options.reaction);
+        let Self { clients, now, trace, commands, spare, options, .. } = self;
+        act_on(clients.get_mut(name)?, (*now, trace, commands, spare), options.reaction, action)
+    }
+
+    /// Takes back a buffer that was sent.
+    pub(super) fn recycle(&mut self, mut bytes: Vec<u8>) {
+        if self.spare.len() < SPARE_BUFFERS && bytes.capacity() <= SPARE_BYTES {
+            bytes.clear();
+            self.spare.push(bytes);
         }
-        if !out.is_empty() {
-            self.commands.push_back(Command::Send { connection, bytes: out });
-        }
-        Some(done)
     }
 
     /// Takes note that a connection is gone.
@@ -269,7 +283,7 @@ impl<S: Sink> Core<S> {
         line.end();
         client.close_deadline = None;
         self.last_activity = self.now;
-        self.last_seen = Some(format!("the connection of {name} ended"));
+        self.last_seen = Some(Seen::Told(format!("the connection of {name} ended")));
         self.observe(Event::Ended { connection, cause });
     }
 
@@ -304,7 +318,20 @@ impl<S: Sink> Core<S> {
 
     /// What arrived last, for sentences.
     pub(super) fn last_seen_in_words(&self) -> String {
-        self.last_seen.as_ref().map_or_else(|| "nothing had arrived".to_owned(), |seen| format!("last, {seen}"))
+        let seen = match &self.last_seen {
+            None => return "nothing had arrived".to_owned(),
+            Some(Seen::Told(seen)) => seen.clone(),
+            Some(Seen::Heard(connection)) => {
+                let on_it = self.clients.iter().find(|(_, client)| client.is_on(*connection));
+                match on_it.map(|(name, client)| (name, client.line.as_ref(), client.ear.last_seen())) {
+                    Some((name, Some(line), _)) if line.server_closed() => format!("{name} received a close frame"),
+                    Some((name, _, Some(seen))) => format!("{name} received {seen}"),
+                    Some((name, ..)) => format!("{name} received a part of a message"),
+                    None => format!("connection {} received something", connection.0),
+                }
+            }
+        };
+        format!("last, {seen}")
     }
 
     /// Gives a variable its value.
@@ -359,6 +386,28 @@ impl<S: Sink> Core<S> {
         };
         resolve(&lookup).map_err(|error| Stop::Unfinished(error.to_string()))
     }
+}
+
+/// Lets a client's connection act, and sends what it wants to send. `None` where it has no connection.
+fn act_on<S: Sink, T>(
+    client: &mut Client,
+    (now, trace, commands, spare): (Instant, &mut Tracer<S>, &mut VecDeque<Command>, &mut Vec<Vec<u8>>),
+    reaction: Duration,
+    action: impl FnOnce(&mut EventsClient, &mut Ear, Instant, &mut Vec<u8>, &mut Tracer<S>) -> T,
+) -> Option<T> {
+    let line = client.line.as_mut().filter(|line| line.stage() != Stage::Ended)?;
+    let connection = line.connection();
+    let mut out = spare.pop().unwrap_or_default();
+    let done = action(line, &mut client.ear, now, &mut out, trace);
+    if line.stage() == Stage::Closing && client.close_deadline.is_none() {
+        client.close_deadline = Some(now + reaction);
+    }
+    if out.is_empty() {
+        spare.push(out);
+    } else {
+        commands.push_back(Command::Send { connection, bytes: out });
+    }
+    Some(done)
 }
 
 /// A GUID of version 4.

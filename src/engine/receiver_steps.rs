@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_saphyr::Spanned;
 
 use super::api_client::{form_request, location_id, refusal, request};
-use super::core::{Core, Handle, Stop};
+use super::core::{Core, Handle, Seen, Stop};
 use super::driver::{Command, Input};
 use super::options::Restart as Means;
 use super::receiver::plan::{Action, Answer, Entry, Pace, Point, Which};
@@ -112,7 +112,7 @@ impl<S: Sink> Core<S> {
         let (now, trace, commands) = (self.now, &mut self.trace, &mut self.commands);
         act(actors, &mut Surroundings { now, trace, commands, hear: &mut hear });
         self.last_activity = self.now;
-        self.last_seen = told.or_else(|| self.last_seen.take());
+        self.last_seen = told.map(Seen::Told).or_else(|| self.last_seen.take());
     }
 
     /// Takes what happened to receivers and their connections.

@@ -85,6 +85,11 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
         self.handle.with(|core| core.commands.pop_front())
     }
 
+    /// Takes back the bytes of a [`Command::Send`] once they are sent, so that sending needs no new memory.
+    pub fn recycle(&mut self, bytes: Vec<u8>) {
+        self.handle.with(|core| core.recycle(bytes));
+    }
+
     /// When the engine wants a [`Input::Tick`] at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match (self.started, &self.work) {

@@ -10,8 +10,7 @@ use super::observation::{
     ConnectionId, EndCause, Event, LinkId, Observation, ReceiverId, Seq, SetId, Side, Sink, Text,
 };
 use crate::protocol::http::{Request, Response};
-use crate::protocol::http1::Head;
-use crate::protocol::ws::frame::{Frame, Opcode, close_code};
+use crate::protocol::ws::frame::{Header, Opcode, close_code};
 use crate::protocol::ws::handshake::TOKEN_PARAMETER;
 use crate::time::Instant;
 
@@ -21,9 +20,9 @@ const LINES_KEPT: usize = 20_000;
 /// How many characters of a message are kept.
 const MESSAGE_CHARS: usize = 600;
 
-/// How many bytes of a set of records are kept until somebody wants to read them: somewhat more than are shown, since
-/// hardly a character is longer than a byte.
-const SET_BYTES: usize = MESSAGE_CHARS + MESSAGE_CHARS / 8;
+/// How many bytes of a set of records or a message are kept until somebody wants to read them: somewhat more than are
+/// shown, since hardly a character is longer than a byte.
+const START_BYTES: usize = MESSAGE_CHARS + MESSAGE_CHARS / 8;
 
 /// The words of one observation.
 #[derive(Debug)]
@@ -35,7 +34,15 @@ enum Words {
         receiver: ReceiverId,
         start: Vec<u8>,
     },
-    /// The answer to one.
+    /// A frame, for the same reason; of a long one, the beginning.
+    Frame {
+        connection: ConnectionId,
+        from: Side,
+        header: Header,
+        is_text: bool,
+        start: Vec<u8>,
+    },
+    /// The answer to a set.
     Answer {
         set: SetId,
         receiver: Option<ReceiverId>,
@@ -48,8 +55,8 @@ enum Words {
 #[derive(Debug, Default)]
 pub struct Chronicle {
     lines: VecDeque<(Seq, Instant, Words)>,
-    /// What held the beginning of a set that is no longer kept, for the next one.
-    spare: Vec<u8>,
+    /// What held the beginning of something that is no longer kept, for what comes next.
+    spare: Vec<Vec<u8>>,
     cited: BTreeMap<Seq, String>,
     citing: usize,
     clients: BTreeMap<ConnectionId, String>,
@@ -81,6 +88,10 @@ impl Chronicle {
             Words::Set { set, receiver: id, start } => {
                 let start = String::from_utf8_lossy(start);
                 format!("{seq} +{ms} ms {} <- set {}: {}", receiver(id), set.0, short(&start))
+            }
+            Words::Frame { connection, from, header, is_text, start } => {
+                let arrow = if *from == Side::Server { "<-" } else { "->" };
+                format!("{seq} +{ms} ms {} {arrow} {}", self.name(*connection), frame_line(header, *is_text, start))
             }
             Words::Answer { set, receiver: id, status, whole } => {
                 let receiver = id.as_ref().map_or("?", receiver);
@@ -146,10 +157,6 @@ impl Chronicle {
                 format!("{} <- {}", self.name(*connection), response_line(response))
             }
             Event::OpenFailed { connection, error } => format!("{} not opened: {error}", self.name(*connection)),
-            Event::Frame { connection, from, frame, text } => {
-                let arrow = if *from == Side::Server { "<-" } else { "->" };
-                format!("{} {arrow} {}", self.name(*connection), frame_line(frame, text.as_ref()))
-            }
             Event::RawBytesSent { connection, bytes } => {
                 format!("{} -> {} raw bytes", self.name(*connection), bytes.len())
             }
@@ -182,6 +189,16 @@ impl Chronicle {
             Event::RestartDone => "the Call Bridge is there again".to_owned(),
             _ => String::new(),
         }
+    }
+
+    /// The beginning of what these parts are together. What is no longer kept lends its memory.
+    fn beginning<'p>(&mut self, parts: impl Iterator<Item = &'p [u8]>) -> Vec<u8> {
+        let mut start = self.spare.pop().unwrap_or_default();
+        start.clear();
+        for part in parts {
+            start.extend_from_slice(&part[..part.len().min(START_BYTES - start.len())]);
+        }
+        start
     }
 
     /// Remembers and forgets names of receivers, links and sets.
@@ -223,9 +240,15 @@ impl Sink for Chronicle {
         self.note_receivers(&observation.event);
         let words = match &observation.event {
             Event::SetReceived { set, receiver, head, records, .. } => {
-                let mut start = std::mem::take(&mut self.spare);
-                beginning(head, records.body(), &mut start);
+                let parts = [head.method, " ", head.target, " "].map(str::as_bytes);
+                let start = self.beginning(parts.into_iter().chain([records.body()]));
                 Some(Words::Set { set: *set, receiver: *receiver, start })
+            }
+            Event::Frame { connection, from, frame, text } => {
+                let (connection, from, header, is_text) = (*connection, *from, frame.header, text.is_some());
+                // A message may have come in several frames: what it says is in none of them alone.
+                let start = self.beginning([text.as_ref().map_or(frame.payload, Text::bytes)].into_iter());
+                Some(Words::Frame { connection, from, header, is_text, start })
             }
             Event::SetAnswered { set, status, whole, .. } => {
                 let receiver = self.sets.get(set).copied();
@@ -235,9 +258,9 @@ impl Sink for Chronicle {
         };
         if let Some(words) = words {
             if self.lines.len() == LINES_KEPT
-                && let Some((_, _, Words::Set { start, .. })) = self.lines.pop_front()
+                && let Some((_, _, Words::Set { start, .. } | Words::Frame { start, .. })) = self.lines.pop_front()
             {
-                self.spare = start;
+                self.spare.push(start);
             }
             self.lines.push_back((observation.seq, observation.at, words));
         }
@@ -253,15 +276,6 @@ fn end_in_words(cause: EndCause) -> &'static str {
         EndCause::Closed => "closed",
         EndCause::Dropped => "dropped",
         EndCause::TooLong => "dropped, since a frame or a body is too long",
-    }
-}
-
-/// Method, target and the beginning of the body of a set of records.
-fn beginning(head: &Head<'_>, body: &[u8], start: &mut Vec<u8>) {
-    start.clear();
-    start.reserve_exact(SET_BYTES);
-    for part in [head.method.as_bytes(), b" ", head.target.as_bytes(), b" ", body] {
-        start.extend_from_slice(&part[..part.len().min(SET_BYTES - start.len())]);
     }
 }
 
@@ -306,8 +320,7 @@ fn response_line(response: &Response) -> String {
     line
 }
 
-fn frame_line(frame: &Frame<'_>, text: Option<&Text<'_>>) -> String {
-    let header = &frame.header;
+fn frame_line(header: &Header, is_text: bool, start: &[u8]) -> String {
     let mut line = String::new();
     let plain = header.opcode == Opcode::TEXT && header.fin && header.reserved == 0;
     if !plain {
@@ -319,16 +332,14 @@ fn frame_line(frame: &Frame<'_>, text: Option<&Text<'_>>) -> String {
             let _ = write!(line, ", reserved bits {:#05b}", header.reserved);
         }
         if header.opcode == Opcode::CLOSE
-            && let Some(code) = close_code(frame.payload)
+            && let Some(code) = close_code(start)
         {
             let _ = write!(line, ", code {code}");
         }
-        line.push_str(if text.is_some() { ": " } else { "" });
+        line.push_str(if is_text { ": " } else { "" });
     }
-    match text {
-        Some(Text::Json { text, .. } | Text::NotJson { text, .. }) => line.push_str(&short(text)),
-        Some(Text::NotUtf8 { bytes }) => line.push_str(&short(&String::from_utf8_lossy(bytes))),
-        None => {}
+    if is_text {
+        line.push_str(&short(&String::from_utf8_lossy(start)));
     }
     line
 }

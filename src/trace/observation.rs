@@ -144,6 +144,16 @@ pub enum Text<'a> {
     },
 }
 
+impl<'a> Text<'a> {
+    /// The text as it was sent.
+    pub const fn bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Json { text, .. } | Self::NotJson { text, .. } => text.as_bytes(),
+            Self::NotUtf8 { bytes } => bytes,
+        }
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone)]
 pub enum Event<'a> {
