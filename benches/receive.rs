@@ -2,8 +2,9 @@
 //!
 //! Both are processes of their own on loopback; what counts is their processor time per record, which other load on the
 //! machine hardly moves, and the ratio of the two, taken in turns. Eight Call Bridges, each with its own connection and
-//! session, post one record at a time or fifty (about 1 KB each), and wait for the answer. The floor is one epoll loop with
-//! httparse. `--only 50` measures that alone, `--with ARGS` gives `receive` further arguments, and `--memory` sends a million
+//! session, post one record at a time or fifty (about 1 KB each), and wait for the answer. One thread plays all of them, on
+//! a processor of its own: what an answer costs depends on whom it wakes. The floor is one epoll loop with httparse.
+//! `--only 50` measures that alone, `--with ARGS` gives `receive` further arguments, and `--memory` sends a million
 //! records instead and shows how memory goes. Linux only, for `/proc`.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -57,7 +58,13 @@ struct Receiver {
 
 impl Receiver {
     fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+        // A process stays on the processor of the thread that begins it.
+        let spawn = || {
+            pinned(1);
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+        };
+        let mut child =
+            thread::scope(|scope| scope.spawn(spawn).join()).expect("no panic").expect("the program starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("it is piped");
         let mut lines = BufReader::new(stdout);
@@ -116,136 +123,228 @@ fn say(line: &str) {
     println!("{line}");
 }
 
+/// What changes from one record to the next of its kind, in as many bytes each time: records cost their sender next to
+/// nothing, so that it is never the one that is waited for.
+const CHANGING: [&str; 5] = ["RRRRRRRRRRRR", "LLLLLLLLLLLL", "IIIIIIIIII", "NNNNNNNNNN", "2026-01-01T00:00:00Z"];
+
+/// A record with what changes in it, and where that is.
+struct Template {
+    text: Vec<u8>,
+    places: Vec<(usize, usize)>,
+}
+
+impl Template {
+    fn new(text: String) -> Self {
+        let found = CHANGING.iter().enumerate();
+        let places = found.flat_map(|(what, word)| text.match_indices(word).map(move |(at, _)| (at, what))).collect();
+        Self { text: text.into_bytes(), places }
+    }
+}
+
 /// One Call Bridge: its calls one after the other, each with two participants.
 struct Bridge {
-    number: u64,
     next: u64,
-    /// What is reused for each body.
-    body: String,
-    tcp: Option<TcpStream>,
+    /// The records of a call.
+    course: Vec<Template>,
+    head: String,
+    /// What is reused for each request.
+    request: Vec<u8>,
+    tcp: Option<mio::net::TcpStream>,
 }
 
 impl Bridge {
     fn new(number: u64) -> Self {
-        Self { number, next: 0, body: String::new(), tcp: None }
+        let id = |kind: u32, what: &str| format!("{kind:08x}-{number:04x}-4000-8000-{what}");
+        let head = format!("<?xml version=\"1.0\"?>\n<records session=\"{}\">\n", id(1, "000000000001"));
+        let course =
+            (0..8).map(|place| Template::new(record(place, &id(2, CHANGING[0]), &id(3, CHANGING[1])))).collect();
+        Self { next: 0, course, head, request: Vec::new(), tcp: None }
     }
 
-    fn id(&self, kind: u64, number: u64) -> String {
-        format!("{kind:08x}-{:04x}-4000-8000-{number:012x}", self.number)
-    }
-
-    /// A set with that many further records.
-    fn set(&mut self, records: u64) -> &str {
-        let mut body = std::mem::take(&mut self.body);
-        body.clear();
-        body.push_str("<?xml version=\"1.0\"?>\n<records session=\"");
-        body.push_str(&self.id(1, 1));
-        body.push_str("\">\n");
+    /// Makes the request for a set with that many further records.
+    fn prepare(&mut self, address: SocketAddr, records: u64) {
+        const TAIL: &str = "</records>\n";
+        let lengths = (0..records).map(|ahead| self.course[((self.next + ahead) % 8) as usize].text.len());
+        let length = lengths.sum::<usize>() + self.head.len() + TAIL.len();
+        self.request.clear();
+        let begun = write!(
+            self.request,
+            "POST /cdr HTTP/1.1\r\nHost: {address}\r\nContent-Type: text/xml\r\nContent-Length: {length}\r\n\r\n{}",
+            self.head
+        );
+        begun.expect("there is memory");
         for _ in 0..records {
-            self.record(&mut body);
+            self.add();
         }
-        body.push_str("</records>\n");
-        self.body = body;
-        &self.body
+        self.request.extend_from_slice(TAIL.as_bytes());
     }
 
-    fn record(&mut self, body: &mut String) {
+    fn add(&mut self) {
         let (round, place) = (self.next / 8, self.next % 8);
-        let (call, leg) = (self.id(2, round), self.id(3, round * 2 + place % 2));
-        // Makes a record about 1 KB long on the average.
-        let padding = "x".repeat(800);
-        let (kind, inside) = match place {
-            0 => (
-                "callStart",
-                format!(
-                    "<call id=\"{call}\"><name>{padding}</name><callType>adHoc</callType><callCorrelator>{call}</callCorrelator></call>"
-                ),
-            ),
-            1 | 2 => (
-                "callLegStart",
-                format!(
-                    "<callLeg id=\"{leg}\"><displayName>{padding}</displayName><remoteParty>a@b.example</remoteParty>\
-                     <localAddress>c@d.example</localAddress><type>sip</type><direction>incoming</direction>\
-                     <groupId>{call}</groupId><sipCallId>{leg}@10.0.0.7</sipCallId></callLeg>"
-                ),
-            ),
-            3 | 4 => (
-                "callLegUpdate",
-                format!(
-                    "<callLeg id=\"{leg}\"><displayName>{padding}</displayName><state>connected</state><call>{call}</call>\
-                     <groupId>{call}</groupId><sipCallId>{leg}@10.0.0.7</sipCallId></callLeg>"
-                ),
-            ),
-            5 | 6 => (
-                "callLegEnd",
-                format!(
-                    "<callLeg id=\"{leg}\"><cdrTag>{}</cdrTag><reason>remoteTeardown</reason><remoteTeardown>true</remoteTeardown>\
-                     <encryptedMedia>false</encryptedMedia><unencryptedMedia>true</unencryptedMedia>\
-                     <durationSeconds>0</durationSeconds><activatedDuration>0</activatedDuration>\
-                     <sipCallId>{leg}@10.0.0.7</sipCallId></callLeg>",
-                    &padding[..90]
-                ),
-            ),
-            _ => (
-                "callEnd",
-                format!(
-                    "<call id=\"{call}\"><callLegsCompleted>2</callLegsCompleted><callLegsMaxActive>2</callLegsMaxActive>\
-                     <durationSeconds>0</durationSeconds></call>"
-                ),
-            ),
-        };
-        let (index, number) = (self.next, self.next + 1);
-        body.push_str(&format!(
-            "<record type=\"{kind}\" time=\"{}\" recordIndex=\"{number}\" correlatorIndex=\"{index}\">{inside}</record>\n",
-            jiff::Timestamp::from_second(START + i64::try_from(self.next / 1000).unwrap_or(0)).expect("a time"),
-        ));
+        let template = &self.course[place as usize];
+        let begin = self.request.len();
+        self.request.extend_from_slice(&template.text);
+        for (at, what) in &template.places {
+            let place = &mut self.request[begin + at..begin + at + CHANGING[*what].len()];
+            match what {
+                0 => digits(round, 16, place),
+                1 => digits(round * 2 + self.next % 2, 16, place),
+                2 => digits(self.next, 10, place),
+                3 => digits(self.next + 1, 10, place),
+                _ => {
+                    let seconds = self.next / 1000;
+                    digits(seconds % 60, 10, &mut place[17..19]);
+                    digits(seconds / 60 % 60, 10, &mut place[14..16]);
+                    digits(seconds / 3600 % 24, 10, &mut place[11..13]);
+                }
+            }
+        }
         self.next += 1;
+    }
+
+    /// Posts what was prepared. What the system does not take at once, it takes soon: the receiver reads all the time.
+    fn post(&mut self) {
+        let mut rest = self.request.as_slice();
+        let tcp = self.tcp.as_mut().expect("it is connected");
+        while !rest.is_empty() {
+            match tcp.write(rest) {
+                Ok(length) => rest = &rest[length..],
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => thread::yield_now(),
+                Err(error) => panic!("the receiver does not read: {error}"),
+            }
+        }
+    }
+
+    /// Whether the answer has come, whole: it is so short that it comes in one piece.
+    fn is_answered(&mut self) -> bool {
+        let mut answer = [0; 512];
+        match self.tcp.as_mut().expect("it is connected").read(&mut answer) {
+            Ok(length) => {
+                let text = String::from_utf8_lossy(&answer[..length]);
+                assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("\r\n\r\n"), "{text}");
+                true
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => false,
+            Err(error) => panic!("the receiver does not answer: {error}"),
+        }
     }
 }
 
-/// When records begin, in seconds since 1970. It need not be now: what the clock shows is not part of the load.
-const START: i64 = 1_767_225_600;
-
-/// Posts until `stop`, or until all together have posted `limit` records, on one connection for good.
-fn send(address: SocketAddr, bridge: &mut Bridge, batch: u64, stop: &AtomicBool, count: &AtomicU64, limit: u64) {
-    let mut tcp = bridge.tcp.take().unwrap_or_else(|| {
-        let tcp = TcpStream::connect(address).expect("it listens");
-        tcp.set_nodelay(true).expect("TCP has that option");
-        tcp
-    });
-    let (mut answer, mut request) = (vec![0; 4096], Vec::new());
-    while !stop.load(Ordering::Relaxed) && count.load(Ordering::Relaxed) < limit {
-        let body = bridge.set(batch);
-        request.clear();
-        request.extend_from_slice(
-            format!(
-                "POST /cdr HTTP/1.1\r\nHost: {address}\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n",
-                body.len()
-            )
-            .as_bytes(),
-        );
-        request.extend_from_slice(body.as_bytes());
-        tcp.write_all(&request).expect("it reads");
-        let mut read = 0;
-        while !answer[..read].ends_with(b"\r\n\r\n") {
-            let more = tcp.read(&mut answer[read..]).expect("it answers");
-            assert!(more > 0, "the receiver has ended the connection");
-            read += more;
-        }
-        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..read]));
-        count.fetch_add(batch, Ordering::Relaxed);
+/// Writes a number with leading zeros.
+fn digits(mut number: u64, base: u64, place: &mut [u8]) {
+    for digit in place.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number % base) as usize];
+        number /= base;
     }
-    bridge.tcp = Some(tcp);
+}
+
+/// The record at this place in the course of a call.
+fn record(place: u64, call: &str, leg: &str) -> String {
+    // Makes a record about 1 KB long on the average.
+    let padding = "x".repeat(800);
+    let (kind, inside) = match place {
+        0 => (
+            "callStart",
+            format!(
+                "<call id=\"{call}\"><name>{padding}</name><callType>adHoc</callType><callCorrelator>{call}</callCorrelator></call>"
+            ),
+        ),
+        1 | 2 => (
+            "callLegStart",
+            format!(
+                "<callLeg id=\"{leg}\"><displayName>{padding}</displayName><remoteParty>a@b.example</remoteParty>\
+                 <localAddress>c@d.example</localAddress><type>sip</type><direction>incoming</direction>\
+                 <groupId>{call}</groupId><sipCallId>{leg}@10.0.0.7</sipCallId></callLeg>"
+            ),
+        ),
+        3 | 4 => (
+            "callLegUpdate",
+            format!(
+                "<callLeg id=\"{leg}\"><displayName>{padding}</displayName><state>connected</state><call>{call}</call>\
+                 <groupId>{call}</groupId><sipCallId>{leg}@10.0.0.7</sipCallId></callLeg>"
+            ),
+        ),
+        5 | 6 => (
+            "callLegEnd",
+            format!(
+                "<callLeg id=\"{leg}\"><cdrTag>{}</cdrTag><reason>remoteTeardown</reason><remoteTeardown>true</remoteTeardown>\
+                 <encryptedMedia>false</encryptedMedia><unencryptedMedia>true</unencryptedMedia>\
+                 <durationSeconds>0</durationSeconds><activatedDuration>0</activatedDuration>\
+                 <sipCallId>{leg}@10.0.0.7</sipCallId></callLeg>",
+                &padding[..90]
+            ),
+        ),
+        _ => (
+            "callEnd",
+            format!(
+                "<call id=\"{call}\"><callLegsCompleted>2</callLegsCompleted><callLegsMaxActive>2</callLegsMaxActive>\
+                 <durationSeconds>0</durationSeconds></call>"
+            ),
+        ),
+    };
+    let [_, _, index, number, time] = CHANGING;
+    format!(
+        "<record type=\"{kind}\" time=\"{time}\" recordIndex=\"{number}\" correlatorIndex=\"{index}\">{inside}</record>\n"
+    )
+}
+
+/// Posts until `stop`, or until all together have posted `limit` records, on connections that stay.
+fn send(address: SocketAddr, bridges: &mut [Bridge], batch: u64, stop: &AtomicBool, count: &AtomicU64, limit: u64) {
+    let mut poll = Poll::new().expect("there is epoll");
+    let mut events = Events::with_capacity(64);
+    for (place, bridge) in bridges.iter_mut().enumerate() {
+        let tcp = bridge.tcp.get_or_insert_with(|| {
+            let tcp = TcpStream::connect(address).expect("it listens");
+            tcp.set_nodelay(true).expect("TCP has that option");
+            tcp.set_nonblocking(true).expect("TCP has that option");
+            mio::net::TcpStream::from_std(tcp)
+        });
+        poll.registry().register(tcp, Token(place), Interest::READABLE).expect("it can be waited for");
+        bridge.prepare(address, batch);
+        bridge.post();
+        bridge.prepare(address, batch);
+    }
+    let mut under_way = bridges.len();
+    while under_way > 0 {
+        poll.poll(&mut events, None).expect("it can be waited");
+        for event in &events {
+            let bridge = &mut bridges[event.token().0];
+            if !bridge.is_answered() {
+                continue;
+            }
+            count.fetch_add(batch, Ordering::Relaxed);
+            if stop.load(Ordering::Relaxed) || count.load(Ordering::Relaxed) >= limit {
+                under_way -= 1;
+                // What was prepared is the first that is posted next time.
+                bridge.next -= batch;
+            } else {
+                bridge.post();
+                bridge.prepare(address, batch);
+            }
+        }
+    }
+    for tcp in bridges.iter_mut().filter_map(|bridge| bridge.tcp.as_mut()) {
+        poll.registry().deregister(tcp).expect("it was registered");
+    }
+}
+
+/// Keeps the calling thread, or a process that is yet to begin, on one processor, where there are several.
+fn pinned(processor: usize) -> bool {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(processor);
+    let several = thread::available_parallelism().is_ok_and(|found| found.get() > 1);
+    several && rustix::thread::sched_setaffinity(None, &set).is_ok()
 }
 
 /// Processor time per record in us, and records per second of the clock on the wall.
 fn load(receiver: &Receiver, bridges: &mut [Bridge], batch: u64) -> (f64, f64) {
     let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
-        for bridge in bridges {
-            let (stop, count) = (&stop, &count);
-            scope.spawn(move || send(receiver.address, bridge, batch, stop, count, u64::MAX));
-        }
+        let (sent, ended) = (&count, &stop);
+        scope.spawn(move || {
+            pinned(0);
+            send(receiver.address, bridges, batch, ended, sent, u64::MAX);
+        });
         pause(Duration::from_millis(100));
         let (cpu, records, began) = (receiver.cpu_ns(), count.load(Ordering::Relaxed), now());
         pause(SPAN);
@@ -300,13 +399,7 @@ fn memory() {
     let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
     // Twice as long as is needed, so that the second half shows what grows.
     for part in 1..=20 {
-        thread::scope(|scope| {
-            for bridge in &mut bridges {
-                let (stop, count) = (&stop, &count);
-                let limit = MILLION / 10 * part;
-                scope.spawn(move || send(receiver.address, bridge, 50, stop, count, limit));
-            }
-        });
+        send(receiver.address, &mut bridges, 50, &stop, &count, MILLION / 10 * part);
         say(&format!("{:>8} records: {} KiB", count.load(Ordering::Relaxed), receiver.memory_kib()));
     }
 }
