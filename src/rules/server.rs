@@ -106,7 +106,8 @@ impl ServerJudge {
         }
         self.take(observation);
         self.cdr.observe(observation, &self.api, &mut self.docket);
-        if !matches!(observation.event, Event::Frame { .. }) {
+        // Of these there are many, and each looks at the time before it is taken.
+        if !matches!(observation.event, Event::Frame { .. } | Event::SetReceived { .. } | Event::SetAnswered { .. }) {
             self.expire(observation);
         }
     }
