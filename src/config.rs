@@ -553,6 +553,6 @@ mod tests {
         let error = resolved("deadline = 5\n").unwrap_err();
         assert!(error.message.contains("line 1"), "{error}");
         let error = resolved("deadline = \"5\"\n").unwrap_err();
-        assert!(error.message.contains("write 250ms, 5s or 2m"), "{error}");
+        assert!(error.message.contains("write 250ms, 5s, 2m or 1h"), "{error}");
     }
 }

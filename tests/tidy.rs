@@ -9,7 +9,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("spec", &["protocol"]),
     ("trace", &["protocol", "time"]),
     ("rules", &["trace", "protocol", "spec", "time"]),
-    ("scenario", &["protocol", "spec", "time"]),
+    ("scenario", &["load", "protocol", "spec", "time"]),
     ("engine", &["scenario", "trace", "protocol", "spec", "time"]),
     ("emulator", &["protocol", "spec", "time"]),
     ("load", &["trace", "protocol", "time"]),

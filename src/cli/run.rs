@@ -146,7 +146,7 @@ pub struct Args {
 }
 
 pub(super) fn time(text: &str) -> Result<Duration, String> {
-    parse_time(text).ok_or_else(|| "no length of time; write 250ms, 5s or 2m".to_owned())
+    parse_time(text).ok_or_else(|| "no length of time; write 250ms, 5s, 2m or 1h".to_owned())
 }
 
 /// Resolves, runs, writes the report and shows it.
@@ -221,7 +221,7 @@ mod tests {
     fn the_deadline_is_written_as_in_scenarios() {
         let deadline = |text: &str| Line::try_parse_from(["run", "--deadline", text]).map(|line| line.args.deadline);
         assert_eq!(deadline("500ms").unwrap(), Some(Duration::from_millis(500)));
-        assert!(deadline("5").unwrap_err().to_string().contains("write 250ms, 5s or 2m"));
+        assert!(deadline("5").unwrap_err().to_string().contains("write 250ms, 5s, 2m or 1h"));
     }
 
     #[test]

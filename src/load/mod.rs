@@ -1,12 +1,24 @@
-//! Latencies: what is timed while a trace is observed, and its distribution.
+//! Loads without sockets and clocks: when work begins, what is timed, what is asked of it; and the latencies of any trace.
 //!
-//! - [`recorder`]: times the delivery of call detail records
+//! - [`schedule`]: when work begins, on any executor; [`stages`] has the arithmetic of rates
+//! - [`metrics`]: what is timed, by name; [`timeline`] is one metric over time, [`causes`] are failures by cause
 //! - [`series`]: the histogram of one latency, and the row that a report shows of it
+//! - [`recorder`]: times the delivery of call detail records
 //!
-//! Pure: reads observations and nothing else, so that live runs and recordings give the same numbers.
+//! Pure: whatever depends on time takes `now`, so that live runs, simulations and recordings give the same numbers.
 
+pub mod causes;
+pub mod metrics;
 pub mod recorder;
+pub mod schedule;
 pub mod series;
+pub mod stages;
+pub mod timeline;
 
+pub use causes::Causes;
+pub use metrics::{Metric, Metrics, Stamps};
 pub use recorder::LatencyRecorder;
+pub use schedule::{Arrival, Executor, Pace, Schedule};
 pub use series::{Row, Series};
+pub use stages::{Rate, Stage};
+pub use timeline::{Moment, Timeline};

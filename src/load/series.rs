@@ -1,8 +1,11 @@
-//! The distribution of one latency: a histogram with three significant digits, in microseconds.
+//! The distribution of one latency: a histogram with three significant digits, in microseconds, and the failures beside
+//! it, by cause.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+
+use super::causes::Causes;
 
 /// Significant digits that a histogram keeps: values are off by a thousandth at most.
 const DIGITS: u8 = 3;
@@ -10,11 +13,17 @@ const DIGITS: u8 = 3;
 /// The longest time that is told from a wrong clock.
 const LONGEST: Duration = Duration::from_hours(1);
 
+/// The cause of failures of which no more is known than that there is no time.
+const NO_TIME: &str = "no time";
+
+/// The cause of values that are longer than [`LONGEST`].
+const TOO_LONG: &str = "longer than an hour";
+
 /// One latency. Takes no room before its first value.
 #[derive(Debug, Clone, Default)]
 pub struct Series {
     histogram: Option<Histogram<u64>>,
-    errors: u64,
+    failures: Causes,
 }
 
 /// What a report shows of one latency, all times in microseconds.
@@ -40,14 +49,20 @@ pub struct Row {
     pub max_us: u64,
 }
 
+impl Row {
+    /// Whether another row shows the same values under another name.
+    pub fn has_values_of(&self, other: &Self) -> bool {
+        *self == Self { name: self.name, ..other.clone() }
+    }
+}
+
 impl Series {
     /// Takes one value. One that is longer than an hour counts as an error.
     pub fn record(&mut self, time: Duration) {
         if time > LONGEST {
-            return self.miss();
+            return self.fail(TOO_LONG);
         }
-        // Under a microsecond is shown as one: zero would read as "not measured".
-        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1);
+        let micros = micros(time);
         let histogram = self
             .histogram
             .get_or_insert_with(|| Histogram::new(DIGITS).expect("three digits are within what a histogram can keep"));
@@ -56,12 +71,17 @@ impl Series {
 
     /// Counts something that has no time.
     pub fn miss(&mut self) {
-        self.errors += 1;
+        self.fail(NO_TIME);
+    }
+
+    /// Counts something that failed, for this cause.
+    pub fn fail(&mut self, cause: &str) {
+        self.failures.add(cause, 1);
     }
 
     /// Adds another series, as if its values had been recorded here.
     pub fn merge(&mut self, other: &Self) {
-        self.errors += other.errors;
+        self.failures.merge(&other.failures);
         match (&mut self.histogram, &other.histogram) {
             (Some(own), Some(other)) => own.add(other).expect("the histogram grows as values need"),
             (own @ None, Some(other)) => *own = Some(other.clone()),
@@ -76,16 +96,32 @@ impl Series {
 
     /// How many had no time.
     pub const fn errors(&self) -> u64 {
-        self.errors
+        self.failures.total()
+    }
+
+    /// The failures by cause.
+    pub const fn failures(&self) -> &Causes {
+        &self.failures
+    }
+
+    /// The values themselves; `None` where there are none.
+    pub const fn histogram(&self) -> Option<&Histogram<u64>> {
+        self.histogram.as_ref()
+    }
+
+    /// The share that failed, from 0 to 1; `None` where nothing was tried.
+    pub fn failure_rate(&self) -> Option<f64> {
+        let all = self.count() + self.errors();
+        (all > 0).then(|| self.errors() as f64 / all as f64)
     }
 
     /// The distribution; `None` where there is nothing to show.
     pub fn row(&self, name: &'static str) -> Option<Row> {
         let value = |at: f64| self.histogram.as_ref().map_or(0, |histogram| histogram.value_at_quantile(at));
-        (self.count() + self.errors > 0).then(|| Row {
+        (self.count() + self.errors() > 0).then(|| Row {
             name,
             count: self.count(),
-            errors: self.errors,
+            errors: self.errors(),
             min_us: self.histogram.as_ref().map_or(0, Histogram::min),
             p50_us: value(0.5),
             p90_us: value(0.9),
@@ -94,6 +130,11 @@ impl Series {
             max_us: self.histogram.as_ref().map_or(0, Histogram::max),
         })
     }
+}
+
+/// Microseconds; what is shorter counts as one, since zero would read as "not measured".
+pub(super) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
 #[cfg(test)]

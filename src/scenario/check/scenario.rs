@@ -159,7 +159,7 @@ impl<'s> Checker<'s> {
         self.needs_are_known();
         self.clients_are_well_named();
         self.receivers_are_well_formed();
-        if scenario.steps.is_empty() {
+        if scenario.steps.is_empty() && scenario.load.is_none() {
             self.error_at("steps", "there are no steps", None);
         }
     }

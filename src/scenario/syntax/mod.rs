@@ -20,11 +20,12 @@
 //! templates, which is how loops keep several things apart: `as: call-${n}`, later `${call-${n}}`. Two dollars, `$${`,
 //! stand for the text `${`. [`super::template`] reads and resolves templates.
 //!
-//! [`Scenario`] and [`Step`] are where to begin; each word of a step has a type of its own.
+//! [`Scenario`] and [`Step`] are where to begin; each word of a step has a type of its own. [`Load`] stands in place of steps.
 
 mod api_steps;
 mod client_steps;
 mod control_steps;
+mod load;
 mod receiver_steps;
 mod scenario;
 mod values;
@@ -38,6 +39,10 @@ pub use client_steps::{
     Subscribe, SubscribeUntil, Token, TokenPlace, Wanted,
 };
 pub use control_steps::{Compare, Expect, Pause, Repeat, Rest, Wait};
+pub use load::{
+    Capacity, Confirm, ConstantArrivalRate, ConstantVus, Load, LoadAcks, LoadExecutor, LoadStage, LoadThreshold,
+    MaxLag, RampingArrivalRate, SharedIterations, Stimuli, Stimulus, Weight,
+};
 pub use receiver_steps::{
     ChangeReceiver, Failing, MakePlan, PlanEntry, Ranges, ReceiverHead, ReceiverOnly, Register, RegisterOutcome,
     Restart, Slowly, WaitRecord, WaitSet,

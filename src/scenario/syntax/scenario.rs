@@ -12,6 +12,7 @@ use super::client_steps::{
     AckNow, Acks, ClientOnly, Close, Connect, Send, SendBytes, SendFrame, SendText, Subscribe, Token,
 };
 use super::control_steps::{Compare, Expect, Pause, Repeat, Rest, Wait};
+use super::load::Load;
 use super::receiver_steps::{
     ChangeReceiver, MakePlan, ReceiverHead, ReceiverOnly, Register, Restart, WaitRecord, WaitSet,
 };
@@ -50,8 +51,13 @@ pub struct Scenario {
     #[schemars(with = "Option<String>")]
     pub deadline: Option<Time>,
     /// What is done, in order.
+    #[serde(default)]
     #[schemars(with = "Vec<Step>")]
     pub steps: Vec<Spanned<Step>>,
+    /// What is put on the server, in place of steps.
+    #[serde(default)]
+    #[schemars(with = "Option<Load>")]
+    pub load: Option<Spanned<Load>>,
 }
 
 /// Whose conformance a scenario judges.

@@ -50,20 +50,20 @@ impl<'de> Deserialize<'de> for Template {
     }
 }
 
-/// A length of time: `250ms`, `5s`, `2m`.
+/// A length of time: `250ms`, `5s`, `2m`, `1h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Time(pub Duration);
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: serde::Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         let text = String::deserialize(source)?;
-        parse_time(&text)
-            .map(Self)
-            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no length of time; write 250ms, 5s or 2m")))
+        parse_time(&text).map(Self).ok_or_else(|| {
+            serde::de::Error::custom(format!("`{text}` is no length of time; write 250ms, 5s, 2m or 1h"))
+        })
     }
 }
 
-/// The length of time written as `250ms`, `1.5s` or `2m`.
+/// The length of time written as `250ms`, `1.5s`, `2m` or `1h`.
 pub fn parse_time(text: &str) -> Option<Duration> {
     let split = text.find(|c: char| c.is_ascii_alphabetic())?;
     let (number, unit) = text.split_at(split);
@@ -72,6 +72,7 @@ pub fn parse_time(text: &str) -> Option<Duration> {
         "ms" => number / 1000.0,
         "s" => number,
         "m" => number * 60.0,
+        "h" => number * 3600.0,
         _ => return None,
     };
     Duration::try_from_secs_f64(seconds).ok()
@@ -154,7 +155,8 @@ mod tests {
         assert_eq!(parse_time("250ms"), Some(Duration::from_millis(250)));
         assert_eq!(parse_time("1.5s"), Some(Duration::from_millis(1500)));
         assert_eq!(parse_time("2m"), Some(Duration::from_secs(120)));
-        for wrong in ["5", "s", "-1s", "5h", "1e400s", ""] {
+        assert_eq!(parse_time("1.5h"), Some(Duration::from_secs(5400)));
+        for wrong in ["5", "s", "-1s", "5d", "1e400s", ""] {
             assert_eq!(parse_time(wrong), None, "{wrong}");
         }
     }

@@ -1,0 +1,380 @@
+//! The named metrics of a load: what is timed, from when, and what failed.
+//!
+//! Latency starts at the instant at which its stimulus was *scheduled*: a generator or a server that stalls makes the
+//! stimuli behind it late, and that is part of what users see. Beside it is the time from the actual send. What is
+//! scheduled before the measured part (warm-up) is not counted.
+//!
+//! Each thread has [`Metrics`] of its own; [`Metrics::merge`] is exact. Their room is bounded by the number of metrics.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::series::{Row, Series};
+use super::timeline::{Moment, Timeline};
+use crate::time::Instant;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Metric {
+    /// From the request for a token to the token.
+    Token,
+    /// From the request to upgrade to the open connection.
+    Upgrade,
+    /// From a message to its ack.
+    Ack,
+    /// From a request for subscriptions until all of them are settled: active, as far as they can be.
+    Settle,
+    /// From a stimulus to the event that tells of it; all kinds together.
+    Update,
+    /// From a change of a mute.
+    UpdateMute,
+    /// From a change of a layout.
+    UpdateLayout,
+    /// From a call being locked or unlocked.
+    UpdateLock,
+    /// From a recording that begins or ends.
+    UpdateRecord,
+    /// From a party that joins.
+    UpdateJoin,
+    /// From a party that leaves.
+    UpdateLeave,
+    /// From a call that begins.
+    UpdateCallStart,
+    /// From a call that ends.
+    UpdateCallEnd,
+    /// From any other stimulus.
+    UpdateOther,
+    /// From a record's own time to its arrival.
+    CdrArrival,
+    /// From the request that causes a record to its arrival.
+    CdrStimulus,
+    /// From a failed delivery to its repetition.
+    CdrRedelivery,
+    /// From a request of the API to its answer.
+    Api,
+    /// From a set of records to the answer of the receiver under load.
+    Answer,
+    /// The harness's own lateness: from when something was scheduled to its actual send.
+    Lag,
+}
+
+impl Metric {
+    /// All of them, in the order of reports.
+    pub const ALL: [Self; 20] = [
+        Self::Token,
+        Self::Upgrade,
+        Self::Ack,
+        Self::Settle,
+        Self::Update,
+        Self::UpdateMute,
+        Self::UpdateLayout,
+        Self::UpdateLock,
+        Self::UpdateRecord,
+        Self::UpdateJoin,
+        Self::UpdateLeave,
+        Self::UpdateCallStart,
+        Self::UpdateCallEnd,
+        Self::UpdateOther,
+        Self::CdrArrival,
+        Self::CdrStimulus,
+        Self::CdrRedelivery,
+        Self::Api,
+        Self::Answer,
+        Self::Lag,
+    ];
+
+    /// The kinds of [`Self::Update`].
+    pub const UPDATES: [Self; 9] = [
+        Self::UpdateMute,
+        Self::UpdateLayout,
+        Self::UpdateLock,
+        Self::UpdateRecord,
+        Self::UpdateJoin,
+        Self::UpdateLeave,
+        Self::UpdateCallStart,
+        Self::UpdateCallEnd,
+        Self::UpdateOther,
+    ];
+
+    /// The names of [`Self::ALL`].
+    pub const NAMES: [&'static str; 20] = {
+        let mut names = [""; 20];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = Self::ALL[at].as_str();
+            at += 1;
+        }
+        names
+    };
+
+    /// Its name in reports and thresholds.
+    pub const fn as_str(self) -> &'static str {
+        self.names().0
+    }
+
+    /// The name of the same, from the actual send.
+    pub const fn as_str_from_send(self) -> &'static str {
+        self.names().1
+    }
+
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Token => ("token", "token_from_send"),
+            Self::Upgrade => ("upgrade", "upgrade_from_send"),
+            Self::Ack => ("ack", "ack_from_send"),
+            Self::Settle => ("settle", "settle_from_send"),
+            Self::Update => ("update", "update_from_send"),
+            Self::UpdateMute => ("update_mute", "update_mute_from_send"),
+            Self::UpdateLayout => ("update_layout", "update_layout_from_send"),
+            Self::UpdateLock => ("update_lock", "update_lock_from_send"),
+            Self::UpdateRecord => ("update_record", "update_record_from_send"),
+            Self::UpdateJoin => ("update_join", "update_join_from_send"),
+            Self::UpdateLeave => ("update_leave", "update_leave_from_send"),
+            Self::UpdateCallStart => ("update_call_start", "update_call_start_from_send"),
+            Self::UpdateCallEnd => ("update_call_end", "update_call_end_from_send"),
+            Self::UpdateOther => ("update_other", "update_other_from_send"),
+            Self::CdrArrival => ("cdr_arrival", "cdr_arrival_from_send"),
+            Self::CdrStimulus => ("cdr_stimulus", "cdr_stimulus_from_send"),
+            Self::CdrRedelivery => ("cdr_redelivery", "cdr_redelivery_from_send"),
+            Self::Api => ("api", "api_from_send"),
+            Self::Answer => ("answer", "answer_from_send"),
+            Self::Lag => ("lag", "lag_from_send"),
+        }
+    }
+
+    /// The metric of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.as_str() == name)
+    }
+}
+
+/// When something was to be done, and when it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamps {
+    /// When it was scheduled.
+    pub scheduled: Instant,
+    /// When it was sent.
+    pub sent: Instant,
+}
+
+impl Stamps {
+    /// Both at once: for what no schedule asked for, such as the ack of a message that the server sent.
+    pub const fn at(instant: Instant) -> Self {
+        Self { scheduled: instant, sent: instant }
+    }
+}
+
+/// What one thread, or all of them, measured.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// When the measured part begins.
+    start: Instant,
+    all: [Timed; Metric::ALL.len()],
+    unmeasured: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Timed {
+    scheduled: Series,
+    sent: Series,
+    timeline: Timeline,
+}
+
+impl Metrics {
+    /// Metrics that measure what is scheduled from `start` on.
+    pub fn new(start: Instant) -> Self {
+        Self { start, all: std::array::from_fn(|_| Timed::default()), unmeasured: 0 }
+    }
+
+    /// Something has come about.
+    pub fn record(&mut self, metric: Metric, stamps: Stamps, at: Instant) {
+        if stamps.scheduled < self.start {
+            self.unmeasured += 1;
+            return;
+        }
+        let since = at.since(self.start);
+        let timed = self.timed(metric);
+        timed.scheduled.record(at.since(stamps.scheduled));
+        timed.sent.record(at.since(stamps.sent));
+        timed.timeline.record(since, at.since(stamps.scheduled));
+    }
+
+    /// Something that was scheduled at an instant has failed, or has not come about in its time.
+    pub fn fail(&mut self, metric: Metric, scheduled: Instant, at: Instant, cause: &str) {
+        if scheduled < self.start {
+            self.unmeasured += 1;
+            return;
+        }
+        let since = at.since(self.start);
+        let timed = self.timed(metric);
+        timed.scheduled.fail(cause);
+        timed.sent.fail(cause);
+        timed.timeline.fail(since);
+    }
+
+    /// Something was sent: how late that was is the harness's own lag.
+    pub fn sent(&mut self, stamps: Stamps) {
+        self.record(Metric::Lag, Stamps::at(stamps.scheduled), stamps.sent);
+    }
+
+    /// Adds what was timed elsewhere, such as by [`super::LatencyRecorder`]. It has no timeline.
+    pub fn add(&mut self, metric: Metric, series: &Series) {
+        let timed = self.timed(metric);
+        timed.scheduled.merge(series);
+        timed.sent.merge(series);
+    }
+
+    /// Adds what another thread measured in the same time.
+    pub fn merge(&mut self, other: &Self) {
+        for (own, other) in self.all.iter_mut().zip(&other.all) {
+            own.merge(other);
+        }
+        self.unmeasured += other.unmeasured;
+    }
+
+    /// One metric, from the scheduled instant on.
+    pub fn series(&self, metric: Metric) -> Cow<'_, Series> {
+        self.joined(metric, |timed| &timed.scheduled, Series::merge)
+    }
+
+    /// One metric, from the actual send on.
+    pub fn series_from_send(&self, metric: Metric) -> Cow<'_, Series> {
+        self.joined(metric, |timed| &timed.sent, Series::merge)
+    }
+
+    /// One metric over time.
+    pub fn moments(&self, metric: Metric) -> Vec<Moment> {
+        self.joined(metric, |timed| &timed.timeline, Timeline::merge).moments()
+    }
+
+    /// The rows of a report: each metric that was measured, from the scheduled instant, and from the actual send where that
+    /// is something else.
+    pub fn rows(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for metric in Metric::ALL {
+            let row = self.series(metric).row(metric.as_str());
+            let from_send = self.series_from_send(metric).row(metric.as_str_from_send());
+            let from_send = from_send.filter(|sent| row.as_ref().is_none_or(|row| !sent.has_values_of(row)));
+            rows.extend(row.into_iter().chain(from_send));
+        }
+        rows
+    }
+
+    /// When the measured part began.
+    pub const fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// How many were not counted, since they belong to the warm-up.
+    pub const fn unmeasured(&self) -> u64 {
+        self.unmeasured
+    }
+
+    /// The time between the beginning of the measured part and an instant.
+    pub const fn measured(&self, until: Instant) -> Duration {
+        until.since(self.start)
+    }
+
+    fn timed(&mut self, metric: Metric) -> &mut Timed {
+        // The kinds are what is recorded; the whole is made from them.
+        let metric = if metric == Metric::Update { Metric::UpdateOther } else { metric };
+        &mut self.all[metric as usize]
+    }
+
+    /// A part of a metric; of [`Metric::Update`], that of all kinds together.
+    fn joined<T: Clone + Default>(&self, metric: Metric, part: fn(&Timed) -> &T, merge: fn(&mut T, &T)) -> Cow<'_, T> {
+        if metric != Metric::Update {
+            return Cow::Borrowed(part(&self.all[metric as usize]));
+        }
+        let mut whole = T::default();
+        Metric::UPDATES.iter().for_each(|kind| merge(&mut whole, part(&self.all[*kind as usize])));
+        Cow::Owned(whole)
+    }
+}
+
+impl Timed {
+    fn merge(&mut self, other: &Self) {
+        self.scheduled.merge(&other.scheduled);
+        self.sent.merge(&other.sent);
+        self.timeline.merge(&other.timeline);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_millis(ms)
+    }
+
+    #[test]
+    fn names_lead_back_to_their_metrics() {
+        for (place, metric) in Metric::ALL.into_iter().enumerate() {
+            assert_eq!((metric as usize, Metric::from_name(metric.as_str())), (place, Some(metric)));
+            assert_eq!(metric.as_str_from_send(), format!("{}_from_send", metric.as_str()));
+        }
+    }
+
+    #[test]
+    fn latency_starts_when_the_stimulus_was_scheduled() {
+        let mut metrics = Metrics::new(at(1000));
+        metrics.record(Metric::UpdateMute, Stamps { scheduled: at(2000), sent: at(2300) }, at(2400));
+        metrics.record(Metric::UpdateLock, Stamps::at(at(2000)), at(2050));
+        let value = |series: &Series| series.histogram().unwrap().max() / 1000;
+        assert_eq!(value(&metrics.series(Metric::UpdateMute)), 400);
+        assert_eq!(value(&metrics.series_from_send(Metric::UpdateMute)), 100);
+        assert_eq!(metrics.series(Metric::Update).count(), 2);
+        let names: Vec<&str> = metrics.rows().iter().map(|row| row.name).collect();
+        assert_eq!(names, ["update", "update_from_send", "update_mute", "update_mute_from_send", "update_lock"]);
+        assert_eq!(metrics.moments(Metric::Update)[1].per_second, 2.0);
+    }
+
+    #[test]
+    fn what_is_scheduled_in_the_warm_up_is_not_counted() {
+        let mut metrics = Metrics::new(at(1000));
+        metrics.record(Metric::Api, Stamps::at(at(999)), at(5000));
+        metrics.fail(Metric::Api, at(0), at(5000), "timeout");
+        metrics.fail(Metric::Api, at(1000), at(5000), "timeout");
+        assert_eq!((metrics.unmeasured(), metrics.series(Metric::Api).errors()), (2, 1));
+        assert_eq!(metrics.series(Metric::Api).failures().most_frequent(), [("timeout", 1)]);
+    }
+
+    #[test]
+    fn lag_is_the_time_from_the_schedule_to_the_send() {
+        let mut metrics = Metrics::new(Instant::ZERO);
+        metrics.sent(Stamps { scheduled: at(10), sent: at(14) });
+        assert_eq!(metrics.series(Metric::Lag).histogram().unwrap().max() / 1000, 4);
+    }
+
+    proptest! {
+        #[test]
+        fn metrics_of_several_threads_are_the_metrics_of_one(
+            values in prop::collection::vec((0..20_usize, 0..200_000_u64, 0..50_u64, 0..9000_u64, 0..3_usize, any::<bool>()), 0..60)
+        ) {
+            let mut parts = [Metrics::new(at(100)), Metrics::new(at(100)), Metrics::new(at(100))];
+            let mut whole = Metrics::new(at(100));
+            for (metric, scheduled, lag, time, part, failed) in values {
+                let metric = Metric::ALL[metric];
+                let stamps = Stamps { scheduled: at(scheduled), sent: at(scheduled + lag) };
+                for metrics in [&mut parts[part], &mut whole] {
+                    if failed {
+                        metrics.fail(metric, at(scheduled), at(scheduled + time), "lost");
+                    } else {
+                        metrics.record(metric, stamps, at(scheduled + lag + time));
+                    }
+                }
+            }
+            let [mut first, second, third] = parts;
+            first.merge(&second);
+            first.merge(&third);
+            prop_assert_eq!(first.rows(), whole.rows());
+            prop_assert_eq!(first.unmeasured(), whole.unmeasured());
+            for metric in Metric::ALL {
+                prop_assert_eq!(first.moments(metric), whole.moments(metric));
+            }
+        }
+    }
+}

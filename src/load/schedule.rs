@@ -1,0 +1,321 @@
+//! When work begins: the one schedule that every load is driven by, whether arrivals are open or closed.
+//!
+//! | executor | what begins when | over when |
+//! |---|---|---|
+//! | constant-arrival-rate | at a rate, whatever became of the earlier ones | its time is up and all are finished |
+//! | ramping-arrival-rate | at a rate that goes through stages | likewise |
+//! | constant-vus | when one of so many virtual users is free | likewise |
+//! | shared-iterations | likewise, until so many have begun | these are finished, or its time is up |
+//! | listen | nothing | its time is up |
+//!
+//! A loop drives it: [`Schedule::take`] until there is nothing, carry out what was taken, [`Schedule::finished`] for each
+//! when its effect was seen or given up, sleep until [`Schedule::next_due`]. An arrival tells when it was *scheduled*:
+//! latency starts there. How late the loop took them is kept by [`Pace`].
+//!
+//! Several threads share one load by [`Schedule::part`]: together they begin exactly what one schedule would.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::stages::{Course, Rate, Stage};
+use crate::time::Instant;
+
+/// What decides when work begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Executor {
+    /// Open arrivals at one rate.
+    ConstantArrivalRate {
+        /// How many per time unit.
+        rate: Rate,
+        /// The time unit.
+        time_unit: Duration,
+        /// How long.
+        duration: Duration,
+    },
+    /// Open arrivals at a rate that changes.
+    RampingArrivalRate {
+        /// How many per time unit at the beginning.
+        start_rate: Rate,
+        /// The time unit of all rates.
+        time_unit: Duration,
+        /// How the rate goes on.
+        stages: Vec<Stage>,
+    },
+    /// So many virtual users, each of which begins anew as soon as it is free.
+    ConstantVus {
+        /// How many.
+        vus: u32,
+        /// How long.
+        duration: Duration,
+    },
+    /// A fixed amount of work, done by so many virtual users.
+    SharedIterations {
+        /// How many virtual users.
+        vus: u32,
+        /// How much work.
+        iterations: u64,
+        /// How long it may take; what has not begun then does not begin.
+        max_duration: Duration,
+    },
+    /// Nothing is begun.
+    Listen {
+        /// How long.
+        duration: Duration,
+    },
+}
+
+impl Executor {
+    /// How long it takes, or may take at most, apart from the end of what was begun last.
+    pub fn duration(&self) -> Duration {
+        match self {
+            Self::ConstantArrivalRate { duration, .. } | Self::ConstantVus { duration, .. } => *duration,
+            Self::Listen { duration } => *duration,
+            Self::SharedIterations { max_duration, .. } => *max_duration,
+            Self::RampingArrivalRate { stages, .. } => {
+                stages.iter().fold(Duration::ZERO, |sum, stage| sum.saturating_add(stage.duration))
+            }
+        }
+    }
+
+    /// Whether work begins at its time, whatever became of earlier work.
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::ConstantArrivalRate { .. } | Self::RampingArrivalRate { .. })
+    }
+}
+
+/// One piece of work that is to begin now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its number, from 0; no two parts of a schedule give the same.
+    pub number: u64,
+    /// When it was to begin: at its time, or when its virtual user was free.
+    pub scheduled: Instant,
+}
+
+/// How well a loop keeps its schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pace {
+    /// What is still on time.
+    pub max_lag: Duration,
+    /// How many were taken.
+    pub taken: u64,
+    /// How many of them later than `max_lag` after their time.
+    pub late: u64,
+    /// The latest.
+    pub worst: Duration,
+}
+
+impl Pace {
+    /// A pace at which nothing was taken yet.
+    pub fn new(max_lag: Duration) -> Self {
+        Self { max_lag, ..Self::default() }
+    }
+
+    /// Takes how late one began.
+    pub fn add(&mut self, lag: Duration) {
+        self.taken += 1;
+        self.late += u64::from(lag > self.max_lag);
+        self.worst = self.worst.max(lag);
+    }
+
+    /// Adds the pace of another part of the load.
+    pub fn merge(&mut self, other: &Self) {
+        self.taken += other.taken;
+        self.late += other.late;
+        self.worst = self.worst.max(other.worst);
+    }
+
+    /// The share that was late; zero where nothing was taken.
+    pub fn late_share(&self) -> f64 {
+        if self.taken == 0 { 0.0 } else { self.late as f64 / self.taken as f64 }
+    }
+
+    /// Whether no more than this share was late. Otherwise the run tells of the harness, not of the target.
+    pub fn is_kept(&self, share: f64) -> bool {
+        self.late_share() <= share
+    }
+}
+
+/// A load, as far as time is concerned.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    start: Instant,
+    end: Instant,
+    kind: Kind,
+    /// This part's place among so many.
+    index: u64,
+    of: u64,
+    /// How many were taken, and how many of them are finished.
+    taken: u64,
+    finished: u64,
+    pace: Pace,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    /// The next arrival is computed once: looking when it is due costs nothing.
+    Open {
+        course: Course,
+        next: Option<Instant>,
+    },
+    /// When each virtual user that is free became so, and how much work is left.
+    Closed {
+        free: VecDeque<Instant>,
+        left: u64,
+        is_bounded: bool,
+    },
+    Listen,
+}
+
+impl Schedule {
+    /// The whole schedule of an executor, from `start` on; an arrival that is taken later than `max_lag` is late.
+    pub fn new(executor: &Executor, start: Instant, max_lag: Duration) -> Self {
+        Self::part(executor, start, max_lag, 0, 1)
+    }
+
+    /// One of `of` parts, which begin together what the whole would; `index` counts from 0.
+    pub fn part(executor: &Executor, start: Instant, max_lag: Duration, index: u32, of: u32) -> Self {
+        let of = u64::from(of.max(1));
+        let index = u64::from(index).min(of - 1);
+        // The first parts take what is left over.
+        let share = |all: u64| all / of + u64::from(index < all % of);
+        let users = |vus: u32| (0..share(u64::from(vus))).map(|_| start).collect();
+        let open = |course: Course| {
+            let next = course.instant(index).map(|due| start + due);
+            Kind::Open { course, next }
+        };
+        let kind = match executor {
+            Executor::ConstantArrivalRate { rate, time_unit, duration } => {
+                open(Course::constant(*rate, *time_unit, *duration))
+            }
+            Executor::RampingArrivalRate { start_rate, time_unit, stages } => {
+                open(Course::ramping(*start_rate, *time_unit, stages))
+            }
+            Executor::ConstantVus { vus, .. } => Kind::Closed { free: users(*vus), left: u64::MAX, is_bounded: false },
+            Executor::SharedIterations { vus, iterations, .. } => {
+                // A part without users does no work, so what would be its share goes to those that have one.
+                let parts = of.min(u64::from(*vus)).max(1);
+                let left = if index < parts { iterations / parts + u64::from(index < iterations % parts) } else { 0 };
+                Kind::Closed { free: users(*vus), left, is_bounded: true }
+            }
+            Executor::Listen { .. } => Kind::Listen,
+        };
+        let end = start + executor.duration();
+        Self { start, end, kind, index, of, taken: 0, finished: 0, pace: Pace::new(max_lag) }
+    }
+
+    /// The next instant at which something is to be done: the next arrival, else the end. It may have passed. `None` where
+    /// only [`Self::finished`] can change anything.
+    pub fn next_due(&self, now: Instant) -> Option<Instant> {
+        let arrival = match &self.kind {
+            Kind::Open { next, .. } => *next,
+            Kind::Closed { free, left, .. } => {
+                free.front().copied().filter(|due| *left > 0 && now < self.end && *due < self.end)
+            }
+            Kind::Listen => None,
+        };
+        arrival.or_else(|| (now < self.end && !self.is_done_early()).then_some(self.end))
+    }
+
+    /// The next piece of work that is due, if one is.
+    pub fn take(&mut self, now: Instant) -> Option<Arrival> {
+        let scheduled = match &mut self.kind {
+            Kind::Open { course, next } => {
+                let due = next.filter(|due| *due <= now)?;
+                let following = self.index.saturating_add((self.taken + 1).saturating_mul(self.of));
+                *next = course.instant(following).map(|after| self.start + after);
+                due
+            }
+            Kind::Closed { free, left, .. } => {
+                let due = free.front().copied().filter(|due| *due <= now)?;
+                if *left == 0 || now >= self.end {
+                    return None;
+                }
+                free.pop_front();
+                *left -= 1;
+                due
+            }
+            Kind::Listen => return None,
+        };
+        let number = self.index + self.taken * self.of;
+        self.taken += 1;
+        self.pace.add(now.since(scheduled));
+        Some(Arrival { number, scheduled })
+    }
+
+    /// A piece of work has come to its end, well or not: its virtual user is free.
+    pub fn finished(&mut self, now: Instant) {
+        if self.finished == self.taken {
+            return;
+        }
+        self.finished += 1;
+        if let Kind::Closed { free, .. } = &mut self.kind {
+            free.push_back(now);
+        }
+    }
+
+    /// Whether nothing begins any more.
+    pub fn is_spent(&self, now: Instant) -> bool {
+        match &self.kind {
+            // What was due before the end is begun, however late.
+            Kind::Open { next, .. } => next.is_none() && now >= self.end,
+            Kind::Closed { .. } | Kind::Listen => now >= self.end || self.is_used_up(),
+        }
+    }
+
+    /// Whether nothing begins any more and all that was begun is finished.
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.is_spent(now) && self.under_way() == 0
+    }
+
+    /// How many are begun and not finished.
+    pub const fn under_way(&self) -> u64 {
+        self.taken - self.finished
+    }
+
+    /// How many arrivals this part of an open schedule has in all; `None` where that depends on the target.
+    pub fn planned(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Open { course, .. } => {
+                let all = course.arrivals();
+                Some(all / self.of + u64::from(self.index < all % self.of))
+            }
+            Kind::Closed { left, is_bounded: true, .. } => Some(self.taken + left),
+            Kind::Closed { .. } => None,
+            Kind::Listen => Some(0),
+        }
+    }
+
+    /// The rate that is meant at an instant, in arrivals per second over all parts; `None` where none is.
+    pub fn rate_at(&self, now: Instant) -> Option<f64> {
+        match &self.kind {
+            Kind::Open { course, .. } => Some(course.rate_at(now.since(self.start))),
+            _ => None,
+        }
+    }
+
+    /// When it begins.
+    pub const fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// When nothing begins any more at the latest.
+    pub const fn end(&self) -> Instant {
+        self.end
+    }
+
+    /// How well it was kept so far.
+    pub const fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Whether a fixed amount of work is begun.
+    const fn is_used_up(&self) -> bool {
+        matches!(self.kind, Kind::Closed { left: 0, .. })
+    }
+
+    /// Whether it is over before its time.
+    const fn is_done_early(&self) -> bool {
+        self.is_used_up()
+    }
+}
