@@ -350,6 +350,9 @@ mod tests {
     }
 
     proptest! {
+        // Each case makes some hundred histograms.
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         #[test]
         fn metrics_of_several_threads_are_the_metrics_of_one(
             values in prop::collection::vec((0..20_usize, 0..200_000_u64, 0..50_u64, 0..9000_u64, 0..3_usize, any::<bool>()), 0..60)

@@ -319,3 +319,146 @@ impl Schedule {
         self.is_used_up()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LAG: Duration = Duration::from_millis(20);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_millis(ms)
+    }
+
+    fn rate(rate: f64, seconds: u64) -> Executor {
+        Executor::ConstantArrivalRate {
+            rate: Rate::new(rate),
+            time_unit: SECOND,
+            duration: Duration::from_secs(seconds),
+        }
+    }
+
+    #[test]
+    fn open_arrivals_do_not_wait_for_earlier_ones() {
+        let mut schedule = Schedule::new(&rate(10.0, 1), at(500), LAG);
+        assert_eq!((schedule.next_due(at(0)), schedule.take(at(499))), (Some(at(500)), None));
+        assert_eq!(schedule.take(at(500)), Some(Arrival { number: 0, scheduled: at(500) }));
+        assert_eq!((schedule.take(at(500)), schedule.next_due(at(500))), (None, Some(at(600))));
+        // After a stall all that were due meanwhile come at once, each with the time at which it was due.
+        let late: Vec<_> = std::iter::from_fn(|| schedule.take(at(815))).map(|arrival| arrival.scheduled).collect();
+        assert_eq!(late, [at(600), at(700), at(800)]);
+        let pace = *schedule.pace();
+        assert_eq!((pace.taken, pace.late, pace.worst), (4, 2, Duration::from_millis(215)));
+        assert!(pace.is_kept(0.5) && !pace.is_kept(0.49));
+    }
+
+    #[test]
+    fn an_open_load_lasts_its_time_and_until_the_last_effect_is_seen() {
+        let mut schedule = Schedule::new(&rate(2.0, 1), at(0), LAG);
+        assert_eq!((schedule.planned(), schedule.end()), (Some(2), at(1000)));
+        schedule.take(at(0)).unwrap();
+        assert!(!schedule.is_spent(at(1500)), "what was due is begun, however late");
+        schedule.take(at(1500)).unwrap();
+        schedule.finished(at(1500));
+        assert!(schedule.is_spent(at(1500)) && !schedule.is_over(at(1500)) && schedule.under_way() == 1);
+        schedule.finished(at(1600));
+        schedule.finished(at(1600));
+        assert!(schedule.is_over(at(1600)) && schedule.next_due(at(1600)).is_none());
+        let mut early = Schedule::new(&rate(1.0, 1), at(0), LAG);
+        early.take(at(0)).unwrap();
+        early.finished(at(1));
+        assert_eq!((early.is_over(at(1)), early.next_due(at(1))), (false, Some(at(1000))));
+        assert!(early.is_over(at(1000)));
+    }
+
+    #[test]
+    fn a_free_user_begins_at_once_and_was_due_when_it_became_free() {
+        let executor = Executor::ConstantVus { vus: 2, duration: SECOND };
+        let mut schedule = Schedule::new(&executor, at(0), LAG);
+        assert_eq!(schedule.next_due(at(0)), Some(at(0)));
+        assert!(schedule.take(at(0)).is_some() && schedule.take(at(0)).is_some() && schedule.take(at(0)).is_none());
+        assert_eq!(schedule.next_due(at(1)), Some(at(1000)));
+        schedule.finished(at(300));
+        assert_eq!(schedule.take(at(350)), Some(Arrival { number: 2, scheduled: at(300) }));
+        assert_eq!(schedule.pace().worst, Duration::from_millis(50));
+        schedule.finished(at(999));
+        assert!(schedule.take(at(1000)).is_none() && schedule.is_spent(at(1000)) && !schedule.is_over(at(1000)));
+        schedule.finished(at(1200));
+        assert!(schedule.is_over(at(1200)));
+    }
+
+    #[test]
+    fn shared_work_is_over_when_it_is_done_or_time_is_up() {
+        let executor = Executor::SharedIterations { vus: 2, iterations: 3, max_duration: SECOND };
+        let mut schedule = Schedule::new(&executor, at(0), LAG);
+        assert_eq!(schedule.planned(), Some(3));
+        (0..2).for_each(|_| assert!(schedule.take(at(0)).is_some()));
+        schedule.finished(at(10));
+        assert!(schedule.take(at(10)).is_some() && schedule.is_spent(at(10)));
+        schedule.finished(at(20));
+        assert!(schedule.take(at(20)).is_none() && !schedule.is_over(at(20)) && schedule.next_due(at(20)).is_none());
+        schedule.finished(at(30));
+        assert!(schedule.is_over(at(30)));
+        let mut slow = Schedule::new(&executor, at(0), LAG);
+        assert!(slow.take(at(1000)).is_none() && slow.is_over(at(1000)));
+    }
+
+    #[test]
+    fn listening_begins_nothing() {
+        let mut schedule = Schedule::new(&Executor::Listen { duration: SECOND }, at(5), LAG);
+        assert_eq!((schedule.next_due(at(5)), schedule.take(at(900))), (Some(at(1005)), None));
+        assert!(!schedule.is_over(at(1004)) && schedule.is_over(at(1005)));
+    }
+
+    /// All that the parts of an executor begin, where each effect is seen after so long.
+    fn begun(executor: &Executor, parts: u32, effect: Duration) -> Vec<Arrival> {
+        let mut all = Vec::new();
+        for index in 0..parts {
+            let mut schedule = Schedule::part(executor, at(100), LAG, index, parts);
+            let (mut now, mut busy) = (at(0), VecDeque::new());
+            while !schedule.is_over(now) {
+                while let Some(arrival) = schedule.take(now) {
+                    all.push(arrival);
+                    busy.push_back(now + effect);
+                }
+                let next = busy.front().copied().into_iter().chain(schedule.next_due(now)).min();
+                now = next.expect("a schedule that is not over waits for something").max(now);
+                while busy.front().is_some_and(|seen| *seen <= now) {
+                    busy.pop_front();
+                    schedule.finished(now);
+                }
+            }
+            assert_eq!(schedule.pace().worst, Duration::ZERO);
+        }
+        all.sort_by_key(|arrival| arrival.number);
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn parts_of_a_schedule_begin_together_what_the_whole_does(
+            vus in 0..7_u32, iterations in 0..40_u64, arrivals in 0..60_u32, parts in 1..5_u32, effect in 1..400_u64,
+        ) {
+            let effect = Duration::from_millis(effect);
+            let open = Executor::RampingArrivalRate {
+                start_rate: Rate::new(f64::from(arrivals)),
+                time_unit: SECOND,
+                stages: vec![Stage { target: Rate::new(7.5), duration: SECOND }],
+            };
+            prop_assert_eq!(begun(&open, parts, effect), begun(&open, 1, effect));
+            let users = Executor::ConstantVus { vus, duration: SECOND };
+            prop_assert_eq!(begun(&users, parts, effect).len(), begun(&users, 1, effect).len());
+            let shared = Executor::SharedIterations { vus, iterations, max_duration: Duration::from_secs(60) };
+            prop_assert_eq!(begun(&shared, parts, effect).len() as u64, if vus == 0 { 0 } else { iterations });
+            for executor in [open, users, shared] {
+                let numbers: Vec<u64> = begun(&executor, parts, effect).iter().map(|arrival| arrival.number).collect();
+                let mut distinct = numbers.clone();
+                distinct.dedup();
+                prop_assert_eq!(numbers, distinct);
+            }
+        }
+    }
+}
