@@ -43,6 +43,8 @@ pub struct Limits {
     pub delay: (Duration, Duration),
     /// When the user interrupts, if at all.
     pub interrupt_at: Option<Instant>,
+    /// From when on, and for how long, the server does nothing at all, if it ever does: as a process that is stopped.
+    pub stall: Option<(Instant, Duration)>,
 }
 
 impl Default for Limits {
@@ -52,6 +54,7 @@ impl Default for Limits {
             time: Duration::from_secs(3600),
             delay: (Duration::from_millis(1), Duration::from_millis(3)),
             interrupt_at: None,
+            stall: None,
         }
     }
 }
@@ -144,6 +147,21 @@ enum Parcel {
     },
     /// The user interrupts.
     Interrupt,
+}
+
+impl Parcel {
+    /// Whether it waits for the server to do something.
+    const fn is_for_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Request { .. }
+                | Self::ToServer { .. }
+                | Self::EndAtServer { .. }
+                | Self::LinkAnswer { .. }
+                | Self::LinkToSender { .. }
+                | Self::LinkEndAtSender { .. }
+        )
+    }
 }
 
 /// An exchange that the engine waits for.
@@ -289,7 +307,7 @@ impl<'s, S: Sink + Send + 's> Simulation<'s, S> {
             if self.engine.is_done() {
                 return;
             }
-            let next = [self.network.next(), self.server.poll_timeout(), self.engine.poll_timeout()];
+            let next = [self.network.next(), self.server_timeout(limits), self.engine.poll_timeout()];
             let Some(next) = next.into_iter().flatten().min() else {
                 // The engine always waits for something or has a timer; without either it could only hang.
                 return;
@@ -306,18 +324,34 @@ impl<'s, S: Sink + Send + 's> Simulation<'s, S> {
                 continue;
             }
             self.now = self.now.max(next);
-            self.step();
+            self.step(limits);
         }
     }
 
+    /// Until when the server stalls, if it does at this instant.
+    fn stalls_until(&self, at: Instant, limits: &Limits) -> Option<Instant> {
+        let (from, time) = limits.stall?;
+        (at >= from && at < from + time).then(|| from + time)
+    }
+
+    /// When the server's timer is due, and the server awake.
+    fn server_timeout(&self, limits: &Limits) -> Option<Instant> {
+        let at = self.server.poll_timeout()?.max(self.now);
+        Some(self.stalls_until(at, limits).unwrap_or(at))
+    }
+
     /// Does what is due at this instant: first what arrives, then timers.
-    fn step(&mut self) {
+    fn step(&mut self, limits: &Limits) {
         if let Some(entry) = self.network.parcels.first_entry().filter(|entry| entry.key().0 <= self.now) {
             let parcel = entry.remove();
-            self.deliver(parcel);
+            match self.stalls_until(self.now, limits).filter(|_| parcel.is_for_server()) {
+                // What waits for the server keeps its order.
+                Some(until) => self.network.put(until, parcel),
+                None => self.deliver(parcel),
+            }
             return;
         }
-        if self.server.poll_timeout().is_some_and(|at| at <= self.now) {
+        if self.server_timeout(limits).is_some_and(|at| at <= self.now) {
             self.server.handle_timeout(self.now);
             return;
         }
@@ -543,5 +577,7 @@ impl<'s, S: Sink + Send + 's> Simulation<'s, S> {
     }
 }
 
+#[cfg(test)]
+mod load_tests;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("trace", &["protocol", "time"]),
     ("rules", &["trace", "protocol", "spec", "time"]),
     ("scenario", &["load", "protocol", "spec", "time"]),
-    ("engine", &["scenario", "trace", "protocol", "spec", "time"]),
+    ("engine", &["load", "scenario", "trace", "protocol", "spec", "time"]),
     ("emulator", &["protocol", "spec", "time"]),
     ("load", &["trace", "protocol", "time"]),
     ("report", &["load", "rules", "spec", "trace", "time", "exit"]),

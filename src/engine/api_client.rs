@@ -84,7 +84,7 @@ fn id_of(path: &str) -> &str {
 }
 
 impl<S: Sink> Core<S> {
-    fn send_request(&mut self, request: Request) -> ExchangeId {
+    pub(super) fn send_request(&mut self, request: Request) -> ExchangeId {
         self.api.last_exchange += 1;
         let exchange = ExchangeId(self.api.last_exchange);
         self.observe(Event::RequestSent { exchange, request: &request });
@@ -100,6 +100,14 @@ impl<S: Sink> Core<S> {
         self.last_seen = Some(Seen::Told(format!("{method} {target} was answered {}", response.status)));
         self.observe(Event::ResponseReceived { exchange, response: &response });
         self.api.note(method, &target, &response);
+        let made = match response.status {
+            200..=299 => Ok(response.headers.get("Location").map(|location| id_of(below_base(location)))),
+            500..=599 => Err("the API answered 5xx"),
+            _ => Err("the API refused"),
+        };
+        if self.tell_load(exchange, made) {
+            return;
+        }
         self.api.answers.insert(exchange, Ok(response));
     }
 
@@ -108,6 +116,9 @@ impl<S: Sink> Core<S> {
         self.last_activity = self.now;
         self.last_seen = Some(Seen::Told(format!("{method} {target} failed: {error}")));
         self.observe(Event::RequestFailed { exchange, error: &error });
+        if self.tell_load(exchange, Err("the API gave no answer")) {
+            return;
+        }
         if !self.reception.is_restarting {
             self.network_errors.push(error.clone());
         }

@@ -119,7 +119,7 @@ impl<S: Sink + Send> Handle<S> {
     }
 
     /// The state of a participant as the API tells it; `None` if the API does not know the participant.
-    async fn participant_state(&self, id: &str) -> Result<Option<String>, Stop> {
+    pub(super) async fn participant_state(&self, id: &str) -> Result<Option<String>, Stop> {
         let Some(root) = self.look(&format!("/participants/{id}")).await? else { return Ok(None) };
         let state = root.text_at(&["status", "state"]).or_else(|| root.text_at(&["state"]));
         Ok(Some(state.unwrap_or_default().to_owned()))

@@ -24,6 +24,8 @@ pub(super) struct Client {
     pub(super) close_deadline: Option<Instant>,
     /// What was heard.
     pub(super) ear: Ear,
+    /// Its place among the connections of a load.
+    pub(super) watcher: Option<u32>,
     next_id: u64,
 }
 
@@ -60,7 +62,7 @@ pub(super) struct Superseded {
 impl Client {
     pub(super) fn new(first_id: u64) -> Self {
         let (policy, ear) = (AckPolicy::default(), Ear::default());
-        Self { line: None, policy, close_deadline: None, ear, next_id: first_id }
+        Self { line: None, policy, close_deadline: None, ear, watcher: None, next_id: first_id }
     }
 
     /// A fresh id for a message of the client.

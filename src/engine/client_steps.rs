@@ -14,7 +14,7 @@ use super::events_client::{AckPolicy, AckWhen, EventsClient, Tracer};
 use crate::protocol::api::names as api_names;
 use crate::protocol::events::write::{self, Subscription};
 use crate::protocol::events::{MessageType, Resource, State, names};
-use crate::protocol::http::{Credentials, Method, Response};
+use crate::protocol::http::{Credentials, Method, Request, Response};
 use crate::protocol::ws::frame::{Header, LengthForm, Opcode};
 use crate::protocol::ws::handshake;
 use crate::scenario::syntax::{
@@ -92,6 +92,15 @@ impl<S: Sink> Core<S> {
         })
     }
 
+    /// Asks for a set of subscriptions. Returns the id of the request.
+    pub(super) fn ask_for(&mut self, name: &str, set: &[Subscription]) -> Result<u64, Stop> {
+        let client = self.client(name)?;
+        let id = client.fresh_id();
+        client.ear.expect_set(id, set);
+        self.send_message(name, &write::subscribe_request(id, set))?;
+        Ok(id)
+    }
+
     /// Sends a text frame, which needs a connection that is open on both sides.
     fn send_message(&mut self, name: &str, text: &str) -> Result<(), Stop> {
         if !self.client(name)?.is_open() {
@@ -114,7 +123,7 @@ impl<S: Sink + std::marker::Send> Handle<S> {
         }
     }
 
-    async fn fresh_token(&self) -> Result<String, Stop> {
+    pub(super) async fn fresh_token(&self) -> Result<String, Stop> {
         let response = self.patient(form_request(Method::Post, api_names::AUTH_TOKENS.to_owned(), &[])).await?;
         token_of(&response).ok_or_else(|| Stop::Unfinished(no_token(&response)))
     }
@@ -158,7 +167,10 @@ impl<S: Sink + std::marker::Send> Handle<S> {
             Some(token) => self.with(|core| core.resolve(token))?,
             None => self.fresh_token().await?,
         };
-        let connection = self.with(|core| core.open(step, name, &token, deadline));
+        let connection = self.with(|core| {
+            let request = core.upgrade_request(step, &token);
+            core.open(name, &request, deadline)
+        });
         // The driver ends an attempt in time; the second here is for one that forgets.
         let latest = deadline + Duration::from_secs(1);
         Ok(match self.until(latest, |core| core.take_opening(connection)).await? {
@@ -177,6 +189,35 @@ impl<S: Sink + std::marker::Send> Handle<S> {
             Some(OpenOutcome::Failed(why)) => Attempt::Failed(why),
             None => Attempt::Failed("the upgrade was not answered in time".to_owned()),
         })
+    }
+
+    /// Opens a connection of a client with this token.
+    pub(super) async fn open_with(&self, name: &str, token: &str) -> Result<(), Stop> {
+        let deadline = self.deadline(None);
+        let connection = self.with(|core| {
+            let request = handshake::upgrade_request(Some(token), core.random.random());
+            core.open(name, &request, deadline)
+        });
+        let latest = deadline + Duration::from_secs(1);
+        let why = match self.until(latest, |core| core.take_opening(connection)).await? {
+            Some(OpenOutcome::Opened) => return Ok(()),
+            Some(OpenOutcome::Refused(status)) => format!("the upgrade was answered {status}"),
+            Some(OpenOutcome::Ended) => "the server ended it without an answer".to_owned(),
+            Some(OpenOutcome::Failed(why)) => why,
+            None => "the upgrade was not answered in time".to_owned(),
+        };
+        Err(Stop::Unfinished(format!("the connection of {name} was not opened: {why}")))
+    }
+
+    /// Asks for a set of subscriptions, and waits until all of it is settled.
+    pub(super) async fn subscribe_to(&self, name: &str, set: &[Subscription], within: Duration) -> Result<(), Stop> {
+        let begun = self.now();
+        self.with(|core| core.ask_for(name, set))?;
+        let settled = |core: &mut Core<S>| core.clients.get(name)?.ear.is_settled().then_some(());
+        match self.until(begun + within, settled).await? {
+            Some(()) => Ok(()),
+            None => Err(self.missed(begun, &format!("the states of {name}'s subscriptions"))),
+        }
     }
 
     pub(super) async fn close(&self, step: &Close) -> Result<(), Stop> {
@@ -390,9 +431,8 @@ impl<S: Sink> Core<S> {
         }
     }
 
-    /// Asks for a connection.
-    fn open(&mut self, step: &Connect, name: &str, token: &str, deadline: Instant) -> ConnectionId {
-        let connection = self.next_opening(name);
+    /// The request for a connection.
+    fn upgrade_request(&mut self, step: &Connect, token: &str) -> Request {
         let in_query = step.token_in == TokenPlace::Query && !token.is_empty();
         let mut request = handshake::upgrade_request(in_query.then_some(token), self.random.random());
         if step.token_in == TokenPlace::Header && !token.is_empty() {
@@ -404,9 +444,15 @@ impl<S: Sink> Core<S> {
         if let Some(protocols) = &step.protocols {
             request.headers.push("Sec-WebSocket-Protocol", protocols);
         }
-        self.observe(Event::Opening { connection, client: name, request: &request });
+        request
+    }
+
+    /// Asks for a connection.
+    fn open(&mut self, name: &str, request: &Request, deadline: Instant) -> ConnectionId {
+        let connection = self.next_opening(name);
+        self.observe(Event::Opening { connection, client: name, request });
         let timeout = deadline.since(self.now);
-        self.commands.push_back(Command::Open { connection, request, timeout });
+        self.commands.push_back(Command::Open { connection, request: request.clone(), timeout });
         connection
     }
 }
@@ -428,7 +474,7 @@ impl Ear {
     }
 
     /// Whether every index wanted has its final state, and everything left out is deactivated.
-    fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         self.wanted.keys().all(|index| matches!(self.states.get(index), Some(State::Active | State::Deactivated)))
             && self.states.iter().all(|(index, state)| self.wanted.contains_key(index) || *state == State::Deactivated)
     }

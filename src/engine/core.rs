@@ -16,10 +16,12 @@ use super::api_client::Api;
 use super::bend::Bends;
 use super::client::{Client, Ear};
 use super::driver::{Command, Input};
-use super::events_client::{EventsClient, Stage, Tracer};
+use super::events_client::{EventsClient, Heard, Stage, Tracer};
+use super::load::{Live, client_name};
 use super::options::Options;
 use super::outcome::{FailedExpectation, StepMark};
 use super::receiver_steps::Reception;
+use crate::load::Loaded;
 use crate::scenario::syntax::{NumberTemplate, Scenario, Template, Time};
 use crate::scenario::template::{self, TemplateError};
 use crate::time::Instant;
@@ -81,6 +83,10 @@ pub(super) struct Core<S> {
     pub(super) random: ChaCha8Rng,
     pub(super) clients: BTreeMap<String, Client>,
     pub(super) reception: Reception,
+    /// The load that runs at the moment.
+    pub(super) live: Option<Live>,
+    /// What became of the load so far.
+    pub(super) loaded: Option<Loaded>,
     pub(super) api: Api,
     pub(super) variables: BTreeMap<String, String>,
     pub(super) steps: Vec<StepMark>,
@@ -108,10 +114,13 @@ pub(super) struct Core<S> {
 impl<S: Sink> Core<S> {
     pub(super) fn new(scenario: &Scenario, options: Options, sink: S) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(options.seed);
-        let clients = scenario.clients.iter().map(|name| name.value.clone());
+        let of_load = scenario.load.iter().flat_map(|load| (1..=load.value.connections()).map(client_name));
+        let clients = scenario.clients.iter().map(|name| name.value.clone()).chain(of_load);
         let clients = clients.map(|name| (name, Client::new(random.random_range(1000..2000)))).collect();
         Self {
             reception: Reception::new(&scenario.receivers, options.request_limits, &options.bends),
+            live: None,
+            loaded: None,
             now: Instant::ZERO,
             trace: Tracer::new(sink),
             commands: VecDeque::new(),
@@ -240,12 +249,26 @@ impl<S: Sink> Core<S> {
     }
 
     fn take_bytes(&mut self, connection: ConnectionId, bytes: &[u8]) {
-        let Self { clients, now, trace, commands, spare, options, .. } = self;
+        let Self { clients, now, trace, commands, spare, options, live, .. } = self;
         let Some(client) = clients.values_mut().find(|client| client.is_on(connection)) else { return };
+        let watcher = client.watcher;
         let stage = act_on(client, (*now, trace, commands, spare), options.reaction, |line, ear, now, out, trace| {
-            line.receive(now, bytes, out, trace, |heard| ear.hear(heard));
+            line.receive(now, bytes, out, trace, |heard| {
+                ear.hear(heard);
+                match (&mut *live, watcher, heard) {
+                    (Some(live), Some(watcher), Heard::Message(message)) => live.hear(watcher, message, now),
+                    (Some(live), Some(watcher), Heard::Ack(ack)) => live.hear_ack(watcher, ack, now),
+                    _ => {}
+                }
+            });
             line.stage()
         });
+        if let (Some(live), Some(watcher)) = (live, watcher)
+            && live.awaits_states(watcher)
+            && client.ear.is_settled()
+        {
+            live.settled(watcher, *now);
+        }
         self.last_activity = self.now;
         self.last_seen = Some(Seen::Heard(connection));
         if stage == Some(Stage::Unreadable) {

@@ -19,6 +19,7 @@ mod compare;
 mod core;
 pub mod driver;
 pub mod events_client;
+mod load;
 pub mod options;
 pub mod outcome;
 mod pattern;
@@ -31,4 +32,4 @@ mod waiting_steps;
 
 pub use options::{Addresses, Options, Restart};
 pub use outcome::{End, FailedExpectation, Outcome, StepMark};
-pub use runner::Engine;
+pub use runner::{Engine, default_deadline};

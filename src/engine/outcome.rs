@@ -1,5 +1,6 @@
 //! What became of a scenario, apart from its trace.
 
+use crate::load::Loaded;
 use crate::trace::{ConnectionId, NetworkError, Seq};
 
 /// How a scenario ended.
@@ -43,7 +44,7 @@ pub struct StepMark {
 }
 
 /// What became of a scenario.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Outcome {
     /// How it ended.
     pub end: End,
@@ -59,6 +60,8 @@ pub struct Outcome {
     pub observations: u64,
     /// The steps that were begun.
     pub steps: Vec<StepMark>,
+    /// What became of the load that was put on the target, if there was one.
+    pub loaded: Option<Loaded>,
 }
 
 impl Outcome {

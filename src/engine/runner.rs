@@ -16,6 +16,7 @@ use super::driver::{Command, Input};
 use super::options::Options;
 use super::outcome::{End, Outcome, StepMark};
 use super::step_text;
+use crate::load::search::Search;
 use crate::scenario::syntax::{Repeat, Scenario, Step};
 use crate::time::Instant;
 use crate::trace::{Event, Sink};
@@ -123,6 +124,7 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
             left_behind: core.api.left_behind,
             observations: core.trace.last().0,
             steps: core.steps,
+            loaded: core.loaded,
         };
         (core.trace.into_sink(), outcome)
     }
@@ -131,14 +133,18 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
 /// The whole scenario.
 async fn carry_out<S: Sink + Send>(handle: Handle<S>, id: String, scenario: &Scenario) -> End {
     handle.with(|core| {
-        let limit = scenario.deadline.map_or(SCENARIO_DEADLINE, |time| time.0);
+        let limit = scenario.deadline.map_or_else(|| default_deadline(scenario), |time| time.0);
         core.deadline = Some((core.now + limit, limit));
         core.observe(Event::ScenarioStarted { id: &id });
         if let Some(unix_ms) = core.options.wall_clock_unix_ms {
             core.observe(Event::WallClock { unix_ms });
         }
     });
-    let mut end = match run_steps(&handle, scenario.steps.iter().map(|step| &step.value)).await {
+    let done = match &scenario.load {
+        None => run_steps(&handle, scenario.steps.iter().map(|step| &step.value)).await,
+        Some(load) => handle.load(&load.value).await,
+    };
+    let mut end = match done {
         Ok(()) => End::Finished,
         Err(Stop::Interrupted) => End::Interrupted,
         Err(Stop::Unfinished(why)) => {
@@ -164,6 +170,16 @@ async fn carry_out<S: Sink + Send>(handle: Handle<S>, id: String, scenario: &Sce
         core.observe(Event::ScenarioEnded { unfinished });
     });
     end
+}
+
+/// How long a scenario may take that does not say so itself.
+pub fn default_deadline(scenario: &Scenario) -> Duration {
+    let of_load = scenario.load.as_ref().map(|load| {
+        let load = &load.value;
+        let tries = load.capacity.as_ref().map_or(1, |capacity| Search::<()>::new(capacity.plan()).most_probes());
+        (load.executor().duration() + load.within() * 3) * tries
+    });
+    SCENARIO_DEADLINE + of_load.unwrap_or_default()
 }
 
 /// Carries out steps in order.

@@ -3,6 +3,7 @@
 //! - [`schedule`]: when work begins, on any executor; [`stages`] has the arithmetic of rates
 //! - [`metrics`]: what is timed, by name; [`timeline`] is one metric over time, [`causes`] are failures by cause
 //! - [`thresholds`]: what is asked of a metric; [`search`]: the highest rate at which that is met
+//! - [`outcome`]: what became of a load
 //! - [`hlog`]: the histograms as a log that the public tools read
 //! - [`series`]: the histogram of one latency, and the row that a report shows of it
 //! - [`recorder`]: times the delivery of call detail records
@@ -12,6 +13,7 @@
 pub mod causes;
 pub mod hlog;
 pub mod metrics;
+pub mod outcome;
 pub mod recorder;
 pub mod schedule;
 pub mod search;
@@ -22,6 +24,7 @@ pub mod timeline;
 
 pub use causes::Causes;
 pub use metrics::{Metric, Metrics, Stamps};
+pub use outcome::{Loaded, Phase};
 pub use recorder::LatencyRecorder;
 pub use schedule::{Arrival, Executor, Pace, Schedule};
 pub use series::{Row, Series};

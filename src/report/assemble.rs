@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::known::Known;
+use super::loads;
 use super::model::{
     CharacteristicResult, FindingResult, Report, RequirementResult, Run, SCHEMA, ScenarioResult, Target, Tool, Verdict,
 };
 use crate::exit::ExitCode;
-use crate::load::LatencyRecorder;
+use crate::load::{LatencyRecorder, Loaded};
 use crate::rules::{Finding, Judgement};
 use crate::spec::{Level, RequirementId, Version};
 use crate::time::Instant;
@@ -71,6 +72,8 @@ pub struct ScenarioRun {
     pub observations: u64,
     /// What was timed.
     pub latency: LatencyRecorder,
+    /// What became of its load, if it is one.
+    pub loaded: Option<Loaded>,
 }
 
 /// What is known about the run as a whole.
@@ -116,7 +119,9 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
     let verdict = verdicts.max().unwrap_or(Verdict::Skipped);
     let mut latency = LatencyRecorder::new();
     order.iter().for_each(|run| latency.merge(&run.latency));
-    let latency = latency.rows().into_iter().map(Into::into).collect();
+    let loads: Vec<_> = order.iter().filter_map(|run| Some((run.id.as_str(), run.loaded.as_ref()?))).collect();
+    let of_loads = loads.iter().flat_map(|(_, loaded)| loads::latencies(loaded));
+    let latency = latency.rows().into_iter().map(Into::into).chain(of_loads).collect();
     let mut report = Report {
         schema: SCHEMA,
         tool: Tool { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
@@ -129,7 +134,8 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
         findings,
         characteristics,
         latency,
-        thresholds: Vec::new(),
+        thresholds: loads.iter().flat_map(|(_, loaded)| loads::thresholds(loaded)).collect(),
+        loads: loads.iter().map(|(id, loaded)| loads::result(id, loaded)).collect(),
         errors: facts.errors,
     };
     report.exit_code = exit_code(&report, facts.exit_codes).number();

@@ -14,6 +14,7 @@ pub mod json;
 pub mod junit;
 pub mod known;
 pub mod latency;
+pub(crate) mod loads;
 pub mod markdown;
 pub mod matrix;
 pub mod model;

@@ -37,6 +37,9 @@ pub struct Report {
     pub latency: Vec<Latency>,
     /// Thresholds; empty where none were set.
     pub thresholds: Vec<ThresholdResult>,
+    /// What became of loads, in the order of their scenarios.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loads: Vec<LoadResult>,
     /// Trouble with the environment that the run met (network, target), in words.
     pub errors: Vec<String>,
 }
@@ -278,8 +281,60 @@ pub struct ThresholdResult {
     pub metric: String,
     /// The threshold as written.
     pub expression: String,
-    /// The value that was measured.
-    pub value: f64,
-    /// Whether it was met.
+    /// The value that was measured: microseconds for times, a share from 0 to 1 for `rate`; `null` where nothing was.
+    pub value: Option<f64>,
+    /// Whether it was met. What was not measured is not met.
     pub passed: bool,
+    /// What was measured, and what it was compared with, in words.
+    pub observed: String,
+}
+
+/// What became of a load.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct LoadResult {
+    /// The scenario.
+    pub scenario: String,
+    /// What decided when work began. What follows is, of a search for a capacity, about the highest rate that held.
+    pub executor: String,
+    /// How many pieces of work were to begin, where that is known beforehand.
+    pub planned: Option<u64>,
+    /// How many began.
+    pub begun: u64,
+    /// How many of them began late.
+    pub late: u64,
+    /// How many had not come to their end when they were given up.
+    pub unfinished: u64,
+    /// How many messages of the server were received.
+    pub messages: u64,
+    /// How long work began.
+    pub duration_ms: u64,
+    /// Whether a threshold ended it early.
+    pub aborted: bool,
+    /// The highest rate that was confirmed to hold, if a capacity was searched and found.
+    pub capacity_per_s: Option<f64>,
+    /// The lowest rate above it that did not hold.
+    pub broke_at_per_s: Option<f64>,
+    /// What ended the search: `threshold`, `generator`, `up_to`, `unsettled`.
+    pub limit: Option<String>,
+    /// The rates that were tried, in order.
+    pub curve: Vec<LoadProbe>,
+}
+
+/// One rate that was tried in the search for a capacity.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct LoadProbe {
+    /// The rate, in stimuli per time unit of the scenario.
+    pub rate: f64,
+    /// What it was tried for: `staircase`, `bisection`, `confirmation`.
+    pub purpose: String,
+    /// `held`, `broke`, or `lagged`: the harness could not keep it.
+    pub verdict: String,
+    /// How many events that were waited for came.
+    pub count: u64,
+    /// How many did not, or were not asked for since a request failed.
+    pub errors: u64,
+    /// The median from the scheduled instant of the stimulus to the event.
+    pub p50_us: u64,
+    /// The 99th percentile.
+    pub p99_us: u64,
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::protocol::api::xml::Element;
 use crate::protocol::events::names::is_guid;
+pub(super) use crate::protocol::guid::number;
 
 /// A GUID in lower case; any other text as it is.
 pub(super) fn folded(text: &str) -> Cow<'_, str> {
@@ -13,24 +14,6 @@ pub(super) fn folded(text: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(text)
     }
-}
-
-/// A GUID as a number, whatever the case of its digits.
-pub(super) fn number(text: &str) -> Option<u128> {
-    let bytes: &[u8; 36] = text.as_bytes().try_into().ok()?;
-    let mut number = 0_u128;
-    for (at, byte) in bytes.iter().enumerate() {
-        let digit = match (at, byte) {
-            (8 | 13 | 18 | 23, b'-') => continue,
-            (8 | 13 | 18 | 23, _) => return None,
-            (_, b'0'..=b'9') => byte - b'0',
-            (_, b'a'..=b'f') => byte - b'a' + 10,
-            (_, b'A'..=b'F') => byte - b'A' + 10,
-            _ => return None,
-        };
-        number = number << 4 | u128::from(digit);
-    }
-    Some(number)
 }
 
 /// A path with its GUIDs in lower case.

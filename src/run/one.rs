@@ -11,21 +11,19 @@ use tokio::sync::watch;
 use super::plan::Planned;
 use super::recorder::ScenarioRecorder;
 use crate::emulator::{MeetingServer, Settings, mutants};
-use crate::engine::{Addresses, End, Engine, Options, Outcome};
+use crate::engine::{Addresses, End, Engine, Options, Outcome, default_deadline};
 use crate::load::LatencyRecorder;
 use crate::net::clock::Clock;
 use crate::net::emulator_shell::{EmulatorShell, ShellOptions, start};
 use crate::net::socket_driver::{Link, drive};
 use crate::net::target::{Accounts, Target, Tls};
 use crate::report::assemble::{ExpectationFailure, ScenarioRun, StepMark};
+use crate::report::loads;
 use crate::rules::{Context, Deadlines, Judge};
 use crate::scenario::syntax::Judged;
 use crate::time::Instant;
 use crate::trace::format::{Begin, End as EndLine, FailedExpectation, Skip};
 use crate::trace::{Chronicle, ConnectionId, EndCause, Event, NetworkErrorKind, Observation, Seq, Side, Sink};
-
-/// How long a scenario may take unless it says otherwise.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// How long nothing may have arrived until a server counts as being at rest: on this machine, and elsewhere.
 const QUIET: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
@@ -159,7 +157,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
     let recorder = record.then(|| ScenarioRecorder::new(&begin_line(&planned, &context, began)));
     let frame_limit = options.frame_limit;
     let watching = Watch::new(context, recorder);
-    let limit = planned.scenario.deadline.map_or(DEADLINE, |deadline| deadline.0);
+    let limit = planned.scenario.deadline.map_or_else(|| default_deadline(&planned.scenario), |deadline| deadline.0);
     let (watched, outcome, late) = {
         let mut engine = Engine::new(&planned.id, &planned.scenario, options, watching);
         let late = drive_within(&mut engine, &link, stop, limit).await;
@@ -172,7 +170,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         shell.stop().await;
     }
     let unfinished = match &outcome.end {
-        End::Finished => None,
+        End::Finished => outcome.loaded.as_ref().and_then(loads::doubt),
         End::Unfinished { step, why } => Some(format!("step {step}: {why}")),
         End::Interrupted if late => Some(format!("took longer than its {} s", limit.as_secs_f32())),
         End::Interrupted => Some("interrupted".to_owned()),
@@ -291,6 +289,7 @@ fn played(
         observations: outcome.observations,
         judgement,
         latency,
+        loaded: outcome.loaded,
     };
     let recorded = recorder.map(|recorder| recorder.and_then(|recorder| recorder.finish(end_line(&run))));
     Played { run, network_error, left_behind: outcome.left_behind, trouble: Vec::new(), recorded }

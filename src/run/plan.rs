@@ -54,9 +54,6 @@ pub(super) fn read(sources: &[Source]) -> Result<Vec<(String, Scenario)>, Failur
     let (mut scenarios, mut errors) = (Vec::new(), String::new());
     for source in sources {
         match scenario::read(&source.file, &source.text) {
-            Ok(scenario) if scenario.load.is_some() => {
-                return Err(Failure::usage(format!("{}: a scenario with `load` cannot be run yet", source.file)));
-            }
             Ok(scenario) => scenarios.push((source.id.clone(), scenario)),
             Err(found) => errors.push_str(&scenario::render(&source.text, &found, output::styled())),
         }

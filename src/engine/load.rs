@@ -1,0 +1,338 @@
+//! A load: what it is put on is made, then work begins as its schedule says, then it is seen what came of it.
+//!
+//! `population` is what is there before anything is measured, `live` what has begun and not ended, `effects` how the event
+//! looks that a stimulus has to bring about. This file carries the phases out and sends what stimuli ask for.
+
+mod effects;
+mod live;
+mod population;
+
+use std::time::Duration;
+
+use rand::RngExt as _;
+
+use self::effects::{Effect, Goal, LAYOUTS};
+pub(super) use self::live::Live;
+use self::live::{Order, Subject, Work};
+pub(super) use self::population::client_name;
+use self::population::{Population, Setup};
+use super::api_client::request;
+use super::core::{Core, Handle, Stop};
+use super::outcome::StepMark;
+use crate::load::search::{self, Search};
+use crate::load::{Executor, Loaded, Metric, Metrics, Phase, Schedule, Series, Stamps};
+use crate::protocol::events::Resource;
+use crate::protocol::http::{Method, Request};
+use crate::scenario::syntax::{Load, Stimulus};
+use crate::time::Instant;
+use crate::trace::{Event, ExchangeId, Sink};
+
+/// What is said of a stimulus for which nothing was free.
+const NOBODY: &str = "all that could be changed was still being changed";
+
+/// Who is told of a change: of these resources, of the call at this place, or of all calls.
+type Told<'a> = (&'a [Resource], usize);
+
+impl<S: Sink + Send> Handle<S> {
+    /// Carries a load out.
+    pub(super) async fn load(&self, load: &Load) -> Result<(), Stop> {
+        self.mark(format!(
+            "load: {} connections, {} calls with {} participants each",
+            load.connections(),
+            load.calls(),
+            load.participants()
+        ));
+        let (population, setup) = self.populate(load).await?;
+        let Some(capacity) = &load.capacity else {
+            let (phase, _, ended) = self.phase(load, load.executor(), population, &setup).await;
+            self.with(|core| core.loaded = Some(Loaded::Once(Box::new(phase))));
+            return ended;
+        };
+        let mut search = Search::new(capacity.plan());
+        let (mut population, mut ended) = (population, Ok(()));
+        while let (Some(probe), Ok(())) = (search.next_probe(), &ended) {
+            let phase;
+            (phase, population, ended) =
+                self.phase(load, capacity.executor(probe.rate), population, &Setup::default()).await;
+            let verdict = match (phase.is_paced, phase.holds()) {
+                (false, _) => search::Verdict::Lagged,
+                (true, true) => search::Verdict::Held,
+                (true, false) => search::Verdict::Broke,
+            };
+            if ended.is_ok() {
+                search.result(verdict, phase);
+            }
+        }
+        let (capacity, curve) = (search.capacity(), search.curve().to_vec());
+        self.with(|core| core.loaded = Some(Loaded::Search { capacity, curve }));
+        ended
+    }
+
+    /// Carries one stretch of load out. What came of it, what it was put on, and whether it came to its end.
+    async fn phase(
+        &self,
+        load: &Load,
+        executor: Executor,
+        population: Population,
+        setup: &Setup,
+    ) -> (Phase, Population, Result<(), Stop>) {
+        if !load.stimuli.is_empty() {
+            // What was done before must not show in what follows; a server that never rests is none to wait for.
+            let _ = self.rest(None).await;
+        }
+        self.mark(format!("load: {}", in_words(&executor)));
+        let (max_lag, share) = load.max_lag();
+        let begun = self.with(|core| {
+            let schedule = Schedule::new(&executor, core.now, max_lag);
+            let mut metrics = Metrics::new(core.now + load.warm_up());
+            note_setup(&mut metrics, setup);
+            let random = rand::SeedableRng::from_seed(core.random.random());
+            core.live = Some(Live::new(load, schedule, metrics, population, random));
+            core.now
+        });
+        // What was begun last may take its time, stay, and take its time to go; the second is for a loop that wakes late.
+        let lasts = [Stimulus::JoinAndLeave, Stimulus::Call].map(|stimulus| load.stimuli.weight(stimulus).lasts);
+        let lasts = lasts.into_iter().flatten().map(|time| time.0).max().unwrap_or(Duration::from_secs(1));
+        let latest = begun + executor.duration() + load.within() * 2 + lasts + Duration::from_secs(1);
+        let ended = self.until(latest, Core::pump).await.map(drop);
+        let (live, ended_at) = self.with(|core| (core.live.take(), core.now));
+        let live = live.expect("only here it is taken away");
+        let Live { schedule, metrics, thresholds, works, messages, is_aborted, all, .. } = live;
+        let phase = Phase {
+            executor,
+            begun_at: begun,
+            ended_at: ended_at.min(schedule.end()),
+            is_paced: schedule.pace().is_kept(share),
+            pace: *schedule.pace(),
+            planned: schedule.planned(),
+            unfinished: works.len() as u64,
+            messages,
+            thresholds: thresholds.iter().map(|threshold| threshold.judge(&metrics, None)).collect(),
+            metrics,
+            is_aborted,
+        };
+        (phase, all, ended)
+    }
+
+    /// Marks what is done next, as steps are.
+    fn mark(&self, text: String) {
+        self.with(|core| {
+            let number = u32::try_from(core.steps.len() + 1).unwrap_or(u32::MAX);
+            let seq = core.observe(Event::StepStarted { number, text: &text });
+            core.steps.push(StepMark { number, text, seq });
+        });
+    }
+}
+
+/// What making the population took.
+fn note_setup(metrics: &mut Metrics, setup: &Setup) {
+    let parts = [(Metric::Token, &setup.tokens), (Metric::Upgrade, &setup.upgrades), (Metric::Settle, &setup.settled)];
+    for (metric, times) in parts {
+        let mut series = Series::default();
+        times.iter().for_each(|time| series.record(*time));
+        metrics.add(metric, &series);
+    }
+}
+
+/// An executor in words.
+fn in_words(executor: &Executor) -> String {
+    let seconds = executor.duration().as_secs_f64();
+    match executor {
+        Executor::ConstantArrivalRate { rate, time_unit, .. } => {
+            format!("{} stimuli every {} s for {seconds} s", rate.value(), time_unit.as_secs_f64())
+        }
+        Executor::RampingArrivalRate { stages, .. } => format!("{} stages in {seconds} s", stages.len()),
+        Executor::ConstantVus { vus, .. } => format!("{vus} virtual users for {seconds} s"),
+        Executor::SharedIterations { vus, iterations, .. } => {
+            format!("{iterations} iterations by {vus} virtual users, in at most {seconds} s")
+        }
+        Executor::Listen { .. } => format!("listening for {seconds} s"),
+    }
+}
+
+impl<S: Sink> Core<S> {
+    /// Begins what is due and sends what is to be sent. Something once the load is over.
+    fn pump(&mut self) -> Option<()> {
+        let mut live = self.live.take()?;
+        let now = self.now;
+        live.handle_timeout(now);
+        while let Some(arrival) = live.schedule.take(now) {
+            self.begin_work(&mut live, arrival.number, arrival.scheduled);
+        }
+        while let Some(order) = live.orders.pop_front() {
+            match order {
+                Order::End(number) => self.send_away(&mut live, number),
+                Order::Fill(number) => self.fill(&mut live, number),
+            }
+        }
+        live.look_at_thresholds(now);
+        let is_over = live.schedule.is_over(now) || live.is_aborted;
+        if let Some(at) = live.next_due(now) {
+            self.wake_at(at.max(now));
+        }
+        self.live = Some(live);
+        is_over.then_some(())
+    }
+
+    /// Begins a piece of work.
+    fn begin_work(&mut self, live: &mut Live, number: u64, scheduled: Instant) {
+        let stamps = Stamps { scheduled, sent: self.now };
+        let Some(stimulus) = live.draw() else { return live.schedule.finished(self.now) };
+        let begun = match stimulus {
+            Stimulus::Mute | Stimulus::Layout => self.change_party(live, stimulus),
+            Stimulus::Lock | Stimulus::Record => self.change_one_call(live, stimulus),
+            Stimulus::JoinAndLeave => self.invite(live),
+            Stimulus::Call => self.begin_call(live),
+            Stimulus::Subscribe => self.subscribe_otherwise(live),
+        };
+        match begun {
+            Some((subject, effect, goal, exchange, key, waits_for)) => {
+                let deadline = self.now + live.within;
+                let work = Work { subject, stamps, effect, goal, exchange, waits_for, key, deadline, stays: false };
+                live.begin(number, work);
+            }
+            None => {
+                live.metrics.fail(Metric::Update, scheduled, self.now, NOBODY);
+                live.schedule.finished(self.now);
+            }
+        }
+    }
+
+    /// One participant that is free is muted, or not any longer, or gets another layout.
+    fn change_party(&mut self, live: &mut Live, stimulus: Stimulus) -> Option<Begun> {
+        let place = pick(live, |live| live.all.parties.iter().map(|party| party.is_busy).collect())?;
+        let party = &mut live.all.parties[place];
+        party.is_busy = true;
+        let (effect, goal, field, value) = if stimulus == Stimulus::Mute {
+            party.is_muted = !party.is_muted;
+            let value = if party.is_muted { "true" } else { "false" };
+            (Effect::Mute, Goal::Flag(party.is_muted), "rxAudioMute", value)
+        } else {
+            party.layout = (party.layout + 1) % LAYOUTS.len();
+            (Effect::Layout, Goal::Layout(party.layout), "chosenLayout", LAYOUTS[party.layout])
+        };
+        let put = request(Method::Put, &format!("/callLegs/{}", party.leg), &[(field, value)]);
+        let (number, call) = (party.number, party.call);
+        let exchange = self.send_request(put);
+        let watchers = watchers(live, (&[Resource::CallRoster], call));
+        Some((Subject::Party(place), effect, goal, Some(exchange), Some((effect, number)), watchers))
+    }
+
+    /// One call that is free is locked or recorded, or not any longer.
+    fn change_one_call(&mut self, live: &mut Live, stimulus: Stimulus) -> Option<Begun> {
+        let place = pick(live, |live| live.all.calls.iter().map(|call| call.is_busy).collect())?;
+        let call = &mut live.all.calls[place];
+        call.is_busy = true;
+        let (effect, flag, field) = if stimulus == Stimulus::Lock {
+            (Effect::Lock, &mut call.is_locked, "locked")
+        } else {
+            (Effect::Record, &mut call.is_recorded, "recording")
+        };
+        *flag = !*flag;
+        let goal = Goal::Flag(*flag);
+        let value = if *flag { "true" } else { "false" };
+        let put = request(Method::Put, &format!("/calls/{}", call.id), &[(field, value)]);
+        let key = (effect, call.number);
+        let exchange = self.send_request(put);
+        let watchers = watchers(live, (&[Resource::Calls, Resource::CallInfo], place));
+        Some((Subject::Call(place), effect, goal, Some(exchange), Some(key), watchers))
+    }
+
+    /// A party joins a call.
+    fn invite(&mut self, live: &mut Live) -> Option<Begun> {
+        let calls = live.all.calls.len();
+        let call = (calls > 0).then(|| live.random.random_range(0..calls))?;
+        let exchange = self.send_request(self.invitation(&live.all.calls[call].id));
+        let watchers = watchers(live, (&[Resource::CallRoster], call));
+        Some((Subject::Guest { call, id: None }, Effect::Come, Goal::Any, Some(exchange), None, watchers))
+    }
+
+    fn invitation(&self, call: &str) -> Request {
+        let address = self.options.addresses.of("answers");
+        request(Method::Post, &format!("/calls/{call}/participants"), &[("remoteParty", address)])
+    }
+
+    /// A call begins in a coSpace that is free.
+    fn begin_call(&mut self, live: &mut Live) -> Option<Begun> {
+        let space = live.all.spaces.pop()?;
+        let name = format!("{} load", self.options.run_id);
+        let exchange = self.send_request(request(Method::Post, "/calls", &[("coSpace", &space), ("name", &name)]));
+        let watchers = watchers(live, (&[Resource::Calls], 0));
+        Some((Subject::Own { space, id: None }, Effect::Come, Goal::Any, Some(exchange), None, watchers))
+    }
+
+    /// The participants of a call that has begun come.
+    fn fill(&mut self, live: &mut Live, number: u64) {
+        let Some(Work { subject: Subject::Own { id: Some(id), .. }, .. }) = live.works.get(&number) else { return };
+        let invitation = self.invitation(id);
+        for _ in 0..live.participants {
+            let exchange = self.send_request(invitation.clone());
+            live.accompany(exchange, Stamps::at(self.now));
+        }
+    }
+
+    /// Somebody who came, or a call, has stayed long enough.
+    fn send_away(&mut self, live: &mut Live, number: u64) {
+        let now = self.now;
+        let Some(mut work) = live.works.remove(&number) else { return };
+        let (path, who, told): (String, &str, Told<'_>) = match &work.subject {
+            Subject::Guest { call, id: Some(id) } => {
+                (format!("/participants/{id}"), id, (&[Resource::CallRoster], *call))
+            }
+            Subject::Own { id: Some(id), .. } => (format!("/calls/{id}"), id, (&[Resource::Calls], 0)),
+            _ => return live.schedule.finished(now),
+        };
+        work.key = crate::protocol::guid::number(who).map(|who| (Effect::Gone, who));
+        work.waits_for = watchers(live, told);
+        work.effect = Effect::Gone;
+        work.stays = false;
+        work.exchange = Some(self.send_request(request(Method::Delete, &path, &[])));
+        work.stamps = Stamps::at(now);
+        work.deadline = now + live.within;
+        live.enter(number, work);
+    }
+
+    /// A connection that is free asks for its whole set, or for all but one of it.
+    fn subscribe_otherwise(&mut self, live: &mut Live) -> Option<Begun> {
+        let place = pick(live, |live| {
+            live.all.watchers.iter().map(|watcher| watcher.is_busy || watcher.set.is_empty()).collect()
+        })?;
+        let watcher = &mut live.all.watchers[place];
+        watcher.is_busy = true;
+        watcher.lacks = match watcher.lacks {
+            Some(_) => None,
+            None => Some(watcher.set[live.random.random_range(0..watcher.set.len())].index),
+        };
+        let set: Vec<_> = watcher.set.iter().filter(|one| Some(one.index) != watcher.lacks).cloned().collect();
+        let name = watcher.name.clone();
+        let number = u32::try_from(place).unwrap_or(u32::MAX);
+        live.release(number, self.now);
+        let request = self.ask_for(&name, &set).ok()?;
+        let subject = Subject::Watcher { place, request, is_acked: false };
+        Some((subject, Effect::Come, Goal::Any, None, Some((Effect::Come, u128::from(number))), Vec::new()))
+    }
+
+    /// An answer came, or none will. Whether it belongs to the load.
+    pub(super) fn tell_load(&mut self, exchange: ExchangeId, made: Result<Option<&str>, &str>) -> bool {
+        let now = self.now;
+        self.live.as_mut().is_some_and(|live| live.answered(exchange, made, now))
+    }
+}
+
+/// What a stimulus has begun: its subject, what it has to bring about, and who is told of it.
+type Begun = (Subject, Effect, Goal, Option<ExchangeId>, Option<(Effect, u128)>, Vec<u32>);
+
+/// The place of one that is not busy, drawn evenly.
+fn pick(live: &mut Live, busy: impl Fn(&Live) -> Vec<bool>) -> Option<usize> {
+    let busy = busy(live);
+    let free = busy.iter().filter(|busy| !**busy).count();
+    let drawn = (free > 0).then(|| live.random.random_range(0..free))?;
+    busy.iter().enumerate().filter(|(_, busy)| !**busy).nth(drawn).map(|(place, _)| place)
+}
+
+/// The watchers that are told of something.
+fn watchers(live: &Live, (resources, place): Told<'_>) -> Vec<u32> {
+    let told = live.all.watchers.iter().enumerate();
+    let told = told.filter(|(_, watcher)| resources.iter().any(|resource| watcher.watches(*resource, place)));
+    told.filter_map(|(number, _)| u32::try_from(number).ok()).collect()
+}

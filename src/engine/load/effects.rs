@@ -1,0 +1,115 @@
+//! What a stimulus has to bring about, and how the event looks that tells of it.
+
+use crate::load::Metric;
+use crate::protocol::events::{Entry, Message, MessageType, Resource, UpdateType};
+use crate::protocol::guid;
+use crate::protocol::json::Json;
+
+use super::population::{Population, place_of};
+
+/// The layouts that are chosen in turn.
+pub(super) const LAYOUTS: [&str; 4] = ["speakerOnly", "stacked", "telepresence", "allEqual"];
+
+/// What changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Effect {
+    /// The mute of a participant.
+    Mute,
+    /// The layout of a participant.
+    Layout,
+    /// The lock of a call.
+    Lock,
+    /// The recording of a call.
+    Record,
+    /// A participant or a call is there.
+    Come,
+    /// It is there no longer.
+    Gone,
+}
+
+/// What it changes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// On or off.
+    Flag(bool),
+    /// The layout at this place of [`LAYOUTS`].
+    Layout(usize),
+    /// That it changes is all.
+    Any,
+}
+
+impl Effect {
+    /// The effect of an element, by its name in updates.
+    fn of_element(name: &str) -> Option<Self> {
+        Some(match name {
+            "audioMuted" => Self::Mute,
+            "layout" => Self::Layout,
+            "lockState" => Self::Lock,
+            "recording" => Self::Record,
+            _ => return None,
+        })
+    }
+
+    /// Whether the value that is told is the one that was wanted.
+    fn reaches(self, goal: Goal, value: Json<'_>) -> bool {
+        let word = value.as_str();
+        match (self, goal) {
+            (Self::Mute, Goal::Flag(on)) => value.as_bool().or_else(|| word?.parse().ok()) == Some(on),
+            (Self::Lock, Goal::Flag(on)) => word.is_some_and(|word| (word == "locked") == on),
+            (Self::Record, Goal::Flag(on)) => word.is_some_and(|word| (word == "active") == on),
+            (Self::Layout, Goal::Layout(place)) => word == LAYOUTS.get(place).copied(),
+            _ => false,
+        }
+    }
+}
+
+/// Hands every effect that a message tells of to `tell`: what, of whom, and a test whether it reaches a goal.
+pub(super) fn of_message<'d>(
+    message: Message<'d>,
+    all: &Population,
+    mut tell: impl FnMut(Effect, u128, &dyn Fn(Goal) -> bool),
+) {
+    let resource = match message.message_type() {
+        Some(MessageType::CallListUpdate) => Resource::Calls,
+        Some(MessageType::RosterUpdate) => Resource::CallRoster,
+        Some(MessageType::CallInfoUpdate) => Resource::CallInfo,
+        _ => return,
+    };
+    let of_call = || {
+        let place = message.subscription_index().and_then(place_of)?;
+        all.calls.get(place).map(|call| call.number)
+    };
+    for entry in message.entries(resource).into_iter().flatten() {
+        let entry: Entry<'d> = entry;
+        let subject = match resource {
+            Resource::CallInfo => of_call(),
+            Resource::Calls | Resource::CallRoster => entry.key().and_then(guid::number),
+        };
+        let Some(subject) = subject else { continue };
+        match entry.update_type() {
+            Some(UpdateType::Add) => tell(Effect::Come, subject, &|goal| goal == Goal::Any),
+            Some(UpdateType::Remove) => tell(Effect::Gone, subject, &|goal| goal == Goal::Any),
+            Some(UpdateType::Update) | None => {
+                for (name, value) in entry.fields() {
+                    if let Some(effect) = Effect::of_element(name) {
+                        tell(effect, subject, &|goal| effect.reaches(goal, value));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The metric that an effect belongs to; calls come and go beside parties.
+pub(super) const fn metric(effect: Effect, is_call: bool) -> Metric {
+    match (effect, is_call) {
+        (Effect::Mute, _) => Metric::UpdateMute,
+        (Effect::Layout, _) => Metric::UpdateLayout,
+        (Effect::Lock, _) => Metric::UpdateLock,
+        (Effect::Record, _) => Metric::UpdateRecord,
+        (Effect::Come, false) => Metric::UpdateJoin,
+        (Effect::Gone, false) => Metric::UpdateLeave,
+        (Effect::Come, true) => Metric::UpdateCallStart,
+        (Effect::Gone, true) => Metric::UpdateCallEnd,
+    }
+}

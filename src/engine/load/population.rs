@@ -1,0 +1,233 @@
+//! What a load is put on: calls with their participants, and connections with their subscriptions.
+//!
+//! It is made before anything is measured, over the same API and in the same way as by the steps of a scenario, so that it
+//! is removed at the end in the same way, too.
+
+use std::time::Duration;
+
+use super::super::core::{Handle, Stop};
+use crate::protocol::events::Resource;
+use crate::protocol::events::write::Subscription;
+use crate::protocol::guid;
+use crate::scenario::syntax::{Load, Stimulus};
+use crate::spec::elements;
+use crate::time::Instant;
+use crate::trace::Sink;
+
+/// How long is waited before it is looked again whether parties are connected.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
+
+/// How many calls can come and go at a time.
+const SPACES: u32 = 64;
+
+/// The elements that stimuli change, and a few that every client wants.
+const ELEMENTS: [(Resource, &[&str]); 3] = [
+    (Resource::Calls, &["name", "participants", "lockState", "recording"]),
+    (Resource::CallInfo, &["name", "participants", "lockState", "recording"]),
+    (Resource::CallRoster, &["name", "state", "audioMuted", "layout"]),
+];
+
+/// A call that goes on all the time.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) id: String,
+    pub(super) number: u128,
+    pub(super) is_locked: bool,
+    pub(super) is_recorded: bool,
+    /// How many parties are under way that were sent into it.
+    pub(super) is_busy: bool,
+}
+
+/// A participant that stays.
+#[derive(Debug)]
+pub(super) struct Party {
+    pub(super) call: usize,
+    pub(super) number: u128,
+    /// Its call leg, over which it is changed.
+    pub(super) leg: String,
+    pub(super) is_muted: bool,
+    pub(super) layout: usize,
+    pub(super) is_busy: bool,
+}
+
+/// An events client with what it is subscribed to.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    pub(super) name: String,
+    /// The whole set; index 1 is `calls`, 2 and 3 are `callInfo` and `callRoster` of the first call, and so on.
+    pub(super) set: Vec<Subscription>,
+    /// The index that it lacks at the moment.
+    pub(super) lacks: Option<u64>,
+    /// Whether a request for another set is under way: what it is told meanwhile is open.
+    pub(super) is_busy: bool,
+}
+
+/// What a load is put on.
+#[derive(Debug, Default)]
+pub(super) struct Population {
+    pub(super) calls: Vec<Call>,
+    pub(super) parties: Vec<Party>,
+    pub(super) watchers: Vec<Watcher>,
+    /// coSpaces in which no call is at the moment.
+    pub(super) spaces: Vec<String>,
+}
+
+/// The name of the client of that number, counted from 1.
+pub(in super::super) fn client_name(number: u32) -> String {
+    format!("c{number}")
+}
+
+/// The index of a subscription: of `calls`, or of something of the call at this place.
+pub(super) const fn index_of(resource: Resource, place: usize) -> u64 {
+    match resource {
+        Resource::Calls => 1,
+        Resource::CallInfo => 2 + 2 * place as u64,
+        Resource::CallRoster => 3 + 2 * place as u64,
+    }
+}
+
+/// The place of the call that a subscription of this index is about.
+pub(super) fn place_of(index: u64) -> Option<usize> {
+    usize::try_from(index.checked_sub(2)? / 2).ok()
+}
+
+impl Watcher {
+    /// Whether it is told of something of the call at this place.
+    pub(super) fn watches(&self, resource: Resource, place: usize) -> bool {
+        let index = index_of(resource, place);
+        let has = self.set.iter().any(|one| one.index == index);
+        has && !self.is_busy && self.lacks != Some(index)
+    }
+}
+
+/// The timed steps of making a population.
+#[derive(Debug, Default)]
+pub(super) struct Setup {
+    /// From the request for a token to the token.
+    pub(super) tokens: Vec<Duration>,
+    /// From the request to upgrade to the open connection.
+    pub(super) upgrades: Vec<Duration>,
+    /// From a request for subscriptions until all are settled.
+    pub(super) settled: Vec<Duration>,
+}
+
+impl<S: Sink + Send> Handle<S> {
+    /// Makes what a load is put on.
+    pub(super) async fn populate(&self, load: &Load) -> Result<(Population, Setup), Stop> {
+        let mut all = Population::default();
+        for number in 1..=load.calls() {
+            let space = self.make_space(&format!("load {number}")).await?;
+            let id = self.create("/calls", &[("coSpace", &space), ("name", &self.object_called(number))]).await?;
+            let number = guid::number(&id).ok_or_else(|| Stop::Unfinished(format!("the call `{id}` has no GUID")))?;
+            all.calls.push(Call { id, number, is_locked: false, is_recorded: false, is_busy: false });
+        }
+        self.add_parties(load, &mut all).await?;
+        // Calls that come and go need coSpaces of their own; more of them than these at a time are not possible.
+        if load.stimuli.weight(Stimulus::Call).weight > 0 {
+            for number in 1..=SPACES {
+                all.spaces.push(self.make_space(&format!("load, coming and going {number}")).await?);
+            }
+        }
+        let mut setup = Setup::default();
+        for number in 1..=load.connections() {
+            let watcher = self.add_watcher(load, number, &all, &mut setup).await?;
+            all.watchers.push(watcher);
+        }
+        Ok((all, setup))
+    }
+
+    fn object_called(&self, number: u32) -> String {
+        self.with(|core| format!("{} load {number}", core.options.run_id))
+    }
+
+    /// Makes a coSpace.
+    pub(super) async fn make_space(&self, name: &str) -> Result<String, Stop> {
+        let name = self.with(|core| format!("{} {name}", core.options.run_id));
+        self.create("/coSpaces", &[("name", &name)]).await
+    }
+
+    /// Sends all participants into their calls, then waits until each is connected.
+    async fn add_parties(&self, load: &Load, all: &mut Population) -> Result<(), Stop> {
+        let address = self.with(|core| core.options.addresses.of("answers").to_owned());
+        let mut made = Vec::new();
+        for (place, call) in all.calls.iter().enumerate() {
+            for _ in 0..load.participants() {
+                let path = format!("/calls/{}/participants", call.id);
+                made.push((place, self.create(&path, &[("remoteParty", &address)]).await?));
+            }
+        }
+        let begun = self.now();
+        let deadline = self.deadline(None);
+        for (call, id) in made {
+            self.connected(&id, begun, deadline).await?;
+            let legs = self.read(&format!("/participants/{id}/callLegs")).await?;
+            let leg = legs.children.iter().find(|leg| leg.name == "callLeg").and_then(|leg| leg.get_attribute("id"));
+            let leg = leg.ok_or_else(|| Stop::Unfinished(format!("the participant {id} has no call leg")))?.to_owned();
+            let number =
+                guid::number(&id).ok_or_else(|| Stop::Unfinished(format!("the participant `{id}` has no GUID")))?;
+            all.parties.push(Party { call, number, leg, is_muted: false, layout: 0, is_busy: false });
+        }
+        Ok(())
+    }
+
+    async fn connected(&self, id: &str, begun: Instant, deadline: Instant) -> Result<(), Stop> {
+        loop {
+            let state = self.participant_state(id).await?;
+            match state.as_deref() {
+                Some("connected") => return Ok(()),
+                None => return Err(Stop::Unfinished("a party left before it was connected".to_owned())),
+                Some(state) if self.now() >= deadline => {
+                    return Err(self.missed(begun, &format!("a party to be connected; its state is `{state}`")));
+                }
+                Some(_) => self.pause(LOOK_PAUSE).await?,
+            }
+        }
+    }
+
+    /// Opens a connection and subscribes on it.
+    async fn add_watcher(
+        &self,
+        load: &Load,
+        number: u32,
+        all: &Population,
+        setup: &mut Setup,
+    ) -> Result<Watcher, Stop> {
+        let name = client_name(number);
+        let begun = self.now();
+        let token = self.fresh_token().await?;
+        setup.tokens.push(self.now().since(begun));
+        let begun = self.now();
+        self.open_with(&name, &token).await?;
+        setup.upgrades.push(self.now().since(begun));
+        let set = self.with(|core| subscriptions(load, all, core.options.version));
+        if !set.is_empty() {
+            let begun = self.now();
+            self.subscribe_to(&name, &set, load.within()).await?;
+            setup.settled.push(self.now().since(begun));
+        }
+        self.with(|core| {
+            let client = core.client(&name)?;
+            client.ear.is_brief = true;
+            client.watcher = Some(number - 1);
+            Ok(())
+        })?;
+        Ok(Watcher { name, set, lacks: None, is_busy: false })
+    }
+}
+
+/// One subscription to `calls`, the others to `callInfo` and `callRoster` of the calls in turn.
+fn subscriptions(load: &Load, all: &Population, version: crate::spec::Version) -> Vec<Subscription> {
+    let of_calls = (0..all.calls.len()).flat_map(|place| [(Resource::CallInfo, place), (Resource::CallRoster, place)]);
+    let wanted = std::iter::once((Resource::Calls, 0)).chain(of_calls).take(load.subscriptions() as usize);
+    let subscription = |(resource, place): (Resource, usize)| {
+        let known: Vec<&str> = elements::names(resource, version).collect();
+        let of_interest = ELEMENTS.iter().filter(|(of, _)| *of == resource).flat_map(|(_, names)| *names);
+        Subscription {
+            index: index_of(resource, place),
+            resource,
+            call: all.calls.get(place).filter(|_| resource != Resource::Calls).map(|call| call.id.clone()),
+            elements: Some(of_interest.filter(|name| known.contains(name)).map(|name| (*name).to_owned()).collect()),
+        }
+    };
+    wanted.map(subscription).collect()
+}

@@ -1,0 +1,55 @@
+//! What became of a load.
+
+use super::metrics::Metrics;
+use super::schedule::{Executor, Pace};
+use super::search::{Capacity, Point};
+use super::thresholds::Outcome;
+use crate::time::Instant;
+
+/// One stretch of load, from its first arrival to the end of what was begun last.
+#[derive(Debug, Clone)]
+pub struct Phase {
+    /// When work began.
+    pub executor: Executor,
+    /// When it began.
+    pub begun_at: Instant,
+    /// When it ended, what was begun last apart.
+    pub ended_at: Instant,
+    /// How well the harness kept its schedule.
+    pub pace: Pace,
+    /// Whether it kept it well enough to say something of the target.
+    pub is_paced: bool,
+    /// How many arrivals there were to be, where that is known beforehand.
+    pub planned: Option<u64>,
+    /// How many had begun and not come to their end when it was given up.
+    pub unfinished: u64,
+    /// How many messages of the server were received meanwhile.
+    pub messages: u64,
+    /// What was timed.
+    pub metrics: Metrics,
+    /// What was asked of it.
+    pub thresholds: Vec<Outcome>,
+    /// Whether a threshold ended it early.
+    pub is_aborted: bool,
+}
+
+impl Phase {
+    /// Whether all that was asked of it was met.
+    pub fn holds(&self) -> bool {
+        self.thresholds.iter().all(|threshold| threshold.passed)
+    }
+}
+
+/// What became of a load.
+#[derive(Debug, Clone)]
+pub enum Loaded {
+    /// Of one that was put on as it was told.
+    Once(Box<Phase>),
+    /// Of the search for a capacity.
+    Search {
+        /// What was found; `None` if the search was interrupted.
+        capacity: Option<Capacity>,
+        /// What was tried, in order.
+        curve: Vec<Point<Phase>>,
+    },
+}

@@ -1,0 +1,106 @@
+//! What a report says of loads: how each was kept, what was measured, what was found.
+
+use super::model::{Latency, LoadProbe, LoadResult, ThresholdResult};
+use super::quantity::counted;
+use crate::load::search::Point;
+use crate::load::{Executor, Loaded, Phase};
+
+/// The latencies of a load; of a search for a capacity, those at the highest rate that held.
+pub(super) fn latencies(loaded: &Loaded) -> Vec<Latency> {
+    let rows = representative(loaded).map(|phase| phase.metrics.rows()).unwrap_or_default();
+    rows.into_iter().map(Into::into).collect()
+}
+
+/// What became of the thresholds, likewise.
+pub(super) fn thresholds(loaded: &Loaded) -> Vec<ThresholdResult> {
+    let outcomes = representative(loaded).map(|phase| phase.thresholds.as_slice()).unwrap_or_default();
+    let result = |outcome: &crate::load::thresholds::Outcome| ThresholdResult {
+        metric: outcome.metric.as_str().to_owned(),
+        expression: outcome.expression.clone(),
+        value: outcome.value,
+        passed: outcome.passed,
+        observed: outcome.told.clone(),
+    };
+    outcomes.iter().map(result).collect()
+}
+
+/// The stretch of load that stands for all.
+fn representative(loaded: &Loaded) -> Option<&Phase> {
+    match loaded {
+        Loaded::Once(phase) => Some(phase),
+        Loaded::Search { capacity, curve } => {
+            let rate = capacity.and_then(|capacity| capacity.rate);
+            let at_it = |point: &&Point<Phase>| rate == Some(point.probe.rate) && point.detail.holds();
+            curve.iter().rev().find(at_it).or_else(|| curve.last()).map(|point| &point.detail)
+        }
+    }
+}
+
+/// Why a load says nothing of the target, if it does not.
+pub(crate) fn doubt(loaded: &Loaded) -> Option<String> {
+    let phase = representative(loaded)?;
+    if !phase.is_paced {
+        return Some(format!(
+            "the harness could not keep its schedule: {:.1} % of {} began more than {} ms late, the latest {} ms late",
+            phase.pace.late_share() * 100.0,
+            counted(usize::try_from(phase.pace.taken).unwrap_or(usize::MAX), "arrival"),
+            phase.pace.max_lag.as_millis(),
+            phase.pace.worst.as_millis()
+        ));
+    }
+    match loaded {
+        Loaded::Search { capacity: Some(capacity), .. } if !capacity.limit.is_found() => {
+            Some(format!("the capacity was not found: the search ended by {}", capacity.limit.as_str()))
+        }
+        Loaded::Search { capacity: None, .. } => Some("the search for the capacity was interrupted".to_owned()),
+        _ => None,
+    }
+}
+
+/// A load in the report.
+pub(super) fn result(scenario: &str, loaded: &Loaded) -> LoadResult {
+    let phase = representative(loaded);
+    let (capacity, curve) = match loaded {
+        Loaded::Once(_) => (None, Vec::new()),
+        Loaded::Search { capacity, curve } => (*capacity, curve.iter().map(probe).collect()),
+    };
+    LoadResult {
+        scenario: scenario.to_owned(),
+        executor: phase.map(|phase| word(&phase.executor).to_owned()).unwrap_or_default(),
+        planned: phase.and_then(|phase| phase.planned),
+        begun: phase.map_or(0, |phase| phase.pace.taken),
+        late: phase.map_or(0, |phase| phase.pace.late),
+        unfinished: phase.map_or(0, |phase| phase.unfinished),
+        messages: phase.map_or(0, |phase| phase.messages),
+        duration_ms: phase.map_or(0, |phase| phase.ended_at.since(phase.begun_at).as_millis() as u64),
+        aborted: phase.is_some_and(|phase| phase.is_aborted),
+        capacity_per_s: capacity.and_then(|capacity| capacity.rate),
+        broke_at_per_s: capacity.and_then(|capacity| capacity.broke_at),
+        limit: capacity.map(|capacity| capacity.limit.as_str().to_owned()),
+        curve,
+    }
+}
+
+fn probe(point: &Point<Phase>) -> LoadProbe {
+    let update = point.detail.metrics.series(crate::load::Metric::Update).row("update");
+    LoadProbe {
+        rate: point.probe.rate,
+        purpose: point.probe.purpose.as_str().to_owned(),
+        verdict: point.verdict.as_str().to_owned(),
+        count: update.as_ref().map_or(0, |row| row.count),
+        errors: update.as_ref().map_or(0, |row| row.errors),
+        p50_us: update.as_ref().map_or(0, |row| row.p50_us),
+        p99_us: update.as_ref().map_or(0, |row| row.p99_us),
+    }
+}
+
+/// The name of an executor as it is written in scenarios.
+const fn word(executor: &Executor) -> &'static str {
+    match executor {
+        Executor::ConstantArrivalRate { .. } => "constant-arrival-rate",
+        Executor::RampingArrivalRate { .. } => "ramping-arrival-rate",
+        Executor::ConstantVus { .. } => "constant-vus",
+        Executor::SharedIterations { .. } => "shared-iterations",
+        Executor::Listen { .. } => "listen",
+    }
+}

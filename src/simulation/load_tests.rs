@@ -1,0 +1,150 @@
+//! Loads on virtual time: what is measured is what arithmetic says.
+
+use std::time::Duration;
+
+use super::*;
+use crate::engine::End;
+use crate::load::{Loaded, Metric, Phase};
+use crate::rules::{Context, Deadlines, Judge};
+use crate::scenario;
+use crate::spec::Version;
+use crate::trace::Side;
+
+/// Carries a load out over a network that takes 2 ms each way. The findings count as well.
+fn run(load: &str, settings: Settings, stall: Option<(Instant, Duration)>) -> Loaded {
+    let text = format!("title: A load\nexercises: [UPD-08]\nload:\n{load}");
+    let scenario = scenario::read("test.yaml", &text).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let context = Context {
+        judged: Side::Server,
+        observer: Side::Client,
+        version: Version::LATEST,
+        clustered: None,
+        deadlines: Deadlines::default(),
+    };
+    let limits = Limits { delay: (Duration::from_millis(2), Duration::from_millis(2)), stall, ..Limits::default() };
+    let server = Server { settings, seed: 5, ..Server::default() };
+    let options = Options { seed: 5, ..Options::default() };
+    let (judge, outcome) = simulate("load/test", &scenario, options, server, Judge::new(context), &limits);
+    assert_eq!(outcome.end, End::Finished);
+    let judgement = judge.finish();
+    if stall.is_none() {
+        assert!(judgement.findings.is_empty(), "{:?}", judgement.findings);
+    }
+    outcome.loaded.expect("it is a load")
+}
+
+fn once(loaded: Loaded) -> Phase {
+    match loaded {
+        Loaded::Once(phase) => *phase,
+        Loaded::Search { .. } => panic!("a search"),
+    }
+}
+
+/// A server that sends however many messages are unacknowledged.
+fn boundless() -> Settings {
+    let mut settings = Settings::default();
+    settings.apply("window=any").expect("there is such a setting");
+    settings
+}
+
+const MUTES: &str = "
+  connections: 2
+  calls: 5
+  participants: 40
+  stimuli: {mute: 1}
+  executor: {constant-arrival-rate: {rate: 100, duration: 10s}}
+";
+
+#[test]
+fn every_stimulus_is_seen_by_every_client_when_arithmetic_says() {
+    let phase = once(run(MUTES, Settings::default(), None));
+    assert_eq!((phase.pace.taken, phase.pace.late, phase.unfinished), (1000, 0, 0));
+    let row = phase.metrics.series(Metric::UpdateMute).row("update_mute").unwrap();
+    // Two clients are told of each; request and event travel 2 ms each.
+    assert_eq!((row.count, row.errors), (2000, 0));
+    assert!((3_990..=4_010).contains(&row.min_us), "{row:?}");
+    assert!((3_990..=4_010).contains(&row.p99_9_us), "{row:?}");
+}
+
+#[test]
+fn a_known_delay_is_found_in_the_histogram() {
+    let settings = Settings { bundle_delay: Duration::from_millis(250), ..Settings::default() };
+    let phase = once(run(&MUTES.replace("rate: 100", "rate: 2"), settings, None));
+    let row = phase.metrics.series(Metric::Update).row("update").unwrap();
+    assert_eq!((row.count, row.errors), (40, 0));
+    assert!(row.min_us >= 253_700 && row.max_us <= 254_300, "{row:?}");
+}
+
+#[test]
+fn a_server_that_stalls_shows_in_the_percentiles_that_arithmetic_predicts() {
+    // Setting up takes less than 5 s. Of 1000 arrivals, 10 ms apart, 100 fall into the second in which nothing is done.
+    let settings = boundless();
+    let phase = once(run(MUTES, settings, Some((Instant::from_millis(8000), Duration::from_secs(1)))));
+    assert!(phase.begun_at < Instant::from_millis(5000) && phase.ended_at > Instant::from_millis(10_000), "{phase:?}");
+    let series = phase.metrics.series(Metric::UpdateMute);
+    let row = series.row("update_mute").unwrap();
+    assert_eq!((row.count, row.errors), (2000, 0));
+    let quantile = |at: f64| series.histogram().unwrap().value_at_quantile(at);
+    let near = |found: u64, expected_ms: u64| found.abs_diff(expected_ms * 1000) <= 15_000;
+    // The longest waited for the whole second, the others for less by 10 ms each.
+    assert!(near(row.max_us, 1004), "{row:?}");
+    assert!(near(row.p99_us, 904), "{row:?}");
+    assert!(near(quantile(0.95), 504), "{row:?}");
+    assert!(near(quantile(0.901), 14) && near(row.p50_us, 4), "{row:?}");
+}
+
+#[test]
+fn virtual_users_wait_for_what_they_did() {
+    let load = MUTES.replace("constant-arrival-rate: {rate: 100,", "constant-vus: {vus: 3,");
+    let phase = once(run(&load, Settings::default(), None));
+    // A server with a window of one message tells of one change in the 4 ms that message and ack take.
+    assert!(phase.pace.taken.abs_diff(2500) <= 5, "{:?}", phase.pace);
+    let phase = once(run(&load, boundless(), None));
+    // Without a window each sees the effect after 4 ms, and begins anew: 3 users in 10 s.
+    assert!(phase.pace.taken.abs_diff(7500) <= 5, "{:?}", phase.pace);
+    let load = MUTES
+        .replace("constant-arrival-rate: {rate: 100, duration: 10s}", "shared-iterations: {vus: 3, iterations: 70}");
+    let phase = once(run(&load, Settings::default(), None));
+    assert_eq!((phase.pace.taken, phase.planned), (70, Some(70)));
+}
+
+#[test]
+fn parties_and_calls_come_and_go_and_subscriptions_change() {
+    let load = "
+  connections: 3
+  calls: 4
+  participants: 3
+  stimuli: {mute: 4, layout: 2, lock: 2, record: 1, join-and-leave: {weight: 2, lasts: 300ms}, call: {weight: 2, lasts: 300ms}, subscribe: 1}
+  executor: {ramping-arrival-rate: {start-rate: 0, stages: [{target: 20, duration: 10s}, {target: 20, duration: 5s}]}}
+";
+    let phase = once(run(load, Settings::default(), None));
+    assert_eq!((phase.pace.taken, phase.planned, phase.unfinished), (200, Some(200), 0));
+    let failed: Vec<_> = Metric::ALL.iter().map(|metric| (metric, phase.metrics.series(*metric).errors())).collect();
+    for metric in Metric::UPDATES.into_iter().chain([Metric::Settle, Metric::Ack, Metric::Api]) {
+        let series = phase.metrics.series(metric);
+        let is_free = metric == Metric::UpdateOther;
+        assert!(is_free || series.count() > 0, "{metric:?}");
+        assert!(is_free || series.errors() == 0, "{failed:?} {:?}", series.failures());
+    }
+}
+
+#[test]
+fn a_capacity_is_found_where_the_server_has_its_limit() {
+    // One mute of each participant at a time, each of which takes 254 ms: 8 of them make 31.5 a second and no more.
+    let settings = Settings { bundle_delay: Duration::from_millis(250), ..Settings::default() };
+    let load = "
+  connections: 1
+  calls: 1
+  participants: 8
+  stimuli: {mute: 1}
+  capacity: {from: 5, up-to: 100, hold: 5s}
+  thresholds: {update: ['rate<=0']}
+";
+    let Loaded::Search { capacity, curve } = run(load, settings, None) else { panic!("no search") };
+    let found = capacity.unwrap().rate.unwrap();
+    assert!(
+        (28.0..=32.0).contains(&found),
+        "{found} {:?}",
+        curve.iter().map(|point| (point.probe, point.verdict)).collect::<Vec<_>>()
+    );
+}
