@@ -133,7 +133,11 @@ async fn carry_out<S: Sink + Send>(handle: Handle<S>, id: String, scenario: &Sce
             core.observe(Event::WallClock { unix_ms });
         }
     });
-    let mut end = match run_steps(&handle, scenario.steps.iter().map(|step| &step.value)).await {
+    let steps = match &scenario.load {
+        None => run_steps(&handle, scenario.steps.iter().map(|step| &step.value)).await,
+        Some(_) => Err(Stop::Unfinished("a load has no steps to carry out".to_owned())),
+    };
+    let mut end = match steps {
         Ok(()) => End::Finished,
         Err(Stop::Interrupted) => End::Interrupted,
         Err(Stop::Unfinished(why)) => {

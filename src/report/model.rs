@@ -278,8 +278,12 @@ pub struct ThresholdResult {
     pub metric: String,
     /// The threshold as written.
     pub expression: String,
-    /// The value that was measured.
-    pub value: f64,
-    /// Whether it was met.
+    /// The value that was measured: microseconds for times, a share from 0 to 1 for `rate`; `null` where nothing was.
+    pub value: Option<f64>,
+    /// Whether it was met. What was not measured is not met.
     pub passed: bool,
+    /// Whether it compares with an earlier run.
+    pub relative: bool,
+    /// What was measured, and what it was compared with, in words.
+    pub observed: String,
 }

@@ -26,6 +26,9 @@ const MAX_LAG: (Duration, f64) = (Duration::from_millis(20), 0.01);
 /// What becomes of shared work that is not done: k6 gives it ten minutes.
 const MAX_DURATION: Duration = Duration::from_mins(10);
 
+/// How near a capacity is found, unless the load says otherwise.
+const PRECISION: f64 = 0.05;
+
 /// `load`: a population, what happens to it and how often, and what is asked of the server meanwhile.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -92,6 +95,18 @@ impl Load {
             (None, Some(capacity)) => capacity.executor(capacity.from),
             (None, None) => load::Executor::Listen { duration: self.duration.map_or(Duration::ZERO, |time| time.0) },
         }
+    }
+
+    /// The thresholds, of those that are sound (a checked load has no others).
+    pub fn thresholds(&self) -> Vec<load::Threshold> {
+        let read = |name: &str, entry: &LoadThreshold| {
+            let metric = load::Metric::from_name(name)?;
+            let condition = load::Condition::parse(&entry.threshold).ok()?;
+            let delay = entry.delay_abort_eval.map_or(Duration::ZERO, |time| time.0);
+            Some(load::Threshold { metric, condition, abort: entry.abort_on_fail.then_some(delay) })
+        };
+        let all = self.thresholds.iter().flat_map(|(name, entries)| entries.iter().map(move |entry| (name, entry)));
+        all.filter_map(|(name, entry)| read(name, &entry.value)).collect()
     }
 
     /// How many event connections.
@@ -226,9 +241,30 @@ impl Stimulus {
         }
     }
 
+    /// The metrics that time its effects, in the order in which they come about.
+    pub const fn metrics(self) -> &'static [load::Metric] {
+        use load::Metric;
+        match self {
+            Self::Mute => &[Metric::UpdateMute],
+            Self::Layout => &[Metric::UpdateLayout],
+            Self::Lock => &[Metric::UpdateLock],
+            Self::Record => &[Metric::UpdateRecord],
+            Self::JoinAndLeave => &[Metric::UpdateJoin, Metric::UpdateLeave],
+            Self::Call => &[Metric::UpdateCallStart, Metric::UpdateCallEnd],
+            Self::Subscribe => &[Metric::Settle],
+        }
+    }
+
     /// Whether it is something that lasts.
     pub const fn lasts(self) -> bool {
         matches!(self, Self::JoinAndLeave | Self::Call)
+    }
+}
+
+impl Weight {
+    /// How long it lasts, where it is something that lasts.
+    pub fn lasts(&self) -> Duration {
+        self.lasts.map_or(Duration::from_secs(1), |time| time.0)
     }
 }
 
@@ -445,7 +481,7 @@ pub struct SharedIterations {
     pub max_duration: Option<Time>,
 }
 
-/// `capacity`: the rate is raised until a threshold breaks, then closed in on, then confirmed by repetition. Exactly one of
+/// `capacity`: the rate is raised until a threshold breaks, then closed in on, then confirmed by repetition. At most one of
 /// `factor` and `step`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -463,7 +499,7 @@ pub struct Capacity {
     /// How near the capacity is found, as a share of it; 0.05 unless said.
     #[serde(default)]
     pub precision: Option<f64>,
-    /// How often the rate that was found is tried: as many times as `of` says, of which it has to hold `times`.
+    /// How often the rate that was found has to hold, of how many tries; 2 of 3 unless said.
     #[serde(default)]
     pub confirm: Option<Confirm>,
     /// How long each rate is held.
@@ -486,6 +522,17 @@ pub struct Confirm {
 }
 
 impl Capacity {
+    /// What a search is made from.
+    pub fn plan(&self) -> load::search::Plan {
+        let growth = match (self.factor, self.step) {
+            (_, Some(step)) => load::search::Growth::Step(step),
+            (factor, None) => load::search::Growth::Factor(factor.unwrap_or(2.0)),
+        };
+        let Confirm { times, of } = self.confirm.unwrap_or(Confirm { times: 2, of: 3 });
+        let precision = self.precision.unwrap_or(PRECISION);
+        load::search::Plan { from: self.from, up_to: self.up_to, growth, precision, times, of }
+    }
+
     /// The executor of a probe at this rate.
     pub fn executor(&self, rate: f64) -> load::Executor {
         load::Executor::ConstantArrivalRate {
