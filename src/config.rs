@@ -209,7 +209,10 @@ impl RunConfig {
         // Scenarios wait most of the time.
         let jobs = if target.is_some() { 1 } else { args.jobs.map_or(cores * 8, NonZeroUsize::get) };
         Ok(Self {
-            scenarios: scenario::library::select(&args.scenarios).map_err(Failure::usage)?,
+            scenarios: match args.scenarios.as_slice() {
+                [] => scenario::library::conformance(),
+                words => scenario::library::select(words).map_err(Failure::usage)?,
+            },
             target,
             seed,
             strict: args.strict,

@@ -120,7 +120,7 @@ pub fn prove(config: &Config, progress: &mut dyn Progress) -> Result<KillMatrix,
     })
 }
 
-/// All shipped scenarios.
+/// All shipped scenarios that judge conformance.
 fn load() -> Result<Vec<Loaded>, Failure> {
     let read = |source: Source| {
         let wrong = |_| Failure { code: ExitCode::Bug, message: format!("{} cannot be read", source.file) };
@@ -128,7 +128,7 @@ fn load() -> Result<Vec<Loaded>, Failure> {
         let exercises = scenario.exercises.iter().filter_map(|name| RequirementId::from_name(&name.value)).collect();
         Ok(Loaded { source, scenario, exercises })
     };
-    library::shipped().into_iter().map(read).collect()
+    library::conformance().into_iter().map(read).collect()
 }
 
 /// The mutants and dialects that the words name.

@@ -134,8 +134,15 @@ impl Running {
         progress.planned(waiting.len());
         let mut under_way: JoinSet<one::Played> = JoinSet::new();
         let mut halted: Option<String> = None;
+        let mut loading = false;
         loop {
             while under_way.len() < self.config.jobs && halted.is_none() && !*self.stop.borrow() {
+                // A load has the machine for itself.
+                let is_load = waiting.front().is_some_and(|next| next.scenario.load.is_some());
+                if (is_load || loading) && !under_way.is_empty() {
+                    break;
+                }
+                loading = is_load;
                 let Some(scenario) = waiting.pop_front() else { break };
                 progress.started(&scenario.id);
                 under_way.spawn(play(scenario, Arc::clone(site), self.terms(), self.stop.clone()));

@@ -215,7 +215,7 @@ impl Sink for Taken {
 
 fn scenarios() -> Vec<(String, Scenario)> {
     let read = |source: library::Source| (source.id, parse::read(&source.file, &source.text).unwrap());
-    library::shipped().into_iter().map(read).collect()
+    library::conformance().into_iter().map(read).collect()
 }
 
 /// The judgement of a scenario on virtual time, and that of its trace, written and read again.

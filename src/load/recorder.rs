@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
 
+use super::metrics::Metric;
 use super::series::{Row, Series};
 use crate::protocol::cdr::{Record, RecordType, Set};
 use crate::protocol::http::{Method, Request, Response};
@@ -93,10 +94,16 @@ impl LatencyRecorder {
 
     /// The rows of a report; empty where nothing was timed.
     pub fn rows(&self) -> Vec<Row> {
-        let redelivery = self.settled_redelivery();
-        let rows =
-            [self.arrival.row("cdr_arrival"), self.stimulus.row("cdr_stimulus"), redelivery.row("cdr_redelivery")];
-        rows.into_iter().flatten().collect()
+        self.series().iter().filter_map(|(metric, series)| series.row(metric.as_str())).collect()
+    }
+
+    /// What was timed so far, by metric.
+    pub fn series(&self) -> [(Metric, Series); 3] {
+        [
+            (Metric::CdrArrival, self.arrival.clone()),
+            (Metric::CdrStimulus, self.stimulus.clone()),
+            (Metric::CdrRedelivery, self.settled_redelivery()),
+        ]
     }
 
     /// The redeliveries, as if nothing more came: failures that still wait count as errors.

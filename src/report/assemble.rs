@@ -156,9 +156,8 @@ fn exit_code(report: &Report, mut codes: Vec<ExitCode>) -> ExitCode {
     if report.run.interrupted {
         codes.push(ExitCode::Interrupted);
     }
-    if report.thresholds.iter().any(|threshold| !threshold.passed) {
-        codes.push(ExitCode::Threshold);
-    }
+    let missed = report.thresholds.iter().filter(|threshold| !threshold.passed);
+    codes.extend(missed.map(|one| if one.relative { ExitCode::Regression } else { ExitCode::Threshold }));
     if report.requirements.iter().all(|one| one.tested == 0) {
         codes.push(ExitCode::NothingTested);
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::escape::html;
 use super::model::{FindingResult, Report};
 use super::quantity::span;
-use super::{latency, table};
+use super::{latency, table, thresholds};
 
 pub(super) const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse}td,th{padding:.2rem .6rem;border-bottom:1px solid #ccc;text-align:left;vertical-align:top}\
@@ -32,6 +32,7 @@ pub fn render(report: &Report) -> String {
     );
     area_table(&mut out, report);
     latencies(&mut out, report);
+    threshold_table(&mut out, report);
     if !report.findings.is_empty() {
         out.push_str("<h2>Findings</h2>\n");
     }
@@ -67,6 +68,18 @@ fn latencies(out: &mut String, report: &Report) {
     let _ = writeln!(out, "<h2>Latency</h2>\n<table><tr><th>{}</th></tr>", latency::COLUMNS.join("</th><th>"));
     for one in &report.latency {
         let cells = latency::cells(one).map(|cell| html(&cell));
+        let _ = writeln!(out, "<tr><td>{}</td></tr>", cells.join("</td><td>"));
+    }
+    out.push_str("</table>\n");
+}
+
+fn threshold_table(out: &mut String, report: &Report) {
+    if report.thresholds.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "<h2>Thresholds</h2>\n<table><tr><th>{}</th></tr>", thresholds::COLUMNS.join("</th><th>"));
+    for one in &report.thresholds {
+        let cells = thresholds::cells(one).map(|cell| html(&cell));
         let _ = writeln!(out, "<tr><td>{}</td></tr>", cells.join("</td><td>"));
     }
     out.push_str("</table>\n");

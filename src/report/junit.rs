@@ -2,7 +2,7 @@
 //!
 //! A failure is a requirement that was not met (and a stale known deviation); an error is one that could not be decided.
 //! Scenarios that could not be carried out and expectations of their own are cases of the suite `scenarios`, trouble with
-//! the target or the network those of the suite `environment`.
+//! the target or the network those of the suite `environment`, thresholds those of the suite `thresholds`.
 
 use std::time::Duration;
 
@@ -49,10 +49,27 @@ pub fn render(report: &Report) -> String {
     }
     junit.add_test_suites(suites);
     junit.add_test_suite(scenarios);
+    if !report.thresholds.is_empty() {
+        junit.add_test_suite(thresholds(report));
+    }
     if !report.errors.is_empty() {
         junit.add_test_suite(environment(report));
     }
     junit.to_string().expect("names and texts are free of what XML cannot hold")
+}
+
+/// A case for each threshold.
+fn thresholds(report: &Report) -> TestSuite {
+    let mut suite = TestSuite::new("thresholds");
+    for one in &report.thresholds {
+        let mut status = match one.passed {
+            true => TestCaseStatus::success(),
+            false => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        };
+        status.set_message(clean(&one.observed).as_ref());
+        suite.add_test_case(TestCase::new(clean(&format!("{}: {}", one.metric, one.expression)).as_ref(), status));
+    }
+    suite
 }
 
 /// Trouble with the environment: what kept the run from judging must not look like a pass.

@@ -14,14 +14,37 @@ pub(super) fn latencies(loaded: &Loaded) -> Vec<Latency> {
 /// What became of the thresholds, likewise.
 pub(super) fn thresholds(loaded: &Loaded) -> Vec<ThresholdResult> {
     let outcomes = representative(loaded).map(|phase| phase.thresholds.as_slice()).unwrap_or_default();
-    let result = |outcome: &crate::load::thresholds::Outcome| ThresholdResult {
-        metric: outcome.metric.as_str().to_owned(),
-        expression: outcome.expression.clone(),
-        value: outcome.value,
-        passed: outcome.passed,
-        observed: outcome.told.clone(),
-    };
-    outcomes.iter().map(result).collect()
+    outcomes.iter().cloned().map(Into::into).collect()
+}
+
+/// The heads of the columns of a curve.
+pub const COLUMNS: [&str; 7] = ["rate", "tried for", "result", "updates", "failed", "p50", "p99"];
+
+/// The cells of one line of a curve.
+pub fn cells(probe: &LoadProbe) -> [String; 7] {
+    let time = |us: u64| if probe.count == 0 { "-".to_owned() } else { super::quantity::brief(us) };
+    [
+        format!("{:.1}", probe.rate),
+        probe.purpose.clone(),
+        probe.verdict.clone(),
+        probe.count.to_string(),
+        probe.errors.to_string(),
+        time(probe.p50_us),
+        time(probe.p99_us),
+    ]
+}
+
+/// What a search for a capacity has found, in a sentence; nothing where none was searched.
+pub fn capacity(load: &LoadResult) -> Option<String> {
+    let limit = load.limit.as_deref()?;
+    let above = load.broke_at_per_s.map_or_else(String::new, |rate| format!("; {rate:.1} broke a threshold"));
+    Some(match (load.capacity_per_s, limit) {
+        (Some(rate), "threshold") => format!("{}: capacity {rate:.1} stimuli per time unit{above}", load.scenario),
+        (Some(rate), limit) => {
+            format!("{}: capacity at least {rate:.1}, the search ended by {limit}{above}", load.scenario)
+        }
+        (None, _) => format!("{}: no rate held{above}", load.scenario),
+    })
 }
 
 /// The stretch of load that stands for all.
@@ -37,7 +60,7 @@ fn representative(loaded: &Loaded) -> Option<&Phase> {
 }
 
 /// Why a load says nothing of the target, if it does not.
-pub(crate) fn doubt(loaded: &Loaded) -> Option<String> {
+pub fn doubt(loaded: &Loaded) -> Option<String> {
     let phase = representative(loaded)?;
     if !phase.is_paced {
         return Some(format!(

@@ -6,7 +6,7 @@ use super::escape::{markdown, shortened};
 use super::groups::{Group, groups};
 use super::model::{Report, Verdict};
 use super::quantity::{counted, span};
-use super::{latency, table};
+use super::{latency, table, thresholds};
 
 /// How many characters of one line of evidence are shown.
 const EVIDENCE_CHARACTERS: usize = 400;
@@ -40,6 +40,14 @@ pub fn render(report: &Report) -> String {
     }
     for one in &report.latency {
         let cells = latency::cells(one).map(|cell| markdown(&cell));
+        let _ = writeln!(out, "| {} |", cells.join(" | "));
+    }
+    if !report.thresholds.is_empty() {
+        let _ = writeln!(out, "\n| {} |", thresholds::COLUMNS.join(" | "));
+        let _ = writeln!(out, "|---|---|---|---|");
+    }
+    for one in &report.thresholds {
+        let cells = thresholds::cells(one).map(|cell| markdown(&cell));
         let _ = writeln!(out, "| {} |", cells.join(" | "));
     }
     for one in &groups(report) {

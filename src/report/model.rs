@@ -285,6 +285,8 @@ pub struct ThresholdResult {
     pub value: Option<f64>,
     /// Whether it was met. What was not measured is not met.
     pub passed: bool,
+    /// Whether it compares with an earlier run.
+    pub relative: bool,
     /// What was measured, and what it was compared with, in words.
     pub observed: String,
 }

@@ -11,7 +11,7 @@ use anstyle::{AnsiColor, Style};
 use super::escape::clean;
 use super::model::{Report, Verdict};
 use super::quantity::{counted, span};
-use super::{latency, table};
+use super::{latency, loads, table, thresholds};
 
 /// What to show beside the table and the findings.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,8 @@ pub fn render(report: &Report, options: &Options) -> String {
     }
     area_table(&mut out, report);
     latencies(&mut out, report);
+    curves(&mut out, report);
+    threshold_table(&mut out, report);
     let all_in = if options.folder.is_some() { "report.html has" } else { "--report-dir writes" };
     findings::findings(&mut out, report, all_in);
     findings::undecided(&mut out, report);
@@ -120,6 +122,41 @@ fn latencies(out: &mut String, report: &Report) {
     for one in &report.latency {
         let cells = latency::cells(one);
         row(&cells.each_ref().map(String::as_str));
+    }
+}
+
+fn curves(out: &mut String, report: &Report) {
+    for load in report.loads.iter().filter(|load| !load.curve.is_empty()) {
+        out.push('\n');
+        let mut row = |cells: &[&str; 7]| {
+            let [rate, purpose, result, rest @ ..] = cells;
+            let _ = write!(out, "{rate:>9} {purpose:14}{result:8}");
+            rest.iter().for_each(|cell| {
+                let _ = write!(out, " {cell:>8}");
+            });
+            out.push('\n');
+        };
+        row(&loads::COLUMNS);
+        load.curve.iter().for_each(|probe| row(&loads::cells(probe).each_ref().map(String::as_str)));
+        loads::capacity(load).into_iter().for_each(|found| line(out, &clean(&found)));
+    }
+}
+
+fn threshold_table(out: &mut String, report: &Report) {
+    if report.thresholds.is_empty() {
+        return;
+    }
+    out.push('\n');
+    let mut row = |cells: &[&str], verdict: Option<Verdict>| {
+        let last = verdict.map_or_else(|| cells[3].to_owned(), |verdict| painted(verdict, cells[3]));
+        let _ = write!(out, "{:16} {:28} {:32}", clean(cells[0]), clean(cells[1]), clean(cells[2]));
+        line(out, &format!(" {last}"));
+    };
+    row(&thresholds::COLUMNS, None);
+    for one in &report.thresholds {
+        let cells = thresholds::cells(one);
+        let verdict = if one.passed { Verdict::Pass } else { Verdict::Fail };
+        row(&cells.each_ref().map(String::as_str), Some(verdict));
     }
 }
 

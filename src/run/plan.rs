@@ -215,7 +215,9 @@ fn dialled(steps: &[Spanned<Step>]) -> Vec<&str> {
 /// A real server's connections belong to others, too: two are taken without asking.
 fn too_many(scenario: &Scenario, config: &RunConfig) -> Option<String> {
     let modest = config.target.is_none() || config.allow.contains(&Allow::Limits) || scenario.judge == Judged::Client;
-    (!modest && scenario.clients.len() > 2).then(|| "opens more than two connections: --allow limits".to_owned())
+    let of_load = scenario.load.as_ref().map_or(0, |load| load.value.connections() as usize);
+    (!modest && scenario.clients.len() + of_load > 2)
+        .then(|| "opens more than two connections: --allow limits".to_owned())
 }
 
 #[cfg(test)]

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use super::shipped::SHIPPED;
 use super::suggest;
 
+/// What the ids of loads begin with.
+const LOADS: &str = "load/";
+
 /// A scenario's text, not read yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -66,6 +69,11 @@ pub fn shipped() -> Vec<Source> {
         .collect();
     sources.sort_by(|a, b| a.id.cmp(&b.id));
     sources
+}
+
+/// The shipped scenarios that judge conformance: all but loads, which take the server for themselves.
+pub fn conformance() -> Vec<Source> {
+    shipped().into_iter().filter(|source| !source.id.starts_with(LOADS)).collect()
 }
 
 /// The scenarios that the words name, each once, in the order of their ids; without words all shipped ones.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::need::Need;
 use super::syntax::Scenario;
+use crate::load::Metric;
 use crate::protocol::events::Resource;
 use crate::protocol::http::Credentials;
 use crate::spec::{RequirementId, elements, requirements};
@@ -56,8 +57,29 @@ fn add_words(schema: &mut Value) {
         ("/$defs/Request/properties/method/enum", json!(["GET", "POST", "PUT", "DELETE"])),
         ("/$defs/Wanted/properties/type/enum", json!(resources)),
         ("/$defs/Elements/anyOf/1/items", json!({"enum": names})),
+        ("/$defs/Load/properties/thresholds/propertyNames", json!({"enum": Metric::NAMES})),
     ] {
         put(schema, place, value);
+    }
+    add_spellings(schema);
+}
+
+/// What k6 spells another way is read in that spelling, too.
+fn add_spellings(schema: &mut Value) {
+    let spellings = [
+        ("Load", "warm-up", "warmUp"),
+        ("ConstantArrivalRate", "time-unit", "timeUnit"),
+        ("RampingArrivalRate", "time-unit", "timeUnit"),
+        ("RampingArrivalRate", "start-rate", "startRate"),
+        ("SharedIterations", "max-duration", "maxDuration"),
+        ("Capacity", "time-unit", "timeUnit"),
+        ("WholeThreshold", "abort-on-fail", "abortOnFail"),
+        ("WholeThreshold", "delay-abort-eval", "delayAbortEval"),
+    ];
+    for (name, key, other) in spellings {
+        if let Some(property) = schema.pointer(&format!("/$defs/{name}/properties/{key}")).cloned() {
+            put(schema, &format!("/$defs/{name}/properties/{other}"), property);
+        }
     }
 }
 

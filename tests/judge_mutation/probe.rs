@@ -188,7 +188,7 @@ mod corpus {
     fn corpus_is_played() {
         let file = std::fs::File::create(std::env::var("JUDGE_MUTATION_CORPUS").unwrap()).unwrap();
         let mut out = Corpus { file: std::io::BufWriter::new(file), shown: BTreeSet::new() };
-        let shipped: Vec<_> = library::shipped()
+        let shipped: Vec<_> = library::conformance()
             .into_iter()
             .map(|source| (crate::scenario::read(&source.file, &source.text).unwrap(), source.id))
             .collect();

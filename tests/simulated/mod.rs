@@ -12,7 +12,7 @@ static SCENARIOS: LazyLock<Vec<(String, Scenario)>> = LazyLock::new(|| {
         let scenario = bridgeproof::scenario::read(&source.file, &source.text).unwrap_or_else(|e| panic!("{e:?}"));
         (source.id, scenario)
     };
-    library::shipped().into_iter().map(read).collect()
+    library::conformance().into_iter().map(read).collect()
 });
 
 /// All shipped scenarios.

@@ -11,7 +11,7 @@ use crate::protocol::events::{MessageType, Resource};
 use crate::scenario::need::Need;
 use crate::scenario::suggest;
 use crate::scenario::syntax::{
-    AckMode, AckNow, Acks, Close, Connect, Elements, Send, SendBytes, SendFrame, SendText, Step, Subscribe, Wait,
+    AckMode, AckNow, Acks, Close, Connect, Elements, Send, SendBytes, SendFrame, SendText, Step, Subscribe, Time, Wait,
     Wanted,
 };
 use crate::spec::elements;
@@ -185,12 +185,17 @@ impl<'s> Checker<'s> {
 
     fn acks(&mut self, step: &'s Acks) {
         self.client(&step.client);
-        match (step.by, step.mode) {
+        self.ack_mode(step.mode, step.by, step.times);
+    }
+
+    /// Checks how a client acknowledges.
+    pub(super) fn ack_mode(&mut self, mode: AckMode, by: Option<Time>, times: Option<u32>) {
+        match (by, mode) {
             (None, AckMode::Late) => self.error_here("`late` needs `by`", Some("such as `by: 2s`".to_owned())),
             (Some(_), AckMode::Late) | (None, _) => {}
             (Some(_), _) => self.error_at("by", "only `mode: late` takes `by`", None),
         }
-        match (step.times, step.mode) {
+        match (times, mode) {
             (None, AckMode::Repeat) => self.error_here("`repeat` needs `times`", Some("such as `times: 3`".to_owned())),
             (Some(times), AckMode::Repeat) if !(2..=1000).contains(&times) => {
                 self.error_at("times", "`times` is from 2 to 1000", None);
@@ -198,7 +203,7 @@ impl<'s> Checker<'s> {
             (Some(_), AckMode::Repeat) | (None, _) => {}
             (Some(_), _) => self.error_at("times", "only `mode: repeat` takes `times`", None),
         }
-        self.time("by", step.by);
+        self.time("by", by);
     }
 
     fn ack(&mut self, step: &'s AckNow) {

@@ -140,7 +140,8 @@ impl<'s> Checker<'s> {
         }
     }
 
-    fn plan(&mut self, step: &'s MakePlan) {
+    /// Checks the plan of a receiver that takes part.
+    pub(super) fn plan(&mut self, step: &'s MakePlan) {
         self.receiver(&step.receiver);
         self.plan_entries(&step.entries);
     }

@@ -22,15 +22,20 @@ const LONGEST: Duration = Duration::from_secs(3600);
 const MOST_ERRORS: usize = 100;
 
 /// How many connections a scenario may use on a server without `limits`; the server has five for everyone.
-const MOST_CLIENTS: usize = 2;
+pub(super) const MOST_CLIENTS: usize = 2;
 
 /// All that is wrong with a scenario, in the order of its places.
 pub fn check(file: &str, text: &str, scenario: &Scenario) -> Vec<ScenarioError> {
     let mut checker = Checker::new(file, text, scenario);
     checker.head();
-    checker.steps(&scenario.steps, text.len());
-    checker.clients_are_used();
-    checker.receivers_are_used();
+    if let Some(load) = &scenario.load {
+        // A load uses all receivers, and has connections of its own.
+        checker.load(load);
+    } else {
+        checker.steps(&scenario.steps, text.len());
+        checker.clients_are_used();
+        checker.receivers_are_used();
+    }
     checker.into_errors()
 }
 
@@ -85,6 +90,11 @@ impl<'s> Checker<'s> {
         errors.sort_by_key(|error| (error.span.start, error.span.end));
         errors.dedup();
         errors
+    }
+
+    /// The text of the file.
+    pub(super) const fn text(&self) -> &'s str {
+        self.text
     }
 
     /// Whether the scenario says that it needs this.
@@ -154,13 +164,17 @@ impl<'s> Checker<'s> {
         }
         if let Some(deadline) = scenario.deadline {
             self.time("deadline", Some(deadline));
+            if scenario.load.is_some() {
+                let help = Some("leave it out: a load says itself how long it takes".to_owned());
+                self.error_at("deadline", "a load has no `deadline`", help);
+            }
         }
         self.exercises();
         self.needs_are_known();
         self.clients_are_well_named();
         self.receivers_are_well_formed();
         if scenario.steps.is_empty() && scenario.load.is_none() {
-            self.error_at("steps", "there are no steps", None);
+            self.error_at("steps", "there are no steps", Some("name `steps`, or a `load`".to_owned()));
         }
     }
 
