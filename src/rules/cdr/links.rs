@@ -263,5 +263,12 @@ pub(super) fn kept(link: LinkId, session: u128, receiver: &Receiver, moment: &mu
     } else if let Some(dropped) = last.dropped.filter(|_| !last.closed_here) {
         let expected = "the next set on the connection that was kept";
         moment.fail(R::Cdr18, expected, "closed after a set".to_owned(), &[last.seq, dropped]);
+    } else if last.single && moment.at.since(last.at) <= PROMPT {
+        // It said so beforehand, and nobody is misled.
+        moment.warn(
+            R::Cdr18,
+            "several sets on a connection",
+            "a connection for each set, closed on request".to_owned(),
+        );
     }
 }

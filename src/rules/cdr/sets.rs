@@ -77,6 +77,7 @@ impl CdrJudge {
             slow,
             given_up: false,
             closes: links::closes(head),
+            single: links::closes(head) && self.links.get(link).is_some_and(|link| link.sets == 1),
         };
         match place {
             Some(place) => self.records(place, &mut open, records, moment),

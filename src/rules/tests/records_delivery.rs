@@ -411,6 +411,19 @@ fn a_connection_that_is_kept_is_used_again() {
     let mut lab = Lab::new();
     lab.gets(1, 9, &legs([0])).ends(1, EndCause::PeerClosed).gets(1, 9, &legs([1]));
     lab.breaks(&["CDR-18"]);
+    // Whoever asks for a connection to be closed after its only set has decided against keeping it: it warns.
+    let each = || {
+        let mut lab = Lab::new();
+        lab.head.2 = "Host: a\r\nContent-Length: 9\r\nConnection: close\r\n";
+        lab.gets(1, 9, &legs([0])).ends(1, EndCause::Closed);
+        lab
+    };
+    let mut lab = each();
+    lab.gets(1, 9, &legs([1]));
+    lab.breaks(&["CDR-18"]);
+    let mut lab = each();
+    lab.passes(20).gets(1, 9, &legs([1]));
+    lab.breaks(&[]);
     // This side closed it, or it had been idle.
     let mut lab = Lab::new();
     lab.gets(1, 9, &legs([0])).ends(1, EndCause::Closed).gets(1, 9, &legs([1])).passes(20);
@@ -490,7 +503,8 @@ fn an_end_that_was_asked_for_loses_no_answer() {
         lab
     };
     let mut lab = closing();
-    lab.gets(1, 9, &legs(0..3)).ends(1, EndCause::Closed).gets(1, 9, &legs(3..5)).ends(1, EndCause::Closed);
+    lab.gets(1, 9, &legs(0..3)).ends(1, EndCause::Closed).passes(2);
+    lab.gets(1, 9, &legs(3..5)).ends(1, EndCause::Closed);
     lab.meets("CDR-02");
     let mut lab = closing();
     lab.gets(1, 9, &legs(0..3)).ends(1, EndCause::Closed).gets(1, 9, &legs(0..3));
