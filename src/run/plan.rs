@@ -160,6 +160,9 @@ fn missing(need: Need, version: Version, capabilities: &Capabilities, config: &R
         Need::HttpsReceivers if !capabilities.test_api => {
             Some("shows the server a certificate that nobody has signed".to_owned())
         }
+        Need::NotClustered if capabilities.clustered == Some(true) => {
+            Some("the Call Bridge is in a cluster".to_owned())
+        }
         Need::Version(since) if version < since => Some(format!("needs release {since}, the target has {version}")),
         _ => None,
     }
