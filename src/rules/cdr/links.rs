@@ -22,7 +22,7 @@ pub(super) const PROMPT: Duration = Duration::from_secs(1);
 const LINKS: usize = 4096;
 
 /// One connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Link {
     pub(super) receiver: ReceiverId,
     pub(super) opened: Instant,
@@ -34,7 +34,7 @@ pub(super) struct Link {
     /// When a set arrived that then got no answer.
     pub(super) unanswered: Option<Instant>,
     /// What arrived is no HTTP request.
-    fault: Option<Seq>,
+    fault: Option<(Seq, String)>,
 }
 
 /// All connections.
@@ -69,9 +69,9 @@ impl Links {
     }
 
     /// Something arrived that is no request.
-    pub(super) fn faulty(&mut self, link: LinkId, seq: Seq) {
+    pub(super) fn faulty(&mut self, link: LinkId, what: &str, seq: Seq) {
         if let Some(link) = self.0.get_mut(&link) {
-            link.fault = Some(seq);
+            link.fault = Some((seq, quote(what)));
         }
     }
 
@@ -97,9 +97,9 @@ impl Links {
 }
 
 /// What could not be read as HTTP accuses the Call Bridge only where it was told to send.
-fn judge_fault(receiver: &Receiver, cause: EndCause, fault: Seq, moment: &mut Moment<'_>) {
+fn judge_fault(receiver: &Receiver, cause: EndCause, (fault, what): (Seq, String), moment: &mut Moment<'_>) {
     if cause == EndCause::TooLong {
-        moment.docket.undecided(R::Cdr01, "a set is longer than the receiver reads");
+        moment.docket.undecided(R::Cdr01, format!("a request is longer than the receiver reads: {what}"));
     } else if matches!(receiver.standing, Standing::On { .. }) {
         // Where nothing else ever arrived, it may be the wrong scheme.
         let form = receiver.sets == 0 && receiver.address.as_ref().is_some_and(Address::is_special);
@@ -168,9 +168,15 @@ pub(super) fn head(
             characteristics(head, moment);
         }
     }
+    if let Some(encoding) = set.encoding() {
+        moment.docket.note(R::Cdr23, "encoding", quote(encoding));
+    }
+    if set.has_document_type() {
+        moment.docket.note_word(R::Cdr23, "document-type", "declared; it is not followed");
+    }
     target(receiver, head, moment);
-    if set.is_well_formed() && !set.is_read_whole() {
-        moment.docket.undecided(R::Cdr01, "a set holds more than is read");
+    if let Some(limit) = set.limit().filter(|_| set.is_well_formed()) {
+        moment.docket.undecided(R::Cdr01, format!("a set holds more than is read: {limit}"));
         return false;
     }
     let wrong = if !set.is_well_formed() {

@@ -32,6 +32,26 @@ fn a_set_is_a_post_of_one_document_of_records() {
 }
 
 #[test]
+fn what_exceeds_a_limit_of_the_reader_is_left_open_and_told() {
+    let more: String = (0..64).map(|n| format!(" a{n}='x'")).collect();
+    let body = format!(
+        "<!DOCTYPE records><records session='{}'><record{more} type='callEnd' correlatorIndex='0'/></records>",
+        guid(9)
+    );
+    let mut lab = Lab::new();
+    let set = lab.body(1, body.as_bytes());
+    lab.answers(set, 200);
+    lab.link(1);
+    lab.script.observe(Event::LinkFault { link: LinkId(2), what: "the body is longer than 10 bytes" });
+    lab.ends(1, EndCause::TooLong);
+    let judgement = lab.script.finish();
+    assert!(judgement.findings.is_empty(), "{:#?}", judgement.findings);
+    let why: Vec<&str> = judgement.undecided.values().map(String::as_str).collect();
+    assert_eq!(why, ["a set holds more than is read: an element with more than 64 attributes"]);
+    assert!(judgement.characteristics.iter().any(|one| one.name == "document-type"));
+}
+
+#[test]
 fn what_is_no_http_accuses_only_who_was_told_to_send() {
     let fault = |lab: &mut Lab, cause| {
         lab.link(1);
@@ -507,7 +527,7 @@ fn an_end_that_was_asked_for_loses_no_answer() {
     lab.gets(1, 9, &legs(3..5)).ends(1, EndCause::Closed);
     lab.meets("CDR-02");
     let mut lab = closing();
-    lab.gets(1, 9, &legs(0..3)).ends(1, EndCause::Closed).gets(1, 9, &legs(0..3));
+    lab.gets(1, 9, &legs(0..3)).ends(1, EndCause::Closed).passes(2).gets(1, 9, &legs(0..3));
     lab.breaks(&["CDR-02"]);
     // One that was idle says nothing of an answer long before.
     let mut lab = Lab::new();
