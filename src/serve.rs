@@ -14,7 +14,7 @@ use crate::net::emulator_shell::{ShellOptions, start};
 use crate::net::interrupt;
 use crate::net::tls::ServerTls;
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
-use crate::report::model::{Report, Run, Target, TargetKind, quoted};
+use crate::report::model::{Report, Run, Target, TargetKind};
 use crate::rules::{Context, Deadlines, Judge, R};
 use crate::spec::{Subject, Version};
 use crate::time::Instant;
@@ -145,7 +145,7 @@ impl Watched {
                 seed: config.seed,
                 started_at: clock.started_at().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
                 duration_ms: clock.now().as_millis(),
-                command: command(config),
+                command: config.command.clone(),
                 files: BTreeMap::new(),
                 options: String::new(),
                 interrupted: false,
@@ -165,17 +165,6 @@ impl Watched {
         };
         assemble(facts, &[scenario])
     }
-}
-
-/// The command that serves the same again, without secrets.
-fn command(config: &EmulateConfig) -> String {
-    let mut command = format!("bridgeproof emulate --judge --listen {} --seed {}", config.listen, config.seed);
-    let valued =
-        config.mutants.iter().map(|name| ("mutant", name)).chain(config.dialect.iter().map(|name| ("dialect", name)));
-    for (option, value) in valued {
-        command.push_str(&format!(" --{option} {}", quoted(value)));
-    }
-    command
 }
 
 impl Sink for Watched {

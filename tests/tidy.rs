@@ -56,6 +56,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "check",
             "config",
+            "emulator",
             "exit",
             "net",
             "prove",

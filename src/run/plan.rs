@@ -84,7 +84,7 @@ pub(crate) fn settings(items: &[String]) -> Result<Settings, Failure> {
 fn setting_meant(name: &str) -> Option<String> {
     let keys = KEYS.iter().map(|key| key.name);
     let known: Vec<&str> = keys.chain(DIALECTS.iter().map(|dialect| dialect.name)).collect();
-    scenario::suggest::help(name, known)
+    scenario::suggest::help(name, known).or_else(|| Some("`bridgeproof dialects` lists them".to_owned()))
 }
 
 /// Whether there are mutants of these names.
