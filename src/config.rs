@@ -498,6 +498,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_command_of_an_emulator_repeats_what_was_typed_and_what_was_drawn() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: emulate::Args,
+        }
+        let words = "emulate --judge --user bob --tls --cert-out ca.pem --seed 7 --dialect late,window=8 --mutant m";
+        let line = <Line as clap::Parser>::try_parse_from(words.split(' ')).unwrap();
+        assert_eq!(
+            EmulateConfig::resolve(line.args).unwrap().command,
+            "bridgeproof emulate --judge --tls --listen 127.0.0.1:8443 --seed 7 --ca-out ca.pem --user bob \
+             --mutant m --dialect late --dialect window=8"
+        );
+    }
+
+    #[test]
     fn a_target_without_account_says_what_to_give() {
         let args = run::Args { target: Some("https://server".to_owned()), ..run::Args::default() };
         let error = RunConfig::resolve(args, &Zoned::default()).unwrap_err();

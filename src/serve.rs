@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::cli::output::note;
 use crate::config::{EmulateConfig, EmulateTls};
 use crate::emulator::{MeetingServer, Settings, mutants};
 use crate::exit::{ExitCode, Failure};
@@ -73,6 +74,7 @@ async fn serving(
         tls,
         accounts: config.accounts.clone(),
         observer: watched.clone().map(|watched| Box::new(watched) as Box<dyn Sink + Send>),
+        tell: Some(Box::new(note)),
     };
     let shell = start(server, options, clock).await.map_err(Failure::usage)?;
     let url = shell.url();

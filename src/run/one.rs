@@ -225,6 +225,7 @@ async fn embedded(
         tls: None,
         accounts: accounts.clone(),
         observer: None,
+        tell: None,
     };
     let shell = start(server, options, clock).await.map_err(|error| error.to_string())?;
     let target = Target::new(&shell.url(), accounts, Tls::Insecure).map_err(|error| error.to_string())?;

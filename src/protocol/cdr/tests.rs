@@ -227,7 +227,8 @@ fn hostile_bodies_are_bounded_in_what_they_leave() {
     let set = tape.read(wide.as_bytes());
     assert_eq!((set.attributes().count(), set.limit()), (64, Some("an element with more than 64 attributes")));
     assert!(set.is_well_formed() && !set.is_read_whole());
-    let wide = format!("<records><record type='callEnd'{attributes}><call id='c'/></record><record type='a'/></records>");
+    let wide =
+        format!("<records><record type='callEnd'{attributes}><call id='c'/></record><record type='a'/></records>");
     let set = tape.read(wide.as_bytes());
     assert_eq!((set.records().len(), set.is_read_whole()), (2, false), "what follows is read");
     assert!(tape.read(b"<records/>").is_read_whole());
