@@ -121,6 +121,9 @@ fn latencies(out: &mut String, report: &Report) {
         let cells = latency::cells(one);
         row(&cells.each_ref().map(String::as_str));
     }
+    for errors in report.latency.iter().filter_map(latency::errors_explained) {
+        line(out, &errors);
+    }
 }
 
 fn timings(out: &mut String, report: &Report, options: &Options) {
