@@ -34,6 +34,11 @@ impl Planned {
         self.scenario.exercises.iter().filter_map(|name| RequirementId::from_name(&name.value)).collect()
     }
 
+    /// Whether CDR receivers take part.
+    pub(super) fn has_receivers(&self) -> bool {
+        !self.scenario.receivers.is_empty()
+    }
+
     /// Its result, if it does not run.
     pub(super) fn skipped(self) -> ScenarioRun {
         ScenarioRun {
