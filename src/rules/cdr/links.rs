@@ -68,6 +68,12 @@ impl Links {
         self.0.values().any(|link| link.receiver == receiver)
     }
 
+    /// Whether a receiver has another connection that carries the records of a session.
+    pub(super) fn has_beside(&self, link: LinkId, receiver: ReceiverId, session: u128) -> bool {
+        let carries = |other: &Link| other.session.is_some_and(|(carried, _)| carried == session);
+        self.0.iter().any(|(id, other)| *id != link && other.receiver == receiver && carries(other))
+    }
+
     /// Something arrived that is no request.
     pub(super) fn faulty(&mut self, link: LinkId, what: &str, seq: Seq) {
         if let Some(link) = self.0.get_mut(&link) {

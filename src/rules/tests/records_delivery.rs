@@ -630,3 +630,28 @@ fn a_receiver_that_stands_alone_finds_what_is_missing_amid_what_comes() {
     lab.gets(1, 9, &legs(0..2)).refuses(1, 9, &legs(2..4), 503).passes(400);
     lab.breaks(&[]);
 }
+
+#[test]
+fn a_receiver_that_stands_alone_may_be_named_twice_in_the_list() {
+    let many = |from: u64, to: u64, number: u64| -> Vec<NewRecord> {
+        legs(from..to).into_iter().zip(number..).map(|(record, number)| numbered(record, number)).collect()
+    };
+    // A second stream beside the first one: the same records again, or numbers of its own.
+    let mut lab = alone();
+    lab.gets(1, 9, &many(0, 2, 1)).link(1).gets(1, 9, &many(0, 2, 1)).gets(1, 9, &many(2, 4, 3));
+    lab.breaks(&[]);
+    let mut lab = alone();
+    lab.gets(1, 9, &many(0, 2, 1)).link(1).gets(1, 9, &many(2, 4, 1)).passes(60);
+    lab.breaks(&[]);
+    let mut lab = alone();
+    lab.set(1, 9, &legs(0..2));
+    lab.link(1).gets(1, 9, &legs(0..2)).gets(1, 9, &legs(2..4));
+    lab.breaks(&[]);
+    // On the same connection, or on a new one in place of it, it is one stream.
+    let mut lab = alone();
+    lab.gets(1, 9, &legs(0..2)).gets(1, 9, &legs(0..2));
+    lab.breaks(&["CDR-02"]);
+    let mut lab = alone();
+    lab.gets(1, 9, &legs(0..2)).passes(20).ends(1, EndCause::Closed).gets(1, 9, &legs(0..2));
+    lab.breaks(&["CDR-02"]);
+}
