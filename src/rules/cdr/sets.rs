@@ -80,7 +80,10 @@ impl CdrJudge {
             single: links::closes(head) && self.links.get(link).is_some_and(|link| link.sets == 1),
         };
         match place {
-            Some(place) => self.records(place, &mut open, records, moment),
+            Some(place) => {
+                self.named_twice(self.sessions.known[place].id, &open, records, &mut moment);
+                self.records(place, &mut open, records, moment);
+            }
             None => self.unreadable(id),
         }
         if self.open.len() < OPEN_SETS {
@@ -99,6 +102,28 @@ impl CdrJudge {
         receiver.unreadable = receiver.last_set;
     }
 
+    /// A set arrives at a receiver that is alone in a trace, on a second connection beside another one. Whoever enters
+    /// the same URI twice gets every record twice, each time on a connection of its own and with numbers of its own.
+    fn named_twice(&mut self, session: u128, set: &OpenSet, records: Set<'_>, moment: &mut Moment<'_>) {
+        let Some(receiver) = self.receivers.get_mut(&set.receiver) else { return };
+        if !receiver.alone || receiver.shared || !self.links.has_beside(set.link, set.receiver, session) {
+            return;
+        }
+        let first = records.records().next().map(Attributes::of).unwrap_or_default();
+        let (Some(index), chain) = (first.index.get(), receiver.chain_of(session)) else { return };
+        let chain = &receiver.chains[chain];
+        // Nobody gives an answer up so soon.
+        let same = |other: &&OpenSet| other.receiver == set.receiver && other.spans.lowest() == Some(index);
+        let soon = |other: &OpenSet| other.link != set.link && moment.at <= other.arrived + PROMPT;
+        let at_once = self.open.iter().filter(same).any(soon);
+        let from_one = first.record_index.get() == Some(1) && chain.highest.is_some();
+        if at_once || from_one || chain.acked.contains(index) {
+            receiver.shared = true;
+            let why = "records came again on a second connection: the Call Bridge's list may name this receiver twice";
+            moment.docket.undecided(R::Cdr02, why);
+        }
+    }
+
     /// The records of a set that could be read.
     fn records(&mut self, place: usize, open: &mut OpenSet, records: Set<'_>, mut moment: Moment<'_>) {
         let at = moment.at;
@@ -112,9 +137,6 @@ impl CdrJudge {
         }
         let chain = receiver.chain_of(id);
         let first = records.records().next().map(Attributes::of).unwrap_or_default();
-        if receiver.alone && !receiver.shared && self.links.has_beside(open.link, open.receiver, id) {
-            named_twice(&first, open, &self.open, receiver, chain, &mut moment);
-        }
         let declared = first.missing.get().is_some_and(|count| count > 0);
         delivery::outstanding(&mut self.open, receiver, id, first.index.get(), declared, &mut moment);
         links::kept(open.link, id, receiver, &mut moment);
@@ -239,29 +261,6 @@ impl CdrJudge {
                 moment.docket.note_word(R::Cdr23, name, word);
             }
         }
-    }
-}
-
-/// A set arrives at a receiver that is alone in a trace, on a second connection beside another one. Whoever enters the
-/// same URI twice gets every record twice, each time on a connection of its own and with numbers of its own.
-fn named_twice(
-    first: &Attributes<'_>,
-    set: &OpenSet,
-    open: &[OpenSet],
-    receiver: &mut Receiver,
-    chain: usize,
-    moment: &mut Moment<'_>,
-) {
-    let Some(index) = first.index.get() else { return };
-    let chain = &receiver.chains[chain];
-    // Nobody gives an answer up so soon.
-    let same = |other: &&OpenSet| other.receiver == set.receiver && other.spans.lowest() == Some(index);
-    let at_once = open.iter().filter(same).any(|other| other.link != set.link && moment.at <= other.arrived + PROMPT);
-    let from_one = first.record_index.get() == Some(1) && chain.highest.is_some();
-    if at_once || from_one || chain.acked.contains(index) {
-        receiver.shared = true;
-        let why = "records came again on a second connection: the Call Bridge's list may name this receiver twice";
-        moment.docket.undecided(R::Cdr02, why);
     }
 }
 
