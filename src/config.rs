@@ -119,6 +119,8 @@ pub struct EmulateConfig {
     pub judge: bool,
     /// Where the report goes.
     pub report_dir: Option<PathBuf>,
+    /// The command that serves the same again; it holds no secrets.
+    pub command: String,
 }
 
 /// Where an emulator's certificate comes from.
@@ -422,9 +424,12 @@ impl EmulateConfig {
     /// # Errors
     /// If a file cannot be read, or a password is missing.
     pub fn resolve(args: emulate::Args) -> Result<Self, Failure> {
+        let listen = args.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)));
+        let seed = args.seed.unwrap_or_else(entropy::seed);
+        let command = emulate_command(&args, listen, seed);
         let tls = match (&args.cert, &args.key) {
             (Some(cert), Some(key)) => Some(EmulateTls::Pem(text(cert)?.into_bytes(), text(key)?.into_bytes())),
-            _ if args.tls => Some(EmulateTls::SelfMade(args.cert_out)),
+            _ if args.tls => Some(EmulateTls::SelfMade(args.ca_out)),
             _ => None,
         };
         let (secret, shown_password) = match &args.password_env {
@@ -450,22 +455,66 @@ impl EmulateConfig {
         }
         let accounts = Accounts { privileged, unprivileged };
         Ok(Self {
-            listen: args.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8443))),
+            listen,
             tls,
             accounts,
             shown_password,
             dialect: args.dialect,
             mutants: args.mutant,
-            seed: args.seed.unwrap_or_else(entropy::seed),
+            seed,
             judge: args.judge,
             report_dir: args.report_dir,
+            command,
         })
     }
+}
+
+/// The command that emulates the same again.
+fn emulate_command(args: &emulate::Args, listen: SocketAddr, seed: u64) -> String {
+    let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let valued = [
+        ("--listen", Some(listen.to_string())),
+        ("--seed", Some(seed.to_string())),
+        ("--cert", shown(&args.cert)),
+        ("--key", shown(&args.key)),
+        ("--ca-out", shown(&args.ca_out)),
+        ("--user", args.user.clone()),
+        ("--password-env", args.password_env.clone()),
+        ("--unprivileged-user", args.unprivileged_user.clone()),
+        ("--unprivileged-password-env", args.unprivileged_password_env.clone()),
+    ];
+    let valued = valued.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let mutants = args.mutant.iter().map(|name| ("--mutant", name.clone()));
+    let dialects = args.dialect.iter().map(|item| ("--dialect", item.clone()));
+    let mut command = "bridgeproof emulate".to_owned();
+    for (given, word) in [(args.judge, " --judge"), (args.tls, " --tls")] {
+        command.push_str(if given { word } else { "" });
+    }
+    for (name, value) in valued.chain(mutants).chain(dialects) {
+        command.push_str(&format!(" {name} {}", crate::report::model::quoted(&value)));
+    }
+    command
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_of_an_emulator_repeats_what_was_typed_and_what_was_drawn() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: emulate::Args,
+        }
+        let words = "emulate --judge --user bob --tls --cert-out ca.pem --seed 7 --dialect late,window=8 --mutant m";
+        let line = <Line as clap::Parser>::try_parse_from(words.split(' ')).unwrap();
+        assert_eq!(
+            EmulateConfig::resolve(line.args).unwrap().command,
+            "bridgeproof emulate --judge --tls --listen 127.0.0.1:8443 --seed 7 --ca-out ca.pem --user bob \
+             --mutant m --dialect late --dialect window=8"
+        );
+    }
 
     #[test]
     fn a_target_without_account_says_what_to_give() {

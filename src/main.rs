@@ -12,7 +12,7 @@ fn main() -> ProcessExit {
     let code = match outcome {
         Ok(Ok(code)) => code,
         Ok(Err(failure)) => {
-            output::note(&format!("error: {failure}"));
+            output::failure(&failure);
             failure.code
         }
         Err(_) => {

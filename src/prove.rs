@@ -12,6 +12,7 @@ use std::sync::mpsc;
 use chacha20::ChaCha8Rng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
+use serde_saphyr::Spanned;
 use tokio::sync::watch;
 
 use crate::cli::progress::Progress;
@@ -20,10 +21,11 @@ use crate::exit::{ExitCode, Failure};
 use crate::net::clock::Clock;
 use crate::net::interrupt;
 use crate::report::histories::Histories;
-use crate::report::matrix::{Broken, DialectRow, FalseAlarm, Fate, KillMatrix, MutantRow};
+use crate::report::matrix::{Broken, DialectRow, FalseAlarm, Fate, KillMatrix, MutantRow, Undecided};
 use crate::rules::Finding;
 use crate::run::{failed_over_sockets, runtime};
 use crate::scenario::library::{self, fits};
+use crate::scenario::need::Need;
 use crate::scenario::syntax::Scenario;
 use crate::scenario::{self, Source, suggest};
 use crate::spec::{RequirementId, requirements};
@@ -87,6 +89,14 @@ struct Loaded {
     source: Source,
     scenario: Scenario,
     exercises: BTreeSet<RequirementId>,
+}
+
+impl Loaded {
+    /// Whether a run would play it against a server with these settings.
+    fn is_for(&self, settings: &Settings) -> bool {
+        let not_clustered = |need: &Spanned<String>| need.value.parse() == Ok(Need::NotClustered);
+        !(settings.clustered && self.scenario.needs.iter().any(not_clustered))
+    }
 }
 
 /// Proves what was asked for.
@@ -284,8 +294,11 @@ fn row(item: &Item<'_>, all: &[Loaded], seed: u64, stop: &watch::Receiver<bool>)
             Some(Row::Histories(all))
         }
         Item::Dialect { name, settings, scenarios } => {
-            let mut false_alarms = Vec::new();
-            for loaded in scenarios {
+            let (mut false_alarms, mut undecided) = (Vec::new(), Vec::new());
+            let whole = scenarios.len() == all.len();
+            let scenarios: Vec<_> = scenarios.iter().filter(|loaded| loaded.is_for(settings)).collect();
+            let mut untested: BTreeSet<_> = scenarios.iter().flat_map(|loaded| loaded.exercises.clone()).collect();
+            for loaded in &scenarios {
                 if *stop.borrow() {
                     return None;
                 }
@@ -296,8 +309,18 @@ fn row(item: &Item<'_>, all: &[Loaded], seed: u64, stop: &watch::Receiver<bool>)
                     scenario: loaded.source.id.clone(),
                     finding: format!("expected {}; observed {}", finding.expected, finding.observed),
                 }));
+                let tested = &played.judgement.tested;
+                untested.retain(|id| tested.get(id).is_none_or(|times| *times == 0));
+                let scenario = &loaded.source.id;
+                let left_open = played.undecided().filter(|_| whole);
+                undecided.extend(left_open.map(|why| Undecided { scenario: scenario.clone(), why }));
             }
-            Some(Row::Dialect(DialectRow { dialect: name.clone(), false_alarms, scenarios_played: scenarios.len() }))
+            if whole {
+                let why = |id: RequirementId| format!("{id}: nothing put it to the test");
+                undecided.extend(untested.into_iter().map(|id| Undecided { scenario: "all".to_owned(), why: why(id) }));
+            }
+            let (dialect, scenarios_played) = (name.clone(), scenarios.len());
+            Some(Row::Dialect(DialectRow { dialect, false_alarms, undecided, scenarios_played }))
         }
     }
 }

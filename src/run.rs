@@ -10,7 +10,7 @@ mod plan;
 mod recorder;
 mod sample;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -33,7 +33,7 @@ use crate::spec::Version;
 use crate::trace::NetworkError;
 use crate::trace::format::{Closed, Header, RunLine, TargetLine, VERSION};
 pub use dry::{Prospect, dry_run};
-use one::{Site, play, skip_line};
+use one::{Reach, Site, play, skip_line};
 use plan::{Planned, plan};
 pub(crate) use plan::{check_mutants, settings};
 pub use recorder::FILE as TRACE_FILE;
@@ -124,7 +124,7 @@ impl Running {
         progress: &mut dyn Progress,
     ) -> Vec<ScenarioRun> {
         let mut results = Vec::new();
-        let mut waiting = std::collections::VecDeque::new();
+        let mut waiting = VecDeque::new();
         for scenario in planned {
             match &scenario.skip {
                 Some(_) => results.push(scenario.skipped()),
@@ -135,6 +135,8 @@ impl Running {
         let mut under_way: JoinSet<one::Played> = JoinSet::new();
         let mut halted: Option<String> = None;
         let mut loading = false;
+        // On an emulator of its own receivers are where the run is.
+        let mut reached = self.config.target.is_none();
         loop {
             while under_way.len() < self.config.jobs && halted.is_none() && !*self.stop.borrow() {
                 // A load has the machine for itself.
@@ -164,6 +166,13 @@ impl Running {
             for path in played.left_behind {
                 self.errors.push(format!("{}: could not remove {path}", played.run.id));
             }
+            reached |= played.reach == Reach::Reached;
+            if let (Reach::Nothing(uri), false) = (&played.reach, reached) {
+                reached = true;
+                let (of_records, others) = waiting.into_iter().partition(Planned::has_receivers);
+                waiting = others;
+                results.extend(self.out_of_reach(uri, of_records, progress));
+            }
             if let (Some(recording), Some(part)) = (&mut self.recording, played.recorded) {
                 recording.append(part);
             }
@@ -178,6 +187,24 @@ impl Running {
         let why = halted.unwrap_or_else(|| "interrupted".to_owned());
         results.extend(waiting.into_iter().map(|scenario| Planned { skip: Some(why.clone()), ..scenario }.skipped()));
         results
+    }
+
+    /// No connection comes to CDR receivers: each scenario that has some would wait for records in vain.
+    fn out_of_reach(
+        &mut self,
+        uri: &str,
+        scenarios: VecDeque<Planned>,
+        progress: &mut dyn Progress,
+    ) -> impl Iterator<Item = ScenarioRun> + use<> {
+        let error = format!(
+            "no connection came to the CDR receiver that the target was told of, {uri}: can the target reach this machine \
+             there? --cdr-advertise says what it is told, --cdr-listen where to listen; look for firewalls between them"
+        );
+        progress.note(&error);
+        self.errors.push(error);
+        self.exit_codes.push(ExitCode::Unreachable);
+        let skip = Some("the target does not reach CDR receivers here".to_owned());
+        scenarios.into_iter().map(move |scenario| Planned { skip: skip.clone(), ..scenario }.skipped())
     }
 
     /// After trouble with the network: says why the run cannot go on, if the target is gone.

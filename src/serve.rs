@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::cli::output::note;
 use crate::config::{EmulateConfig, EmulateTls};
 use crate::emulator::{MeetingServer, Settings, mutants};
 use crate::exit::{ExitCode, Failure};
@@ -14,7 +15,7 @@ use crate::net::emulator_shell::{ShellOptions, start};
 use crate::net::interrupt;
 use crate::net::tls::ServerTls;
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
-use crate::report::model::{Report, Run, Target, TargetKind, quoted};
+use crate::report::model::{Report, Run, Target, TargetKind};
 use crate::rules::{Context, Deadlines, Judge, R};
 use crate::spec::{Subject, Version};
 use crate::time::Instant;
@@ -73,6 +74,7 @@ async fn serving(
         tls,
         accounts: config.accounts.clone(),
         observer: watched.clone().map(|watched| Box::new(watched) as Box<dyn Sink + Send>),
+        tell: Some(Box::new(note)),
     };
     let shell = start(server, options, clock).await.map_err(Failure::usage)?;
     let url = shell.url();
@@ -145,7 +147,7 @@ impl Watched {
                 seed: config.seed,
                 started_at: clock.started_at().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
                 duration_ms: clock.now().as_millis(),
-                command: command(config),
+                command: config.command.clone(),
                 files: BTreeMap::new(),
                 options: String::new(),
                 interrupted: false,
@@ -165,17 +167,6 @@ impl Watched {
         };
         assemble(facts, &[scenario])
     }
-}
-
-/// The command that serves the same again, without secrets.
-fn command(config: &EmulateConfig) -> String {
-    let mut command = format!("bridgeproof emulate --judge --listen {} --seed {}", config.listen, config.seed);
-    let valued =
-        config.mutants.iter().map(|name| ("mutant", name)).chain(config.dialect.iter().map(|name| ("dialect", name)));
-    for (option, value) in valued {
-        command.push_str(&format!(" --{option} {}", quoted(value)));
-    }
-    command
 }
 
 impl Sink for Watched {

@@ -35,7 +35,7 @@ async fn emulator(secure: bool) -> (EmulatorShell, Link) {
     };
     let accounts = Accounts::generated();
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let options = ShellOptions { listen, tls, accounts: accounts.clone(), observer: None };
+    let options = ShellOptions { listen, tls, accounts: accounts.clone(), observer: None, tell: None };
     let clock = Clock::start();
     let server = MeetingServer::new(Settings::default(), Vec::new(), 1);
     let shell = start(server, options, clock).await.unwrap();

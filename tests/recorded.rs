@@ -127,6 +127,7 @@ fn no_token_and_no_password_is_in_the_file() {
         tls: None,
         accounts,
         observer: Some(Box::new(seen.clone())),
+        tell: None,
     };
     let server = MeetingServer::new(Settings::default(), Vec::new(), 1);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -46,7 +46,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("check", &["exit", "load", "protocol", "report", "rules", "scenario", "spec", "time", "trace"]),
-    ("serve", &["config", "emulator", "exit", "net", "report", "rules", "run", "spec", "time", "trace"]),
+    ("serve", &["cli", "config", "emulator", "exit", "net", "report", "rules", "run", "spec", "time", "trace"]),
     (
         "receive",
         &["cli", "config", "engine", "exit", "load", "net", "protocol", "report", "rules", "spec", "time", "trace"],
@@ -56,6 +56,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "check",
             "config",
+            "emulator",
             "exit",
             "net",
             "prove",

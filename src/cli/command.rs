@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{check, emulate, lint, prove, receive, rules, run, scenarios, schema};
+use super::{check, dialects, emulate, lint, prove, receive, rules, run, scenarios, schema};
 use crate::exit::{ExitCode, Failure};
 use crate::net::clock::Clock;
 
@@ -28,6 +28,8 @@ enum Command {
     Receive(Box<receive::Args>),
     /// List requirements, or explain one.
     Rules(rules::Args),
+    /// List dialects and settings of the emulated server, or explain one.
+    Dialects(dialects::Args),
     /// Check scenario files.
     Lint(lint::Args),
     /// Print the JSON Schema of scenario files, or of report.json.
@@ -49,6 +51,7 @@ impl Cli {
             Command::Prove(args) => prove::execute(&args),
             Command::Receive(args) => receive::execute(*args, &Clock::today()),
             Command::Rules(args) => rules::execute(&args),
+            Command::Dialects(args) => dialects::execute(&args),
             Command::Lint(args) => lint::execute(&args),
             Command::Schema(args) => schema::execute(&args),
             Command::Scenarios(args) => scenarios::execute(&args),

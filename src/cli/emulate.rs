@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::output::{note, result};
+use super::receive::address;
 use crate::config::{EmulateConfig, EmulateTls};
 use crate::exit::{ExitCode, Failure};
 use crate::report::{folder, text};
@@ -15,7 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   bridgeproof emulate                                      http://127.0.0.1:8443, the password is generated and shown
   bridgeproof emulate --judge --report-dir out             judge clients and CDR receivers; Ctrl-C shows the report
-  bridgeproof emulate --tls --cert-out ca.pem              https; clients trust ca.pem
+  bridgeproof emulate --tls --ca-out ca.pem                https; clients trust ca.pem
   bridgeproof emulate --dialect late,random-ids            conformant, but not as the guides' examples";
 
 /// What was typed after `emulate`.
@@ -23,9 +24,9 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Where to listen; 127.0.0.1:8443 without.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen: Option<SocketAddr>,
-    /// Serve https with a certificate made for this run; --cert-out writes it for clients to trust.
+    /// Serve https with a certificate made for this run; --ca-out writes it for clients to trust.
     #[arg(long, conflicts_with_all = ["cert", "key"])]
     pub tls: bool,
     /// Serve https with this certificate chain (PEM).
@@ -34,9 +35,9 @@ pub struct Args {
     /// The key of that certificate (PEM).
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
-    /// Where to write the certificate that --tls makes.
-    #[arg(long, value_name = "FILE", requires = "tls")]
-    pub cert_out: Option<PathBuf>,
+    /// Where to write the root of the certificate that --tls makes.
+    #[arg(long, value_name = "FILE", requires = "tls", alias = "cert-out")]
+    pub ca_out: Option<PathBuf>,
     /// The API account that clients log in with; generated and shown without.
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
@@ -50,6 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "VAR", requires = "unprivileged_user")]
     pub unprivileged_password_env: Option<String>,
     /// Another behaviour that the guides allow: a dialect's name, or key=value; may be given as a list.
+    /// `bridgeproof dialects` lists them.
     #[arg(long, value_name = "NAME|KEY=VALUE", value_delimiter = ',')]
     pub dialect: Vec<String>,
     /// Break it on purpose; `bridgeproof rules ID` names the faults for each requirement.
@@ -76,14 +78,14 @@ pub fn execute(args: Args) -> Result<ExitCode, Failure> {
     if let Some(path) = &report_dir {
         folder::prepare(path).map_err(Failure::usage)?;
     }
-    let cert_out = match &config.tls {
+    let ca_out = match &config.tls {
         Some(EmulateTls::SelfMade(path)) => path.clone(),
         _ => None,
     };
     let user = config.accounts.privileged.name.clone();
     let (seed, password) = (config.seed, config.shown_password.clone());
     let ready = |serving: Serving<'_>| {
-        if let (Some(path), Some(pem)) = (&cert_out, serving.ca_pem) {
+        if let (Some(path), Some(pem)) = (&ca_out, serving.ca_pem) {
             let failed = |error| Failure::usage(format!("failed to write `{}`: {error}", path.display()));
             fs::write(path, pem).map_err(failed)?;
         }

@@ -3,6 +3,7 @@
 //! Results go to stdout, progress and errors to stderr. Defaults live in [`crate::config`].
 
 pub mod check;
+pub mod dialects;
 pub mod emulate;
 pub mod lint;
 pub mod output;

@@ -23,6 +23,13 @@ pub fn styled() -> bool {
     anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
+/// Writes to stderr why the program ends. What shows a place in a file says itself that it is an error.
+pub fn failure(failure: &Failure) {
+    let is_rendered = anstream::adapter::strip_str(&failure.message).to_string().starts_with("error");
+    let prefix = if is_rendered { "" } else { "error: " };
+    note(&format!("{prefix}{failure}"));
+}
+
 /// Writes a line to stderr; where that is closed there is nobody to tell.
 pub fn note(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");

@@ -19,7 +19,7 @@ Examples:
   bridgeproof prove 'ack-*' late           mutants and dialects by name
   bridgeproof prove --whole                the whole suite against every mutant
 
-Exit codes: 0 proven, 1 a mutant survived, collateral is undeclared or a conformant server was failed, 130 interrupted.";
+Exit codes: 0 proven, 1 a mutant survived, collateral is undeclared, a conformant server was failed or left undecided, 130 interrupted.";
 
 /// What was typed after `prove`.
 #[derive(Debug, clap::Args)]

@@ -32,7 +32,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Where to listen; 127.0.0.1:8444 without.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen: Option<SocketAddr>,
     /// What Call Bridges reach it at, where that is not the address it listens on: for the URI that is shown, and for
     /// the certificate that is made.
@@ -48,7 +48,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
     /// Where to write the root of the certificate that is made, for a Call Bridge that checks it.
-    #[arg(long, value_name = "FILE", requires = "tls", conflicts_with = "cert")]
+    #[arg(long, value_name = "FILE", requires = "tls", conflicts_with = "cert", alias = "cert-out")]
     pub ca_out: Option<PathBuf>,
     /// What to do with sets: a list (YAML) of entries as in the `plan` step of scenarios; without, all are answered 200.
     #[arg(long, value_name = "FILE")]
@@ -78,6 +78,12 @@ pub struct Args {
     /// Show processor time, peak memory, and how many records a second of processor time took in.
     #[arg(long)]
     pub timings: bool,
+}
+
+/// The address to listen on.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    let examples = "write 127.0.0.1:8444, 0.0.0.0:8444 for all addresses of this machine, or [::1]:8444";
+    text.parse().map_err(|_| format!("`{text}` is no IP address with a port; {examples}"))
 }
 
 /// Receives until the user ends it; then shows what was found.
@@ -148,6 +154,14 @@ mod tests {
         assert!(parses(&["--tls"]) && parses(&["--tls", "--cert", "a", "--key", "b"]));
         assert!(!parses(&["--cert", "a", "--key", "b"]) && !parses(&["--tls", "--cert", "a"]));
         assert!(!parses(&["--no-sync"]) && !parses(&["--tls", "--cert", "a", "--key", "b", "--ca-out", "c"]));
+    }
+
+    #[test]
+    fn a_slip_in_an_address_gets_examples() {
+        for wrong in ["localhost", "localhost:8444", "8444", "10.0.0.1", "10.0.0.1:99999"] {
+            assert!(address(wrong).unwrap_err().contains("write 127.0.0.1:8444"), "{wrong}");
+        }
+        assert_eq!(address("[::1]:8444").unwrap().port(), 8444);
     }
 
     #[test]

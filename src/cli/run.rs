@@ -98,6 +98,7 @@ pub struct Args {
     )]
     pub mutant: Vec<String>,
     /// Another conformant behaviour of the embedded emulator: a dialect's name, or key=value; may be given as a list.
+    /// `bridgeproof dialects` lists them.
     #[arg(
         long,
         value_name = "NAME|KEY=VALUE",

@@ -276,6 +276,11 @@ impl Receivers {
         self.links.values().any(Link::is_busy)
     }
 
+    /// When the last of the answers is due that a plan holds back, if one is.
+    pub fn answers_until(&self) -> Option<Instant> {
+        self.links.values().filter_map(Link::answers_until).max()
+    }
+
     /// Lets a connection read on and answer, as far as it can.
     fn go_on<S: Sink>(&mut self, link: LinkId, fresh: &[u8], around: &mut Surroundings<'_, S>) {
         let Some(known) = self.links.get_mut(&link) else { return };

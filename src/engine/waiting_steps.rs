@@ -54,7 +54,9 @@ impl<S: Sink + Send> Handle<S> {
     pub(super) async fn rest(&self, quiet: Option<Duration>) -> Result<(), Stop> {
         let begun = self.now();
         let quiet = quiet.unwrap_or_else(|| self.with(|core| core.options.quiet));
-        let deadline = self.deadline(None) + quiet;
+        // An answer that the scenario holds back takes as long as the scenario wants.
+        let answered = self.with(|core| core.reception.actors.answers_until());
+        let deadline = self.deadline(None).max(answered.unwrap_or(begun)) + quiet;
         let look = |core: &mut Core<S>| {
             let calm = core.last_activity.max(begun) + quiet;
             if calm <= core.now && !core.api.is_busy() && !core.reception.actors.is_busy() {

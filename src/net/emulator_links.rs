@@ -4,7 +4,7 @@
 //! task: it connects, with TLS where the address says so, and then moves bytes. The certificate of a receiver is not
 //! checked, as far as anything is known of a real Call Bridge. Dropping `Links` ends every connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::{TlsConnector, TlsStream};
 
+use super::failure::chain;
 use super::pump::{Incoming, Orders, Outbox, outbox, pump};
 use super::stream::Stream;
 use super::target::Tls;
@@ -32,13 +33,19 @@ const NEWS_QUEUE: usize = 256;
 /// How long connections may take to end when the emulator does.
 const CLOSING_LIMIT: Duration = Duration::from_secs(1);
 
+/// Of how many receivers and causes it is told that there is no connection.
+const MOST_TOLD: usize = 32;
+
+/// Takes what the user should know, in words.
+pub type Tell = Box<dyn FnMut(&str) + Send>;
+
 /// What became of a connection.
 #[derive(Debug)]
 pub(crate) enum News {
     /// It is open.
     Opened,
-    /// It could not be opened.
-    Failed,
+    /// It could not be opened, and why.
+    Failed(String),
     /// Something came from the receiver.
     Incoming(Incoming),
 }
@@ -51,26 +58,33 @@ pub(crate) struct Links {
     known: BTreeMap<u64, Known>,
     /// Made when it is first needed.
     tls: Option<Arc<ClientConfig>>,
+    /// Who is told of receivers that cannot be reached.
+    tell: Option<Tell>,
+    /// What was told already.
+    told: BTreeSet<String>,
 }
 
 /// One connection, from the attempt to open it.
 struct Known {
+    address: Address,
     outbox: Outbox,
     attempt: Option<AbortHandle>,
 }
 
 impl Links {
-    pub(crate) fn new() -> Self {
+    /// `tell` is told of receivers that cannot be reached, of each cause once.
+    pub(crate) fn new(tell: Option<Tell>) -> Self {
         let (sender, news) = mpsc::channel(NEWS_QUEUE);
-        Self { sender, news, tasks: JoinSet::new(), known: BTreeMap::new(), tls: None }
+        let (tasks, known, told) = (JoinSet::new(), BTreeMap::new(), BTreeSet::new());
+        Self { sender, news, tasks, known, tls: None, tell, told }
     }
 
     /// Begins to connect; [`News::Opened`] or [`News::Failed`] follows.
     pub(crate) fn open(&mut self, link: LinkKey, address: Address) {
         let (outbox, orders) = outbox();
         let tls = if address.tls { self.tls() } else { None };
-        let attempt = Some(self.tasks.spawn(carry(link, address, tls, orders, self.sender.clone())));
-        self.known.insert(link.0, Known { outbox, attempt });
+        let attempt = Some(self.tasks.spawn(carry(link, address.clone(), tls, orders, self.sender.clone())));
+        self.known.insert(link.0, Known { address, outbox, attempt });
         // Tasks that have ended are forgotten here, so that their number stays that of the open connections.
         while self.tasks.try_join_next().is_some() {}
     }
@@ -86,8 +100,23 @@ impl Links {
     pub(crate) fn close(&mut self, link: LinkKey) {
         let Some(known) = self.known.remove(&link.0) else { return };
         match known.attempt {
-            Some(attempt) => attempt.abort(),
+            Some(attempt) => {
+                attempt.abort();
+                self.tell_of(&known.address, "no connection in the time that a set has");
+            }
             None => known.outbox.close(),
+        }
+    }
+
+    /// Says that a receiver cannot be reached; of what happens again and again, once.
+    fn tell_of(&mut self, address: &Address, why: &str) {
+        let Some(tell) = self.tell.as_mut().filter(|_| self.told.len() < MOST_TOLD) else { return };
+        let Address { tls, host, port } = address;
+        let (host, scheme) =
+            (if host.contains(':') { format!("[{host}]") } else { host.clone() }, if *tls { "https" } else { "http" });
+        let text = format!("the CDR receiver at {scheme}://{host}:{port} cannot be reached: {why}");
+        if self.told.insert(text.clone()) {
+            tell(&text);
         }
     }
 
@@ -101,7 +130,12 @@ impl Links {
             let Some(known) = self.known.get_mut(&link.0) else { continue };
             match &news {
                 News::Opened => known.attempt = None,
-                News::Failed | News::Incoming(Incoming::Ended(_)) => drop(self.known.remove(&link.0)),
+                News::Failed(why) => {
+                    if let Some(known) = self.known.remove(&link.0) {
+                        self.tell_of(&known.address, why);
+                    }
+                }
+                News::Incoming(Incoming::Ended(_)) => drop(self.known.remove(&link.0)),
                 News::Incoming(Incoming::Bytes(_)) => {}
             }
             return (link, news);
@@ -145,8 +179,12 @@ async fn carry(
                 pump(stream, BytesMut::new(), orders, sender, |incoming| (link, News::Incoming(incoming))).await;
             }
         }
-        Ok(Err(_)) | Err(_) => {
-            let _ = sender.send((link, News::Failed)).await;
+        failed => {
+            let why = match failed {
+                Ok(Err(error)) => chain(&error),
+                _ => format!("no connection within {} s", CONNECT_LIMIT.as_secs()),
+            };
+            let _ = sender.send((link, News::Failed(why))).await;
         }
     }
 }
@@ -185,7 +223,7 @@ mod tests {
     async fn exchanged(tls: bool) {
         let mut listeners = Listeners::new(Arc::default());
         let authority = listeners.listen(ReceiverId(1), tls).unwrap();
-        let mut links = Links::new();
+        let mut links = Links::new(None);
         links.open(ONE, address(&authority, tls));
         let ((link, news), (_, mut stream)) = tokio::join!(links.next(), listeners.accept());
         assert!(matches!((link, news), (ONE, News::Opened)));
@@ -213,14 +251,20 @@ mod tests {
     async fn a_connection_that_cannot_be_opened_is_told_and_one_that_was_given_up_is_not() {
         let mut listeners = Listeners::new(Arc::default());
         let authority = listeners.listen(ReceiverId(1), false).unwrap();
-        let mut links = Links::new();
+        let (sender, told) = std::sync::mpsc::channel();
+        let mut links = Links::new(Some(Box::new(move |text: &str| drop(sender.send(text.to_owned())))));
         links.open(ONE, address(&authority, false));
         links.close(ONE);
         listeners.stop(ReceiverId(1));
         links.open(TWO, address(&authority, false));
-        assert!(matches!(within(links.next()).await, (TWO, News::Failed)));
+        assert!(matches!(within(links.next()).await, (TWO, News::Failed(_))));
+        links.open(TWO, address(&authority, false));
+        assert!(matches!(within(links.next()).await, (TWO, News::Failed(_))));
+        let told: Vec<String> = told.try_iter().collect();
+        assert_eq!(told.len(), 2, "what was given up, and what was refused, twice: {told:?}");
+        assert!(told[1].contains(&authority) && told[1].to_lowercase().contains("refused"), "{told:?}");
         links.open(TWO, Address { tls: false, host: format!("{}.invalid", "x".repeat(64)), port: 80 });
-        assert!(matches!(within(links.next()).await, (TWO, News::Failed)));
+        assert!(matches!(within(links.next()).await, (TWO, News::Failed(_))));
         within(links.end()).await;
     }
 
@@ -228,11 +272,11 @@ mod tests {
     async fn a_receiver_that_does_not_speak_tls_is_a_failure() {
         let mut listeners = Listeners::new(Arc::default());
         let authority = listeners.listen(ReceiverId(1), false).unwrap();
-        let mut links = Links::new();
+        let mut links = Links::new(None);
         links.open(ONE, address(&authority, true));
         let (_, mut stream) = within(listeners.accept()).await;
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
-        assert!(matches!(within(links.next()).await, (ONE, News::Failed)));
+        assert!(matches!(within(links.next()).await, (ONE, News::Failed(_))));
         within(links.end()).await;
     }
 }

@@ -24,6 +24,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
 use super::clock::Clock;
+pub use super::emulator_links::Tell;
 use super::emulator_observer::Observer;
 use super::emulator_task::{self, Arrival, Counters, Place, Reply, Served};
 use super::http_client::headers_of;
@@ -68,6 +69,8 @@ pub struct ShellOptions {
     pub accounts: Accounts,
     /// Takes observations of what connects, from the server's side.
     pub observer: Option<Box<dyn Sink + Send>>,
+    /// Is told of CDR receivers that cannot be reached.
+    pub tell: Option<Tell>,
 }
 
 /// That the port could not be had.
@@ -107,7 +110,7 @@ pub struct Counted {
 /// # Errors
 /// That the address cannot be listened on.
 pub async fn start(server: impl Served, options: ShellOptions, clock: Clock) -> Result<EmulatorShell, ShellError> {
-    let ShellOptions { listen, tls, accounts, observer } = options;
+    let ShellOptions { listen, tls, accounts, observer, tell } = options;
     let failed = |cause| ShellError { address: listen, cause };
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
@@ -115,8 +118,9 @@ pub async fn start(server: impl Served, options: ShellOptions, clock: Clock) -> 
     let (stop, stopped) = watch::channel(false);
     let (sender, arrivals) = mpsc::channel(ARRIVAL_QUEUE);
     let observer = observer.map(Observer::new);
+    let watched = (observer, tell);
     let core =
-        tokio::spawn(emulator_task::run(server, clock, observer, Arc::clone(&counters), arrivals, stopped.clone()));
+        tokio::spawn(emulator_task::run(server, clock, watched, Arc::clone(&counters), arrivals, stopped.clone()));
     let secure = tls.is_some();
     let door = Door { core: sender, accounts: Arc::new(accounts), tls: tls.map(|tls| TlsAcceptor::from(tls.config)) };
     let listener = tokio::spawn(listen_on(listener, door, stopped));

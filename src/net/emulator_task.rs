@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock::Clock;
 use super::emulator_delivery::Happening;
-use super::emulator_links::{Links, News};
+use super::emulator_links::{Links, News, Tell};
 use super::emulator_observer::Observer;
 use super::pump::{Incoming, Orders, Outbox, outbox};
 use crate::emulator::{ConnectionKey, ExchangeKey, LinkKey, MeetingServer, Output};
@@ -158,7 +158,7 @@ pub(crate) struct Counters {
 pub(crate) async fn run(
     server: impl Served,
     clock: Clock,
-    observer: Option<Observer>,
+    (observer, tell): (Option<Observer>, Option<Tell>),
     counters: Arc<Counters>,
     mut arrivals: mpsc::Receiver<Arrival>,
     mut stop: watch::Receiver<bool>,
@@ -172,7 +172,7 @@ pub(crate) async fn run(
         freed,
         exchanges: BTreeMap::new(),
         connections: BTreeMap::new(),
-        links: Links::new(),
+        links: Links::new(tell),
         exchanges_so_far: 0,
     };
     loop {
@@ -246,7 +246,7 @@ impl<S: Served> Task<S> {
         self.observe(|observer| {
             let happening = match &news {
                 News::Opened => Happening::Opened,
-                News::Failed => Happening::Failed,
+                News::Failed(_) => Happening::Failed,
                 News::Incoming(Incoming::Bytes(bytes)) => Happening::Got(bytes),
                 News::Incoming(Incoming::Ended(cause)) => Happening::Ended(*cause),
             };
@@ -254,7 +254,7 @@ impl<S: Served> Task<S> {
         });
         match news {
             News::Opened => self.server.handle_link(now, link, true),
-            News::Failed => self.server.handle_link(now, link, false),
+            News::Failed(_) => self.server.handle_link(now, link, false),
             News::Incoming(Incoming::Bytes(bytes)) => self.server.handle_link_bytes(now, link, &bytes),
             News::Incoming(Incoming::Ended(_)) => self.server.handle_link_ended(now, link),
         }

@@ -205,5 +205,7 @@ pub(crate) async fn serve(
     observer: Option<Box<dyn Sink + Send>>,
 ) -> EmulatorShell {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    start(server, ShellOptions { listen, tls, accounts: accounts(), observer }, Clock::start()).await.unwrap()
+    start(server, ShellOptions { listen, tls, accounts: accounts(), observer, tell: None }, Clock::start())
+        .await
+        .unwrap()
 }

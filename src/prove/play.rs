@@ -38,6 +38,17 @@ pub struct Played {
 }
 
 impl Played {
+    /// Why the scenario came to no verdict, if it did not: a step that could not be carried out, a requirement left open.
+    pub fn undecided(&self) -> Option<String> {
+        if let End::Unfinished { step, why } = &self.outcome.end {
+            return Some(format!("step {step}: {why}"));
+        }
+        if let Some(failed) = self.outcome.failed_expectations.first() {
+            return Some(format!("step {}: {} ({})", failed.step, failed.because, failed.what));
+        }
+        self.judgement.undecided.iter().next().map(|(id, why)| format!("{id}: {why}"))
+    }
+
     /// What is wrong, in words, a line for each piece of evidence; empty for nothing.
     pub fn trouble(&self) -> String {
         let mut text = String::new();

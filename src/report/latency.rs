@@ -24,6 +24,16 @@ pub fn cells(latency: &Latency) -> [String; 9] {
     ]
 }
 
+/// What the errors of a latency are; nothing where there are none.
+pub fn errors_explained(latency: &Latency) -> Option<String> {
+    let what = match latency.name.as_str() {
+        "cdr_arrival" => "records whose time is none, lies behind their arrival, or more than an hour before it",
+        "cdr_redelivery" => "failed deliveries that no repetition followed",
+        _ => return None,
+    };
+    (latency.errors > 0).then(|| format!("errors of {}: {what}", latency.name))
+}
+
 impl From<Row> for Latency {
     fn from(row: Row) -> Self {
         let Row { name, count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us } = row;
@@ -62,6 +72,7 @@ mod tests {
             let words = words.collect::<Vec<_>>().join(" ");
             assert!(words.contains("arrival 7 1 900 us 1.23 ms 9.99 ms 12.3 ms 1.50 s 90.0 s"), "{text}");
             assert!(words.contains("redelivery 0 3"), "{text}");
+            assert!(words.contains("errors of cdr redelivery failed deliveries that no repetition followed"), "{text}");
         }
     }
 

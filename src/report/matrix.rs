@@ -80,8 +80,20 @@ pub struct DialectRow {
     pub dialect: String,
     /// Scenarios in which it failed something, each with what.
     pub false_alarms: Vec<FalseAlarm>,
+    /// Scenarios that came to no verdict, each with why. Looked at only where the whole suite was played: a dialect that
+    /// was drawn at random may make a situation impossible.
+    pub undecided: Vec<Undecided>,
     /// How many scenarios were played against it.
     pub scenarios_played: usize,
+}
+
+/// A scenario that came to no verdict on a conformant server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Undecided {
+    /// The scenario.
+    pub scenario: String,
+    /// What it could not do, or what it left open.
+    pub why: String,
 }
 
 /// A conformant server that was failed.
@@ -129,9 +141,10 @@ impl KillMatrix {
         self.dialects.iter().map(|row| row.false_alarms.len()).sum::<usize>() + self.histories.false_alarms.len()
     }
 
-    /// Whether everything is proven: each mutant killed, no false alarm, sockets and simulation of one mind.
+    /// Whether everything is proven: each mutant killed, no false alarm, no dialect left undecided, sockets and simulation of one mind.
     pub fn is_proven(&self) -> bool {
         self.mutants.iter().all(|row| row.fate == Fate::Killed && row.agrees_over_sockets != Some(false))
+            && self.dialects.iter().all(|row| row.undecided.is_empty())
             && self.false_alarms() == 0
             && self.histories.misses.is_empty()
     }
@@ -172,6 +185,9 @@ impl KillMatrix {
                     "FALSE ALARM {} in {} on {}: {}",
                     alarm.requirement, alarm.scenario, row.dialect, alarm.finding
                 );
+            }
+            for Undecided { scenario, why } in &row.undecided {
+                let _ = writeln!(out, "UNDECIDED {scenario} on {}: {why}", row.dialect);
             }
         }
         out.push_str(&self.histories.text(details));
@@ -238,12 +254,13 @@ impl KillMatrix {
         for (name, rows) in self.areas() {
             area_in_html(&mut out, name, &rows);
         }
-        out.push_str("<h2>Dialects</h2>\n<table><tr><th>dialect</th><th>scenarios</th><th>false alarms</th></tr>\n");
+        out.push_str("<h2>Dialects</h2>\n<table><tr><th>dialect</th><th>scenarios</th><th>false alarms, and what was left undecided</th></tr>\n");
         for row in &self.dialects {
             let alarms: Vec<String> = row
                 .false_alarms
                 .iter()
                 .map(|alarm| format!("{} in {}: {}", alarm.requirement, alarm.scenario, alarm.finding))
+                .chain(row.undecided.iter().map(|open| format!("undecided {}: {}", open.scenario, open.why)))
                 .collect();
             let _ = writeln!(
                 out,
@@ -378,8 +395,14 @@ mod tests {
                 scenario: "messages/1".to_owned(),
                 finding: "expected a; observed b".to_owned(),
             }],
+            undecided: Vec::new(),
             scenarios_played: 1,
         });
         assert!(!one.is_proven() && one.text(false).contains("FALSE ALARM MSG-03 in messages/1 on late"));
+        one.dialects[0].false_alarms.clear();
+        assert!(one.is_proven());
+        one.dialects[0].undecided =
+            vec![Undecided { scenario: "messages/1".to_owned(), why: "step 3: late".to_owned() }];
+        assert!(!one.is_proven() && one.text(false).contains("UNDECIDED messages/1 on late: step 3: late"));
     }
 }

@@ -123,6 +123,9 @@ fn latencies(out: &mut String, report: &Report) {
         let cells = latency::cells(one);
         row(&cells.each_ref().map(String::as_str));
     }
+    for errors in report.latency.iter().filter_map(latency::errors_explained) {
+        line(out, &errors);
+    }
 }
 
 fn curves(out: &mut String, report: &Report) {

@@ -64,6 +64,19 @@ pub(super) struct Played {
     pub(super) trouble: Vec<String>,
     /// Its part of the recording, if it is recorded.
     pub(super) recorded: Option<io::Result<Vec<u8>>>,
+    /// Whether the target found its way to CDR receivers.
+    pub(super) reach: Reach,
+}
+
+/// Whether a target found its way to CDR receivers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Nothing tells.
+    Open,
+    /// It did.
+    Reached,
+    /// Records were waited for in vain, and no connection came to this URI nor to another one.
+    Nothing(String),
 }
 
 /// Judges, keeps observations in words, and takes them down.
@@ -74,6 +87,10 @@ struct Watch {
     unreadable: Vec<ConnectionId>,
     recorder: Option<io::Result<ScenarioRecorder>>,
     latency: LatencyRecorder,
+    /// The URI of the first CDR receiver.
+    uri: Option<String>,
+    /// Whether a connection came to one.
+    reached: bool,
 }
 
 impl Sink for Watch {
@@ -85,8 +102,11 @@ impl Sink for Watch {
         if let Some(Ok(recorder)) = &mut self.recorder {
             recorder.observe(observation);
         }
-        if let Event::Ended { connection, cause: EndCause::TooLong } = observation.event {
-            self.unreadable.push(connection);
+        match observation.event {
+            Event::Ended { connection, cause: EndCause::TooLong } => self.unreadable.push(connection),
+            Event::ReceiverOpened { uri, .. } if self.uri.is_none() => self.uri = Some(uri.to_owned()),
+            Event::LinkOpened { .. } | Event::HandshakeFailed { .. } => self.reached = true,
+            _ => {}
         }
     }
 
@@ -103,6 +123,19 @@ impl Watch {
             unreadable: Vec::new(),
             recorder,
             latency: LatencyRecorder::new(),
+            uri: None,
+            reached: false,
+        }
+    }
+
+    /// Whether the target found its way to CDR receivers.
+    fn reach(&self, outcome: &Outcome) -> Reach {
+        let last = outcome.steps.last().map_or("", |step| step.text.as_str());
+        let in_vain = matches!(outcome.end, End::Unfinished { .. }) && last.starts_with("wait-");
+        match &self.uri {
+            _ if self.reached => Reach::Reached,
+            Some(uri) if in_vain => Reach::Nothing(uri.clone()),
+            _ => Reach::Open,
         }
     }
 
@@ -223,6 +256,7 @@ async fn embedded(
         tls: None,
         accounts: accounts.clone(),
         observer: None,
+        tell: None,
     };
     let shell = start(server, options, clock).await.map_err(|error| error.to_string())?;
     let target = Target::new(&shell.url(), accounts, Tls::Insecure).map_err(|error| error.to_string())?;
@@ -240,7 +274,7 @@ fn not_begun(planned: Planned, why: String, record: bool) -> Played {
         ..ScenarioRun::default()
     };
     let recorded = record.then(|| super::recorder::frame(&skip_line(&run)));
-    Played { run, network_error: error, left_behind: Vec::new(), trouble: Vec::new(), recorded }
+    Played { run, network_error: error, left_behind: Vec::new(), trouble: Vec::new(), recorded, reach: Reach::Open }
 }
 
 fn played(
@@ -250,6 +284,7 @@ fn played(
     unfinished: Option<String>,
     (began, duration): (Instant, Duration),
 ) -> Played {
+    let reach = watched.reach(&outcome);
     let Watch { judge, chronicle, recorder, latency, .. } = watched;
     let judgement = judge.finish();
     let failures: Vec<ExpectationFailure> = outcome
@@ -292,7 +327,7 @@ fn played(
         loaded: outcome.loaded,
     };
     let recorded = recorder.map(|recorder| recorder.and_then(|recorder| recorder.finish(end_line(&run))));
-    Played { run, network_error, left_behind: outcome.left_behind, trouble: Vec::new(), recorded }
+    Played { run, network_error, left_behind: outcome.left_behind, trouble: Vec::new(), recorded, reach }
 }
 
 /// What judging the scenario again takes.

@@ -34,6 +34,11 @@ impl Planned {
         self.scenario.exercises.iter().filter_map(|name| RequirementId::from_name(&name.value)).collect()
     }
 
+    /// Whether CDR receivers take part.
+    pub(super) fn has_receivers(&self) -> bool {
+        !self.scenario.receivers.is_empty()
+    }
+
     /// Its result, if it does not run.
     pub(super) fn skipped(self) -> ScenarioRun {
         ScenarioRun {
@@ -84,7 +89,7 @@ pub(crate) fn settings(items: &[String]) -> Result<Settings, Failure> {
 fn setting_meant(name: &str) -> Option<String> {
     let keys = KEYS.iter().map(|key| key.name);
     let known: Vec<&str> = keys.chain(DIALECTS.iter().map(|dialect| dialect.name)).collect();
-    scenario::suggest::help(name, known)
+    scenario::suggest::help(name, known).or_else(|| Some("`bridgeproof dialects` lists them".to_owned()))
 }
 
 /// Whether there are mutants of these names.
@@ -159,6 +164,9 @@ fn missing(need: Need, version: Version, capabilities: &Capabilities, config: &R
         }
         Need::HttpsReceivers if !capabilities.test_api => {
             Some("shows the server a certificate that nobody has signed".to_owned())
+        }
+        Need::NotClustered if capabilities.clustered == Some(true) => {
+            Some("the Call Bridge is in a cluster".to_owned())
         }
         Need::Version(since) if version < since => Some(format!("needs release {since}, the target has {version}")),
         _ => None,

@@ -21,19 +21,22 @@ pub enum Need {
     Restart,
     /// A Call Bridge that accepts the certificate that receivers show.
     HttpsReceivers,
+    /// A Call Bridge that is in no cluster.
+    NotClustered,
     /// A release at least this new.
     Version(Version),
 }
 
 impl Need {
     /// The needs that are one word.
-    pub const WORDS: [(Self, &'static str); 6] = [
+    pub const WORDS: [(Self, &'static str); 7] = [
         (Self::Limits, "limits"),
         (Self::Probing, "probing"),
         (Self::TestApi, "test-api"),
         (Self::UnprivilegedAccount, "unprivileged-account"),
         (Self::Restart, "restart"),
         (Self::HttpsReceivers, "https-receivers"),
+        (Self::NotClustered, "not-clustered"),
     ];
 }
 

@@ -93,8 +93,8 @@ fn a_wrong_password_is_refused_by_the_emulator_too() {
 #[test]
 fn a_certificate_that_is_not_trusted_is_refused_with_what_to_do() {
     let folder = Folder::new();
-    let emulator = Emulator::start(&folder, &["--tls", "--cert-out", "ca.pem"]);
-    let other = Emulator::start(&folder, &["--tls", "--cert-out", "other.pem"]);
+    let emulator = Emulator::start(&folder, &["--tls", "--ca-out", "ca.pem"]);
+    let other = Emulator::start(&folder, &["--tls", "--ca-out", "other.pem"]);
     drop(other);
     // What this machine trusts is set, so that the test does not depend on it.
     let other = folder.path("other.pem").display().to_string();

@@ -116,6 +116,24 @@ fn a_scenario_with_records_passes_on_a_server_in_another_process_and_leaves_no_r
 }
 
 #[test]
+fn an_address_that_the_target_cannot_reach_ends_with_a_hint_and_is_waited_for_once() {
+    let folder = Folder::new();
+    let emulator = Emulator::start(&folder, &[]);
+    let quick = LOST_ANSWER.replace("20s", "2s");
+    folder.write("a.yaml", &quick);
+    folder.write("b.yaml", &quick);
+    folder.write("c.yaml", "{title: t, exercises: [AUTH-01], clients: [a], steps: [{connect: {client: a}}]}");
+    let args = ["run", "a.yaml", "b.yaml", "c.yaml", "--report-dir", "out", "--cdr-advertise", "127.0.0.1:1"];
+    let finished = folder.run(&[&args[..], &["--redelivery-deadline", "1s"], &target(&emulator)].concat());
+    assert_eq!(finished.code, 3, "{finished:?}");
+    assert!(finished.stderr.contains("http://127.0.0.1:1/main") && finished.stderr.contains("--cdr-advertise"));
+    let report = read(&folder.path("out"));
+    let seen = scenarios(&report);
+    let of = |id: &str| seen.get(id).map(String::as_str);
+    assert_eq!((of("a"), of("b"), of("c")), (Some("inconclusive"), Some("skipped"), Some("pass")), "{finished:?}");
+}
+
+#[test]
 fn a_full_list_of_receivers_is_left_as_it_is() {
     let folder = Folder::new();
     let emulator = Emulator::start(&folder, &[]);

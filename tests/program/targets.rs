@@ -43,7 +43,7 @@ fn a_server_in_another_process_gets_the_verdicts_of_the_embedded_one() {
     };
     assert_eq!(over(&plain.url, "http", &[]), embedded);
 
-    let secure = Emulator::start(&folder, &["--tls", "--cert-out", "ca.pem"]);
+    let secure = Emulator::start(&folder, &["--tls", "--ca-out", "ca.pem"]);
     assert!(secure.url.starts_with("https://127.0.0.1:"), "{}", secure.url);
     assert_eq!(over(&secure.url, "ca", &["--ca", "ca.pem"]), embedded);
     assert_eq!(over(&secure.url, "insecure", &["--insecure"]), embedded);
@@ -90,7 +90,7 @@ fn a_fault_is_found_in_a_server_in_another_process_as_well() {
 #[test]
 fn a_profile_holds_what_else_would_be_typed() {
     let folder = Folder::new();
-    let emulator = Emulator::start(&folder, &["--tls", "--cert-out", "ca.pem"]);
+    let emulator = Emulator::start(&folder, &["--tls", "--ca-out", "ca.pem"]);
     folder.write("second.txt", &format!("{}\n", SECOND.1));
     let profile = format!(
         "url = \"{}\"\nuser = \"admin\"\npassword-env = \"{}\"\nca = \"ca.pem\"\n\

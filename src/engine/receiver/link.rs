@@ -128,6 +128,11 @@ impl Link {
         self.arrival_limit.filter(|_| !is_slow && !self.held).map(|limit| amid.began + limit)
     }
 
+    /// When the last of the answers that it owes is due.
+    pub(super) fn answers_until(&self) -> Option<Instant> {
+        self.owed.iter().filter_map(|owed| owed.due).max()
+    }
+
     /// Since when nothing has arrived on it, if nothing is arriving and no answer is owed.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         (self.amid.is_none() && self.owed.is_empty()).then_some(self.active)

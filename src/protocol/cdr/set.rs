@@ -78,6 +78,12 @@ pub struct Tape {
     pub(super) open: Vec<Open>,
     /// Whether the body was not read to its end, because a limit was reached.
     pub(super) is_cut: bool,
+    /// The limit that was reached, because of which not everything was read.
+    pub(super) limit: Option<String>,
+    /// Whether there is a document type declaration, which may declare entities.
+    pub(super) has_dtd: bool,
+    /// The encoding that is declared or shows, if it is another one than UTF-8 and its part ASCII.
+    pub(super) encoding: Option<String>,
     /// Whether one of the deviations, or one that was not kept, says so.
     pub(super) is_malformed: bool,
     /// How many deviations there were, also beyond those that are kept.
@@ -168,9 +174,24 @@ impl<'a> Set<'a> {
         !self.tape.is_malformed
     }
 
-    /// Whether the body was read to its end. If not, a deviation tells the limit that it exceeds.
+    /// Whether everything in the body was read.
     pub fn is_read_whole(self) -> bool {
-        !self.tape.is_cut
+        self.tape.limit.is_none()
+    }
+
+    /// The limit because of which not everything in the body was read, in words; a deviation tells the place.
+    pub fn limit(self) -> Option<&'a str> {
+        self.tape.limit.as_deref()
+    }
+
+    /// Whether there is a document type declaration.
+    pub fn has_document_type(self) -> bool {
+        self.tape.has_dtd
+    }
+
+    /// The encoding that the document declares or shows, if it is another one than UTF-8 and its part ASCII.
+    pub fn encoding(self) -> Option<&'a str> {
+        self.tape.encoding.as_deref()
     }
 
     /// The elements directly inside the root that are no records. None is documented.

@@ -213,7 +213,7 @@ fn hostile_bodies_are_bounded_in_what_they_leave() {
     let mut tape = Tape::new();
     let deep = b"<a>".repeat(100_000);
     let set = tape.read(&deep);
-    assert!(!set.is_read_whole());
+    assert_eq!(set.limit(), Some("elements nest deeper than 64 levels"));
     assert_eq!(set.deviations().len(), 2);
     let many = "<records>".to_owned() + &"&x;<b 1='a' 1='a'>".repeat(5) + &"&y;</c>".repeat(20_000);
     let set = tape.read(many.as_bytes());
@@ -224,7 +224,28 @@ fn hostile_bodies_are_bounded_in_what_they_leave() {
     assert!(tape.read(long.as_bytes()).deviations()[0].what.len() < 300);
     let attributes: String = (0..1000).map(|n| format!(" a{n}='{n}'")).collect();
     let wide = format!("<records{attributes}/>");
-    assert!(tape.read(wide.as_bytes()).attributes().count() < 1000);
+    let set = tape.read(wide.as_bytes());
+    assert_eq!((set.attributes().count(), set.limit()), (64, Some("an element with more than 64 attributes")));
+    assert!(set.is_well_formed() && !set.is_read_whole());
+    let wide =
+        format!("<records><record type='callEnd'{attributes}><call id='c'/></record><record type='a'/></records>");
+    let set = tape.read(wide.as_bytes());
+    assert_eq!((set.records().len(), set.is_read_whole()), (2, false), "what follows is read");
+    assert!(tape.read(b"<records/>").is_read_whole());
+}
+
+#[test]
+fn another_encoding_and_a_document_type_are_told() {
+    let mut tape = Tape::new();
+    let mut told = |body: &[u8]| {
+        let set = tape.read(body);
+        (set.encoding().map(str::to_owned), set.has_document_type())
+    };
+    assert_eq!(told(b"<?xml version='1.0' encoding='ISO-8859-1'?><records/>"), (Some("ISO-8859-1".to_owned()), false));
+    assert_eq!(told(b"<?xml version='1.0' encoding='cp1252'?><records a='\xe9'/>").0.as_deref(), Some("cp1252"));
+    assert_eq!(told(b"\xff\xfe<\0a\0/\0>\0"), (Some("UTF-16".to_owned()), false));
+    assert_eq!(told(b"<!DOCTYPE records><records/>"), (None, true));
+    assert_eq!(told(b"<?xml version='1.0' encoding='UTF-8'?><records/>"), (None, false));
 }
 
 #[test]
@@ -234,7 +255,7 @@ fn body_of_nothing_but_deviations_is_not_read_to_its_end() {
     let set = tape.read(body.as_bytes());
     assert!(!set.is_read_whole() && !set.is_well_formed());
     let last = set.deviations().last().unwrap();
-    assert_eq!(last.what, "too many deviations: from here on the set is not read");
+    assert_eq!(last.what, "100000 deviations: from here on the set is not read");
     assert_eq!((set.records().len(), set.deviations().len()), (0, 1001));
 }
 

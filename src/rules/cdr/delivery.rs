@@ -72,6 +72,7 @@ impl Receiver {
             sure,
             slow: set.slow,
             closes: set.closes,
+            single: set.single,
             session: set.session,
             spans: set.spans,
             dropped: None,

@@ -22,7 +22,7 @@ pub(super) const PROMPT: Duration = Duration::from_secs(1);
 const LINKS: usize = 4096;
 
 /// One connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Link {
     pub(super) receiver: ReceiverId,
     pub(super) opened: Instant,
@@ -34,7 +34,7 @@ pub(super) struct Link {
     /// When a set arrived that then got no answer.
     pub(super) unanswered: Option<Instant>,
     /// What arrived is no HTTP request.
-    fault: Option<Seq>,
+    fault: Option<(Seq, String)>,
 }
 
 /// All connections.
@@ -68,10 +68,16 @@ impl Links {
         self.0.values().any(|link| link.receiver == receiver)
     }
 
+    /// Whether a receiver has another connection that carries the records of a session.
+    pub(super) fn has_beside(&self, link: LinkId, receiver: ReceiverId, session: u128) -> bool {
+        let carries = |other: &Link| other.session.is_some_and(|(carried, _)| carried == session);
+        self.0.iter().any(|(id, other)| *id != link && other.receiver == receiver && carries(other))
+    }
+
     /// Something arrived that is no request.
-    pub(super) fn faulty(&mut self, link: LinkId, seq: Seq) {
+    pub(super) fn faulty(&mut self, link: LinkId, what: &str, seq: Seq) {
         if let Some(link) = self.0.get_mut(&link) {
-            link.fault = Some(seq);
+            link.fault = Some((seq, quote(what)));
         }
     }
 
@@ -97,9 +103,9 @@ impl Links {
 }
 
 /// What could not be read as HTTP accuses the Call Bridge only where it was told to send.
-fn judge_fault(receiver: &Receiver, cause: EndCause, fault: Seq, moment: &mut Moment<'_>) {
+fn judge_fault(receiver: &Receiver, cause: EndCause, (fault, what): (Seq, String), moment: &mut Moment<'_>) {
     if cause == EndCause::TooLong {
-        moment.docket.undecided(R::Cdr01, "a set is longer than the receiver reads");
+        moment.docket.undecided(R::Cdr01, format!("a request is longer than the receiver reads: {what}"));
     } else if matches!(receiver.standing, Standing::On { .. }) {
         // Where nothing else ever arrived, it may be the wrong scheme.
         let form = receiver.sets == 0 && receiver.address.as_ref().is_some_and(Address::is_special);
@@ -168,9 +174,15 @@ pub(super) fn head(
             characteristics(head, moment);
         }
     }
+    if let Some(encoding) = set.encoding() {
+        moment.docket.note(R::Cdr23, "encoding", quote(encoding));
+    }
+    if set.has_document_type() {
+        moment.docket.note_word(R::Cdr23, "document-type", "declared; it is not followed");
+    }
     target(receiver, head, moment);
-    if set.is_well_formed() && !set.is_read_whole() {
-        moment.docket.undecided(R::Cdr01, "a set holds more than is read");
+    if let Some(limit) = set.limit().filter(|_| set.is_well_formed()) {
+        moment.docket.undecided(R::Cdr01, format!("a set holds more than is read: {limit}"));
         return false;
     }
     let wrong = if !set.is_well_formed() {
@@ -263,5 +275,12 @@ pub(super) fn kept(link: LinkId, session: u128, receiver: &Receiver, moment: &mu
     } else if let Some(dropped) = last.dropped.filter(|_| !last.closed_here) {
         let expected = "the next set on the connection that was kept";
         moment.fail(R::Cdr18, expected, "closed after a set".to_owned(), &[last.seq, dropped]);
+    } else if last.single && moment.at.since(last.at) <= PROMPT {
+        // It said so beforehand, and nobody is misled.
+        moment.warn(
+            R::Cdr18,
+            "several sets on a connection",
+            "a connection for each set, closed on request".to_owned(),
+        );
     }
 }

@@ -182,7 +182,7 @@ impl CdrJudge {
                     receiver.distrusted = true;
                 }
             }
-            Event::LinkFault { link, .. } => self.links.faulty(*link, seq),
+            Event::LinkFault { link, what } => self.links.faulty(*link, what, seq),
             Event::LinkEnded { link, cause } => {
                 let mut moment = Moment::of(&self.context, observation, api, docket);
                 self.links.ended(*link, *cause, &mut self.receivers, &mut moment);

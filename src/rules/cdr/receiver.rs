@@ -258,6 +258,8 @@ pub(super) struct OpenSet {
     pub(super) given_up: bool,
     /// Whether the request asked for the connection to be closed after the answer.
     pub(super) closes: bool,
+    /// Whether it did so although no other set had come on the connection.
+    pub(super) single: bool,
 }
 
 /// The set that was answered last on some connection.
@@ -271,6 +273,7 @@ pub(super) struct Answered {
     pub(super) slow: bool,
     /// Whether the request asked for the connection to be closed after it.
     pub(super) closes: bool,
+    pub(super) single: bool,
     pub(super) session: Option<u128>,
     pub(super) spans: Few,
     /// Whether the Call Bridge ended the connection right after that answer.

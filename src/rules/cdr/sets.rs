@@ -77,9 +77,13 @@ impl CdrJudge {
             slow,
             given_up: false,
             closes: links::closes(head),
+            single: links::closes(head) && self.links.get(link).is_some_and(|link| link.sets == 1),
         };
         match place {
-            Some(place) => self.records(place, &mut open, records, moment),
+            Some(place) => {
+                self.named_twice(self.sessions.known[place].id, &open, records, &mut moment);
+                self.records(place, &mut open, records, moment);
+            }
             None => self.unreadable(id),
         }
         if self.open.len() < OPEN_SETS {
@@ -96,6 +100,28 @@ impl CdrJudge {
         }
         receiver.cut = None;
         receiver.unreadable = receiver.last_set;
+    }
+
+    /// A set arrives at a receiver that is alone in a trace, on a second connection beside another one. Whoever enters
+    /// the same URI twice gets every record twice, each time on a connection of its own and with numbers of its own.
+    fn named_twice(&mut self, session: u128, set: &OpenSet, records: Set<'_>, moment: &mut Moment<'_>) {
+        let Some(receiver) = self.receivers.get_mut(&set.receiver) else { return };
+        if !receiver.alone || receiver.shared || !self.links.has_beside(set.link, set.receiver, session) {
+            return;
+        }
+        let first = records.records().next().map(Attributes::of).unwrap_or_default();
+        let (Some(index), chain) = (first.index.get(), receiver.chain_of(session)) else { return };
+        let chain = &receiver.chains[chain];
+        // Nobody gives an answer up so soon.
+        let same = |other: &&OpenSet| other.receiver == set.receiver && other.spans.lowest() == Some(index);
+        let soon = |other: &OpenSet| other.link != set.link && moment.at <= other.arrived + PROMPT;
+        let at_once = self.open.iter().filter(same).any(soon);
+        let from_one = first.record_index.get() == Some(1) && chain.highest.is_some();
+        if at_once || from_one || chain.acked.contains(index) {
+            receiver.shared = true;
+            let why = "records came again on a second connection: the Call Bridge's list may name this receiver twice";
+            moment.docket.undecided(R::Cdr02, why);
+        }
     }
 
     /// The records of a set that could be read.

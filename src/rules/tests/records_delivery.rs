@@ -32,6 +32,26 @@ fn a_set_is_a_post_of_one_document_of_records() {
 }
 
 #[test]
+fn what_exceeds_a_limit_of_the_reader_is_left_open_and_told() {
+    let more: String = (0..64).map(|n| format!(" a{n}='x'")).collect();
+    let body = format!(
+        "<!DOCTYPE records><records session='{}'><record{more} type='callEnd' correlatorIndex='0'/></records>",
+        guid(9)
+    );
+    let mut lab = Lab::new();
+    let set = lab.body(1, body.as_bytes());
+    lab.answers(set, 200);
+    lab.link(1);
+    lab.script.observe(Event::LinkFault { link: LinkId(2), what: "the body is longer than 10 bytes" });
+    lab.ends(1, EndCause::TooLong);
+    let judgement = lab.script.finish();
+    assert!(judgement.findings.is_empty(), "{:#?}", judgement.findings);
+    let why: Vec<&str> = judgement.undecided.values().map(String::as_str).collect();
+    assert_eq!(why, ["a set holds more than is read: an element with more than 64 attributes"]);
+    assert!(judgement.characteristics.iter().any(|one| one.name == "document-type"));
+}
+
+#[test]
 fn what_is_no_http_accuses_only_who_was_told_to_send() {
     let fault = |lab: &mut Lab, cause| {
         lab.link(1);
@@ -411,6 +431,19 @@ fn a_connection_that_is_kept_is_used_again() {
     let mut lab = Lab::new();
     lab.gets(1, 9, &legs([0])).ends(1, EndCause::PeerClosed).gets(1, 9, &legs([1]));
     lab.breaks(&["CDR-18"]);
+    // Whoever asks for a connection to be closed after its only set has decided against keeping it: it warns.
+    let each = || {
+        let mut lab = Lab::new();
+        lab.head.2 = "Host: a\r\nContent-Length: 9\r\nConnection: close\r\n";
+        lab.gets(1, 9, &legs([0])).ends(1, EndCause::Closed);
+        lab
+    };
+    let mut lab = each();
+    lab.gets(1, 9, &legs([1]));
+    lab.breaks(&["CDR-18"]);
+    let mut lab = each();
+    lab.passes(20).gets(1, 9, &legs([1]));
+    lab.breaks(&[]);
     // This side closed it, or it had been idle.
     let mut lab = Lab::new();
     lab.gets(1, 9, &legs([0])).ends(1, EndCause::Closed).gets(1, 9, &legs([1])).passes(20);
@@ -490,10 +523,11 @@ fn an_end_that_was_asked_for_loses_no_answer() {
         lab
     };
     let mut lab = closing();
-    lab.gets(1, 9, &legs(0..3)).ends(1, EndCause::Closed).gets(1, 9, &legs(3..5)).ends(1, EndCause::Closed);
+    lab.gets(1, 9, &legs(0..3)).ends(1, EndCause::Closed).passes(2);
+    lab.gets(1, 9, &legs(3..5)).ends(1, EndCause::Closed);
     lab.meets("CDR-02");
     let mut lab = closing();
-    lab.gets(1, 9, &legs(0..3)).ends(1, EndCause::Closed).gets(1, 9, &legs(0..3));
+    lab.gets(1, 9, &legs(0..3)).ends(1, EndCause::Closed).passes(2).gets(1, 9, &legs(0..3));
     lab.breaks(&["CDR-02"]);
     // One that was idle says nothing of an answer long before.
     let mut lab = Lab::new();
@@ -595,4 +629,29 @@ fn a_receiver_that_stands_alone_finds_what_is_missing_amid_what_comes() {
     let mut lab = alone();
     lab.gets(1, 9, &legs(0..2)).refuses(1, 9, &legs(2..4), 503).passes(400);
     lab.breaks(&[]);
+}
+
+#[test]
+fn a_receiver_that_stands_alone_may_be_named_twice_in_the_list() {
+    let many = |from: u64, to: u64, number: u64| -> Vec<NewRecord> {
+        legs(from..to).into_iter().zip(number..).map(|(record, number)| numbered(record, number)).collect()
+    };
+    // A second stream beside the first one: the same records again, or numbers of its own.
+    let mut lab = alone();
+    lab.gets(1, 9, &many(0, 2, 1)).link(1).gets(1, 9, &many(0, 2, 1)).gets(1, 9, &many(2, 4, 3));
+    lab.breaks(&[]);
+    let mut lab = alone();
+    lab.gets(1, 9, &many(0, 2, 1)).link(1).gets(1, 9, &many(2, 4, 1)).passes(60);
+    lab.breaks(&[]);
+    let mut lab = alone();
+    lab.set(1, 9, &legs(0..2));
+    lab.link(1).gets(1, 9, &legs(0..2)).gets(1, 9, &legs(2..4));
+    lab.breaks(&[]);
+    // On the same connection, or on a new one in place of it, it is one stream.
+    let mut lab = alone();
+    lab.gets(1, 9, &legs(0..2)).gets(1, 9, &legs(0..2));
+    lab.breaks(&["CDR-02"]);
+    let mut lab = alone();
+    lab.gets(1, 9, &legs(0..2)).passes(20).ends(1, EndCause::Closed).gets(1, 9, &legs(0..2));
+    lab.breaks(&["CDR-02"]);
 }

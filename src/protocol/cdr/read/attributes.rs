@@ -32,7 +32,9 @@ impl Reading<'_, '_> {
             let name = attribute.key.into_inner();
             let name_at = self.offset(name);
             if self.tape.attributes.len() - first >= ATTRIBUTES {
-                self.note(name_at, false, format!("more than {ATTRIBUTES} attributes: the others are not read"));
+                let limit = format!("an element with more than {ATTRIBUTES} attributes");
+                self.note(name_at, false, format!("{limit}: the others are not read"));
+                self.tape.limit = Some(limit);
                 break;
             }
             if !is_name(name) {

@@ -2,7 +2,8 @@
 //!
 //! quick-xml finds the tags; this file keeps the stack of open elements itself, so that after a wrong end tag it can go on
 //! where a person would. Nothing that can still be read is refused. Entities are never expanded and nothing is looked up.
-//! What a sender can make a reader keep is bounded by the limits below; at a limit reading ends, with a deviation.
+//! What a sender can make a reader keep is bounded by the limits below; at a limit reading ends, or passes over the further
+//! attributes of an element, with a deviation; [`Set::limit`] tells which.
 //! The grammar that quick-xml does not check is in `grammar`. Here are the elements; `attributes` and `text` read what
 //! they hold, `prolog` what stands around them, `plain` is a short way for tags and elements of the usual form.
 
@@ -77,17 +78,17 @@ impl Tape {
     pub fn read<'t>(&'t mut self, body: &'t [u8]) -> Set<'t> {
         self.clear();
         if u32::try_from(body.len()).is_err() {
-            self.cut(0, "longer than 4 GiB");
+            self.cut(0, "longer than 4 GiB".to_owned());
             return Set::new(body, "", self);
         }
         self.lossy = None;
         let source = str::from_utf8(body);
         match source {
-            Ok(text) => Reading { tape: self, text, base: 0, has_root: false, has_dtd: false, is_legacy: false }.run(),
+            Ok(text) => Reading { tape: self, text, base: 0, has_root: false, is_legacy: false }.run(),
             Err(error) => {
                 let copy = decode(body);
                 let is_legacy = self.note_encoding(body, &copy, error.valid_up_to());
-                Reading { tape: self, text: &copy, base: 0, has_root: false, has_dtd: false, is_legacy }.run();
+                Reading { tape: self, text: &copy, base: 0, has_root: false, is_legacy }.run();
                 self.lossy = Some(copy);
             }
         }
@@ -113,6 +114,9 @@ impl Tape {
         self.root = None;
         self.root_attributes = Run::default();
         self.is_cut = false;
+        self.limit = None;
+        self.has_dtd = false;
+        self.encoding = None;
         self.is_malformed = false;
         self.noted = 0;
     }
@@ -121,6 +125,7 @@ impl Tape {
     fn note_encoding(&mut self, body: &[u8], copy: &str, at: usize) -> bool {
         if matches!(body, [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..]) {
             self.note(0, false, "the document is in UTF-16; places in it count as if it were in UTF-8");
+            self.encoding = Some("UTF-16".to_owned());
             return false;
         }
         let declaration = copy.split_once("?>").map_or("", |(declaration, _)| declaration);
@@ -135,9 +140,10 @@ impl Tape {
     }
 
     /// Reports a limit at which reading ends.
-    fn cut(&mut self, at: usize, what: &str) {
-        let what = format!("{what}: from here on the set is not read");
+    fn cut(&mut self, at: usize, limit: String) {
+        let what = format!("{limit}: from here on the set is not read");
         self.deviations.push(Deviation { at_bytes: at, malformed: false, what });
+        self.limit = Some(limit);
         self.is_cut = true;
     }
 
@@ -173,8 +179,6 @@ struct Reading<'t, 's> {
     /// Where the text that quick-xml sees begins.
     base: usize,
     has_root: bool,
-    /// Whether there is a document type declaration, which may declare entities.
-    has_dtd: bool,
     /// Whether the text was made from another encoding than UTF-8, which the document declares.
     is_legacy: bool,
 }
@@ -240,7 +244,8 @@ impl<'s> Reading<'_, 's> {
                 Err(error) => self.error(self.base + reader.error_position() as usize, &error),
             };
             if self.tape.noted >= MOST_DEVIATIONS {
-                self.tape.cut(self.base + reader.buffer_position() as usize, "too many deviations");
+                let at = self.base + reader.buffer_position() as usize;
+                self.tape.cut(at, format!("{MOST_DEVIATIONS} deviations"));
                 return Flow::End;
             }
             if !matches!(flow, Flow::On) {
@@ -295,7 +300,12 @@ impl<'s> Reading<'_, 's> {
         let at = self.offset(name) - 1;
         if self.is_full() {
             let is_deep = self.tape.open.len() >= DEPTH;
-            self.tape.cut(at, if is_deep { "nested too deep" } else { "too many elements or attributes" });
+            let limit = if is_deep {
+                format!("elements nest deeper than {DEPTH} levels")
+            } else {
+                format!("more than {NODES} elements or attributes")
+            };
+            self.tape.cut(at, limit);
             return Flow::End;
         }
         let known = FieldName::of_element(name);

@@ -3,7 +3,7 @@
 use quick_xml::events::BytesDecl;
 
 use super::super::grammar::is_name;
-use super::{BYTE_ORDER_MARK, Flow, Reading, quoted};
+use super::{BYTE_ORDER_MARK, Flow, QUOTED_CHARACTERS, Reading, quoted};
 
 impl Reading<'_, '_> {
     pub(super) fn declaration(&mut self, at: usize, declaration: &BytesDecl<'_>) -> Flow {
@@ -18,14 +18,20 @@ impl Reading<'_, '_> {
         match declaration.encoding() {
             None => {}
             Some(Ok(name)) if ["utf-8", "us-ascii", "utf-16"].iter().any(|known| name.eq_ignore_ascii_case(known)) => {}
-            Some(Ok(name)) if !self.is_legacy && self.text.is_ascii() => drop(name),
+            Some(Ok(name)) if !self.is_legacy && self.text.is_ascii() => self.encoded(&name),
             Some(Ok(name)) => {
+                self.encoded(&name);
                 let name = quoted(&name);
                 self.note(at, false, format!("the document declares the encoding {name}; it is read as UTF-8"));
             }
             Some(Err(error)) => self.note(at, true, format!("the XML declaration is wrong: {error}")),
         }
         Flow::On
+    }
+
+    /// The document declares another encoding.
+    fn encoded(&mut self, name: &str) {
+        self.tape.encoding = Some(name.chars().take(QUOTED_CHARACTERS).collect());
     }
 
     pub(super) fn instruction(&mut self, at: usize, target: &str) {
@@ -35,8 +41,8 @@ impl Reading<'_, '_> {
     }
 
     pub(super) fn document_type(&mut self, at: usize) -> Flow {
-        let malformed = self.has_root || self.has_dtd;
-        self.has_dtd = true;
+        let malformed = self.has_root || self.tape.has_dtd;
+        self.tape.has_dtd = true;
         self.note(at, malformed, "a document type declaration: it is not followed");
         Flow::On
     }

@@ -37,7 +37,7 @@ impl Reading<'_, '_> {
 
     pub(super) fn note_reference(&mut self, at: usize, name: &str) {
         // With a document type declaration, the entity may be declared; it is not expanded all the same.
-        let malformed = !(self.has_dtd && is_name(name));
+        let malformed = !(self.tape.has_dtd && is_name(name));
         self.note(at, malformed, format!("the reference {} stands for nothing that XML defines", quoted(name)));
     }
 
