@@ -72,9 +72,11 @@ pub(super) struct Participant {
     pub(super) leg: Option<(Seq, Element)>,
 }
 
-/// One change that was made over the API and granted.
+/// One change that was made over the API.
 #[derive(Debug)]
 pub(super) struct Change {
+    /// Whether it was granted. What was not answered, or in another way, may have been made all the same.
+    pub(super) granted: bool,
     pub(super) sent: Instant,
     pub(super) seq: Seq,
     /// The call or participant that changed.
@@ -100,8 +102,9 @@ pub(super) struct ApiView {
     /// The list of all calls as it was read last: where its first page began, and all ids once it is complete.
     pub(super) list: Option<(Seq, Vec<String>)>,
     paging: BTreeMap<String, (Seq, Vec<String>)>,
+    /// In the order of their requests.
     pub(super) changes: VecDeque<Change>,
-    /// How many changes were made in all.
+    /// How many changes were granted in all.
     pub(super) changes_made: u64,
     /// How often the end of a conference left none under way that is known.
     pub(super) ends: u64,
@@ -144,11 +147,16 @@ impl ApiView {
 
     /// A change that was not granted in so many words may have been made all the same.
     fn outcome_open(&mut self, asked: &Asked) {
-        if asked.request.method == Method::Put
-            && let Some((Node::Call, id)) = object_of(&asked.request)
+        if asked.request.method != Method::Put {
+            return;
+        }
+        if let Some((Node::Call, id)) = object_of(&asked.request)
             && let Some(call) = self.calls.get_mut(&id)
         {
             call.mute_override = Override::Unknown;
+        }
+        if let Some((object, elements)) = self.effect(&asked.request) {
+            self.enter(Change { granted: false, sent: asked.at, seq: asked.seq, object, elements });
         }
     }
 
@@ -383,24 +391,28 @@ impl ApiView {
     }
 
     fn changed(&mut self, asked: &Asked) {
-        let Some((node, id)) = object_of(&asked.request) else { return };
-        let form = Form::of(&asked.request);
+        if let Some((Node::Call, id)) = object_of(&asked.request)
+            && let Some(value) = Form::of(&asked.request).get("joinAudioMuteOverride")
+            && let Some(call) = self.calls.get_mut(&id)
+        {
+            call.mute_override = override_of(&value);
+        }
+        if let Some((object, elements)) = self.effect(&asked.request) {
+            self.note_change(asked, &object, elements);
+        }
+    }
+
+    /// The call or participant that a request changes, and the elements of events that it changes.
+    fn effect(&self, request: &Request) -> Option<(String, Vec<&'static str>)> {
+        let (node, id) = object_of(request)?;
+        let form = Form::of(request);
         let mut elements: Vec<&'static str> = form.names().filter_map(|name| element_of(&node, name)).collect();
         elements.sort_unstable();
         elements.dedup();
         match node {
-            Node::Call => {
-                if let (Some(value), Some(call)) = (form.get("joinAudioMuteOverride"), self.calls.get_mut(&id)) {
-                    call.mute_override = override_of(&value);
-                }
-                self.note_change(asked, &id, elements);
-            }
-            Node::Participant => self.note_change(asked, &id, elements),
-            Node::Leg => {
-                let owner = self.legs.get(&id).cloned().unwrap_or_default();
-                self.note_change(asked, &owner, elements);
-            }
-            Node::Space => {}
+            Node::Call | Node::Participant => Some((id, elements)),
+            Node::Leg => Some((self.legs.get(&id).cloned().unwrap_or_default(), elements)),
+            Node::Space => None,
         }
     }
 
@@ -481,11 +493,16 @@ impl ApiView {
 
     fn note_change(&mut self, asked: &Asked, object: &str, elements: Vec<&'static str>) {
         self.changes_made += 1;
+        self.enter(Change { granted: true, sent: asked.at, seq: asked.seq, object: object.to_owned(), elements });
+    }
+
+    /// Enters a change where it belongs: requests may be answered in another order than they were sent in.
+    fn enter(&mut self, change: Change) {
         if self.changes.len() == CHANGES_KEPT {
             self.changes.pop_front();
         }
-        let change = Change { sent: asked.at, seq: asked.seq, object: object.to_owned(), elements };
-        self.changes.push_back(change);
+        let place = self.changes.partition_point(|known| known.seq < change.seq);
+        self.changes.insert(place, change);
     }
 }
 

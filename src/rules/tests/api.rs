@@ -92,8 +92,8 @@ fn what_is_being_removed_may_be_gone_until_that_is_refused() {
     told.exchange(Method::Delete, "calls/d", "", &Response::new(404));
     assert!(told.view.ended("d").is_some());
     assert!(told.view.just_ended.is_empty());
-    let change = told.view.changes.back().unwrap();
-    assert_eq!((change.object.as_str(), change.elements.len()), ("d", 0));
+    let of_the_whole = told.view.changes.iter().filter(|change| change.object == "d" && change.elements.is_empty());
+    assert_eq!(of_the_whole.count(), 2, "its creation and its end");
 }
 
 #[test]
@@ -155,7 +155,20 @@ fn a_change_without_a_plain_answer_may_have_been_made() {
             told.view.failed(exchange);
         }
         assert_eq!(set(&told), Override::Unknown);
+        let change = told.view.changes.back().unwrap();
+        assert_eq!((change.granted, &change.elements[..]), (false, &["joinAudioMuteOverride"][..]));
+        assert_eq!(told.view.changes_made, 5, "two calls, one participant and two changes of a call");
     }
+}
+
+#[test]
+fn changes_are_in_the_order_of_their_requests() {
+    let mut told = told();
+    let exchanges = ["x", "y"].map(|name| told.asks(Method::Put, "calls/c", &format!("name={name}")));
+    for exchange in exchanges.into_iter().rev() {
+        told.answers(exchange, &Response::new(200));
+    }
+    assert!(told.view.changes.iter().map(|change| change.seq).is_sorted());
 }
 
 #[test]
