@@ -258,6 +258,11 @@ mod tests {
             for id in 0..45 {
                 prop_assert_eq!(set.contains(id), ids.contains(&id));
             }
+            let mut distinct = ids.clone();
+            distinct.sort_unstable();
+            distinct.dedup();
+            let runs = distinct.chunk_by(|one, next| one + 1 == *next).count();
+            prop_assert_eq!(set.0.len(), runs);
         }
     }
 }
