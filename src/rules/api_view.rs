@@ -49,7 +49,7 @@ pub(super) struct Call {
     /// Its coSpace: `None` where not known, `Some(None)` for an ad hoc conference.
     pub(super) space: Option<Option<String>>,
     pub(super) mute_override: Override,
-    /// Whether the one who started it chose its callCorrelator.
+    /// Whether the one who started it chose its callCorrelator, or may have.
     pub(super) correlator_given: bool,
     /// What the API said of it last.
     pub(super) document: Option<(Seq, Element)>,
@@ -67,6 +67,8 @@ pub(super) struct Participant {
     /// The participant that a move made it from.
     pub(super) moved_from: Option<String>,
     pub(super) seq: Seq,
+    /// Where it was last known or about to leave.
+    left: Seq,
     pub(super) document: Option<(Seq, Element)>,
     /// Its first call leg, as the API showed it last.
     pub(super) leg: Option<(Seq, Element)>,
@@ -127,10 +129,10 @@ impl ApiView {
             // From here on it may be gone before the answer says so.
             match node {
                 Node::Call => self.unsure_call(&id),
-                Node::Participant => self.participant_leaving(&id),
+                Node::Participant => self.participant_leaving(&id, seq),
                 Node::Leg => {
                     if let Some(participant) = self.legs.get(&id).cloned() {
-                        self.participant_leaving(&participant);
+                        self.participant_leaving(&participant, seq);
                     }
                 }
                 Node::Space => self.unsure_calls_of(&id),
@@ -175,15 +177,26 @@ impl ApiView {
                 self.outcome_open(&asked);
                 if asked.request.method == Method::Delete
                     && let Some((Node::Call, id)) = object_of(&asked.request)
-                    && let Some(call) = self.calls.get_mut(&id)
-                    && call.life == Life::Unsure
                 {
-                    call.life = Life::Alive { since: at };
+                    self.not_ended(&id, response.status, at, seq);
                 }
             }
             Method::Post => self.created(&asked, response, at, seq),
             Method::Put => self.changed(&asked),
             Method::Delete => self.removed(&asked, at, seq),
+        }
+    }
+
+    /// The end of a conference was not granted: it may be gone already, or go on.
+    fn not_ended(&mut self, id: &str, status: u16, at: Instant, seq: Seq) {
+        match status {
+            404 | 410 => self.end_call(id, at, seq),
+            400 => {}
+            _ => {
+                if let Some(call) = self.calls.get_mut(id).filter(|call| call.life == Life::Unsure) {
+                    call.life = Life::Alive { since: at };
+                }
+            }
         }
     }
 
@@ -201,8 +214,8 @@ impl ApiView {
     }
 
     /// Events told that a participant left.
-    pub(super) fn participant_removed(&mut self, id: &str) {
-        self.participant_leaving(id);
+    pub(super) fn participant_removed(&mut self, id: &str, seq: Seq) {
+        self.participant_leaving(id, seq);
     }
 
     /// Whether the API has denied, or an end has shown, that this is an active conference.
@@ -268,8 +281,8 @@ impl ApiView {
         match (collection, id, sub) {
             ("calls", None, None) => self.page("calls", &document, &asked.request, asked.seq, at, seq),
             ("calls", Some(id), Some("participants")) => self.page(id, &document, &asked.request, asked.seq, at, seq),
-            ("calls", Some(id), None) => self.call_read(id, document, at, seq),
-            ("participants", Some(id), None) => self.participant_read(id, document, seq),
+            ("calls", Some(id), None) => self.call_read(id, document, asked.seq, at, seq),
+            ("participants", Some(id), None) => self.participant_read(id, document, asked.seq, seq),
             ("participants", Some(id), Some("callLegs")) => {
                 for leg in document.children.iter().filter_map(|leg| leg.get_attribute("id")) {
                     self.legs.insert(leg.to_owned(), id.to_owned());
@@ -311,7 +324,7 @@ impl ApiView {
                 self.unsure_call(id);
             }
             for id in &ids {
-                self.call_seen(id, at, seq);
+                self.call_seen(id, begun, at, seq);
             }
             self.list = Some((begun, ids));
         } else if let Some(call) = self.calls.get_mut(key) {
@@ -319,17 +332,22 @@ impl ApiView {
         }
     }
 
-    fn call_seen(&mut self, id: &str, at: Instant, seq: Seq) -> &mut Call {
+    /// An answer shows a conference; what ended after that was asked for may have been there still.
+    fn call_seen(&mut self, id: &str, asked: Seq, at: Instant, seq: Seq) -> Option<&mut Call> {
         let call = self.calls.entry(id.to_owned()).or_insert_with(|| unknown_call(at, seq));
-        if !matches!(call.life, Life::Alive { .. }) {
-            call.life = Life::Alive { since: at };
-            call.seq = seq;
+        match call.life {
+            Life::Alive { .. } => {}
+            Life::Ended { seq: end, .. } if end > asked => return None,
+            Life::Ended { .. } | Life::Unsure => {
+                call.life = Life::Alive { since: at };
+                call.seq = seq;
+            }
         }
-        call
+        Some(call)
     }
 
-    fn call_read(&mut self, id: &str, document: Element, at: Instant, seq: Seq) {
-        let call = self.call_seen(id, at, seq);
+    fn call_read(&mut self, id: &str, document: Element, asked: Seq, at: Instant, seq: Seq) {
+        let Some(call) = self.call_seen(id, asked, at, seq) else { return };
         if call.space.is_none() {
             call.space = match (document.text_at(&["coSpace"]), document.text_at(&["callType"])) {
                 (Some(space), _) if !space.is_empty() => Some(Some(space.to_owned())),
@@ -340,13 +358,14 @@ impl ApiView {
         call.document = Some((seq, document));
     }
 
-    fn participant_read(&mut self, id: &str, document: Element, seq: Seq) {
+    fn participant_read(&mut self, id: &str, document: Element, asked: Seq, seq: Seq) {
         let participant = self.participants.entry(id.to_owned()).or_insert_with(|| unknown_participant(seq));
-        participant.alive = true;
         if let Some(call) = document.text_at(&["call"]).filter(|call| !call.is_empty()) {
             participant.call = Some(call.to_owned());
         }
-        participant.connected = document.text_at(&["status", "state"]) == Some("connected");
+        // What left after that was asked for may have been there still.
+        participant.alive = asked >= participant.left;
+        participant.connected = participant.alive && document.text_at(&["status", "state"]) == Some("connected");
         participant.document = Some((seq, document));
     }
 
@@ -357,26 +376,14 @@ impl ApiView {
         let Some((collection, id)) = created else { return };
         match collection {
             "calls" => {
-                let space = form.get("coSpace").filter(|space| !space.is_empty());
-                let mute_override = form.get("joinAudioMuteOverride").map_or(Override::Unset, |v| override_of(&v));
-                let call = Call {
-                    life: Life::Alive { since: at },
-                    seq,
-                    ours: true,
-                    space: Some(space),
-                    mute_override,
-                    correlator_given: form.get("callCorrelator").is_some(),
-                    document: None,
-                    roster: None,
-                };
-                self.calls.insert(id.to_owned(), call);
+                self.call_created(id, &form, asked.seq, at, seq);
                 self.note_change(asked, id, vec![]);
             }
             "participants" => {
                 let call = split(asked.request.path()).and_then(|(_, call, _)| call).map(str::to_owned);
                 let moved_from = form.get("movedParticipant").filter(|from| !from.is_empty());
                 if let Some(from) = &moved_from {
-                    self.participant_leaving(from);
+                    self.participant_leaving(from, seq);
                 }
                 let fresh = Participant { call: call.clone(), ours: true, moved_from, ..unknown_participant(seq) };
                 self.participants.insert(id.to_owned(), fresh);
@@ -388,6 +395,29 @@ impl ApiView {
             }
             _ => {}
         }
+    }
+
+    /// A conference was asked for. Of a coSpace it may have been there before, with what somebody else chose for it.
+    fn call_created(&mut self, id: &str, form: &Form, asked: Seq, at: Instant, seq: Seq) {
+        let mute_override = form.get("joinAudioMuteOverride").map(|value| override_of(&value));
+        let correlator_given = form.get("callCorrelator").is_some();
+        if let Some(known) = self.calls.get_mut(id).filter(|call| call.seq < asked) {
+            known.life = Life::Alive { since: at };
+            known.correlator_given |= correlator_given;
+            known.space.get_or_insert(form.get("coSpace").filter(|space| !space.is_empty()));
+            if mute_override.is_some() {
+                known.mute_override = Override::Unknown;
+            }
+            return;
+        }
+        let call = Call {
+            ours: true,
+            space: Some(form.get("coSpace").filter(|space| !space.is_empty())),
+            mute_override: mute_override.unwrap_or(Override::Unset),
+            correlator_given,
+            ..unknown_call(at, seq)
+        };
+        self.calls.insert(id.to_owned(), call);
     }
 
     fn changed(&mut self, asked: &Asked) {
@@ -423,18 +453,18 @@ impl ApiView {
                 self.end_call(&id, at, seq);
                 self.note_change(asked, &id, vec![]);
             }
-            Node::Participant => self.left(&id, asked),
+            Node::Participant => self.left(&id, asked, seq),
             Node::Leg => {
                 if let Some(participant) = self.legs.get(&id).cloned() {
-                    self.left(&participant, asked);
+                    self.left(&participant, asked, seq);
                 }
             }
             Node::Space => self.unsure_calls_of(&id),
         }
     }
 
-    fn left(&mut self, id: &str, asked: &Asked) {
-        self.participant_leaving(id);
+    fn left(&mut self, id: &str, asked: &Asked, seq: Seq) {
+        self.participant_leaving(id, seq);
         let call = self.participants.get(id).and_then(|participant| participant.call.clone());
         self.note_change(asked, call.as_deref().unwrap_or_default(), vec!["participants"]);
     }
@@ -480,10 +510,11 @@ impl ApiView {
     }
 
     /// A participant is on the way out; a conference may end with its last one.
-    fn participant_leaving(&mut self, id: &str) {
+    fn participant_leaving(&mut self, id: &str, seq: Seq) {
         let Some(participant) = self.participants.get_mut(id) else { return };
         participant.alive = false;
         participant.connected = false;
+        participant.left = seq;
         let Some(call) = participant.call.clone() else { return };
         let others = self.participants.values().any(|p| p.alive && p.call.as_deref() == Some(&call));
         if !others {
@@ -513,7 +544,7 @@ fn unknown_call(at: Instant, seq: Seq) -> Call {
         ours: false,
         space: None,
         mute_override: Override::Unknown,
-        correlator_given: false,
+        correlator_given: true,
         document: None,
         roster: None,
     }
@@ -527,6 +558,7 @@ fn unknown_participant(seq: Seq) -> Participant {
         ours: false,
         moved_from: None,
         seq,
+        left: Seq::default(),
         document: None,
         leg: None,
     }
@@ -613,73 +645,5 @@ impl Form {
 
     fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::http::Headers;
-
-    fn exchange(view: &mut ApiView, n: u64, request: &Request, response: &Response) {
-        let id = ExchangeId(n as u32);
-        view.sent(id, request, Instant::from_millis(n), Seq(n * 2));
-        view.answered(id, response, Instant::from_millis(n), Seq(n * 2 + 1));
-    }
-
-    fn post(target: &str, body: &str) -> Request {
-        Request { body: body.into(), ..Request::new(Method::Post, target) }
-    }
-
-    fn located(path: &str) -> Response {
-        Response { headers: Headers::new().with("Location", path), ..Response::new(200) }
-    }
-
-    #[test]
-    fn a_call_lives_from_its_creation_to_its_deletion() {
-        let mut view = ApiView::default();
-        exchange(&mut view, 1, &post("/api/v1/calls", "coSpace=s"), &located("/api/v1/calls/c"));
-        assert!(view.alive("c"));
-        assert_eq!(view.calls["c"].space, Some(Some("s".to_owned())));
-        exchange(&mut view, 2, &Request::new(Method::Delete, "/api/v1/calls/c"), &Response::new(200));
-        assert!(view.ended("c").is_some());
-        assert_eq!(view.just_ended, ["c"]);
-    }
-
-    #[test]
-    fn a_call_that_the_api_denies_is_no_active_conference() {
-        let mut view = ApiView::default();
-        assert!(view.ended("ghost").is_none());
-        exchange(&mut view, 1, &Request::new(Method::Get, "/api/v1/calls/ghost"), &Response::new(404));
-        assert!(view.ended("ghost").is_some());
-    }
-
-    #[test]
-    fn a_list_counts_only_when_all_its_pages_were_read() {
-        let mut view = ApiView::default();
-        let page = |ids: &str| Response {
-            body: format!("<calls total=\"2\">{ids}</calls>").into_bytes(),
-            ..Response::new(200)
-        };
-        exchange(&mut view, 1, &Request::new(Method::Get, "/api/v1/calls?offset=0"), &page("<call id=\"a\"/>"));
-        assert!(view.list.is_none());
-        exchange(&mut view, 2, &Request::new(Method::Get, "/api/v1/calls?offset=1"), &page("<call id=\"b\"/>"));
-        assert_eq!(view.list.as_ref().unwrap().1, ["a", "b"]);
-        assert!(view.alive("b"));
-    }
-
-    #[test]
-    fn a_conference_whose_last_participant_leaves_may_have_ended() {
-        let mut view = ApiView::default();
-        exchange(&mut view, 1, &post("/api/v1/calls", ""), &located("/api/v1/calls/c"));
-        exchange(
-            &mut view,
-            2,
-            &post("/api/v1/calls/c/participants", "remoteParty=x"),
-            &located("/api/v1/participants/p"),
-        );
-        exchange(&mut view, 3, &Request::new(Method::Delete, "/api/v1/participants/p"), &Response::new(200));
-        assert_eq!(view.calls["c"].life, Life::Unsure);
-        assert_eq!(view.changes.back().unwrap().elements, ["participants"]);
     }
 }
