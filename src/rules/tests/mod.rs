@@ -16,6 +16,7 @@ mod records_channels;
 mod records_content;
 mod records_delivery;
 mod records_indexes;
+mod records_links;
 mod records_receivers;
 mod sender;
 mod server;
