@@ -83,7 +83,7 @@ pub(super) struct Change {
     pub(super) seq: Seq,
     /// The call or participant that changed.
     pub(super) object: String,
-    /// The elements of events that it changes; empty where that is not known.
+    /// The elements of events that it changes, perhaps some of them twice; empty where that is not known.
     pub(super) elements: Vec<&'static str>,
 }
 
@@ -436,9 +436,7 @@ impl ApiView {
     fn effect(&self, request: &Request) -> Option<(String, Vec<&'static str>)> {
         let (node, id) = object_of(request)?;
         let form = Form::of(request);
-        let mut elements: Vec<&'static str> = form.names().filter_map(|name| element_of(&node, name)).collect();
-        elements.sort_unstable();
-        elements.dedup();
+        let elements = form.names().filter_map(|name| element_of(&node, name)).collect();
         match node {
             Node::Call | Node::Participant => Some((id, elements)),
             Node::Leg => Some((self.legs.get(&id).cloned().unwrap_or_default(), elements)),

@@ -146,6 +146,9 @@ fn a_change_without_a_plain_answer_may_have_been_made() {
         assert_eq!(set(&told), Override::Set(true));
         told.exchange(Method::Put, "calls/c", "joinAudioMuteOverride=false", &Response::new(200));
         assert_eq!(set(&told), Override::Set(false));
+        told.exchange(Method::Put, "calls/c", "joinAudioMuteOverride=", &Response::new(200));
+        assert_eq!(set(&told), Override::Unset);
+        told.exchange(Method::Put, "calls/c", "joinAudioMuteOverride=false", &Response::new(200));
         told.exchange(Method::Get, "calls/c", "", &Response::new(503));
         assert_eq!(set(&told), Override::Set(false));
         let exchange = told.asks(Method::Put, "calls/c", "joinAudioMuteOverride=");
@@ -157,7 +160,7 @@ fn a_change_without_a_plain_answer_may_have_been_made() {
         assert_eq!(set(&told), Override::Unknown);
         let change = told.view.changes.back().unwrap();
         assert_eq!((change.granted, &change.elements[..]), (false, &["joinAudioMuteOverride"][..]));
-        assert_eq!(told.view.changes_made, 5, "two calls, one participant and two changes of a call");
+        assert_eq!(told.view.changes_made, 7, "two calls, one participant and four changes of a call");
     }
 }
 

@@ -190,11 +190,31 @@ fn a_refusal_is_laid_to_the_elements_that_a_request_names_itself() {
 
 #[test]
 fn an_id_is_given_out_again_though_higher_ones_were() {
-    let mut script = subscribed();
-    for id in [5, 6, 5] {
-        script.says(1, &write::subscription_update(id, &[(1, Active)]));
+    for again in [5, 6] {
+        let mut script = subscribed();
+        for id in [5, 6, again] {
+            script.says(1, &write::subscription_update(id, &[(1, Active)]));
+        }
+        script.breaks(&["MSG-09"]);
     }
-    script.breaks(&["MSG-09"]);
+}
+
+/// Enters a regular request for one subscription with this index.
+fn enters(book: &mut Book, index: u64) -> u32 {
+    let wanted = vec![Wanted { index, resource: CallInfo, call: None, mask: 0 }];
+    book.enter(Parts { wanted, entries: 1, flaws: BTreeSet::new() }, Special::None, Instant::ZERO, Seq(index), 0)
+}
+
+#[test]
+fn a_request_that_was_refused_leaves_out_what_one_before_it_did() {
+    let mut book = Book::default();
+    enters(&mut book, 1);
+    enters(&mut book, 2);
+    let refused = enters(&mut book, 3);
+    let left = |book: &Book| [1, 2].map(|index| book.slots[&index].left.is_some());
+    assert_eq!(left(&book), [true, true]);
+    book.refused(refused, true);
+    assert_eq!(left(&book), [true, false]);
 }
 
 #[test]
@@ -203,9 +223,7 @@ fn requests_and_what_ended_are_forgotten() {
     let mut seq = 0;
     let mut enter = |book: &mut Book| {
         seq += 1;
-        let wanted = vec![Wanted { index: seq, resource: CallInfo, call: None, mask: 0 }];
-        let parts = Parts { wanted, entries: 1, flaws: BTreeSet::new() };
-        book.enter(parts, Special::None, Instant::ZERO, Seq(seq), 0);
+        enters(book, seq);
         for slot in book.slots.values_mut() {
             if let Some(left) = &mut slot.left {
                 left.reported = Some(Seq(seq));
