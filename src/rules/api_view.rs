@@ -404,7 +404,7 @@ impl ApiView {
         if let Some(known) = self.calls.get_mut(id).filter(|call| call.seq < asked) {
             known.life = Life::Alive { since: at };
             known.correlator_given |= correlator_given;
-            known.space.get_or_insert(form.get("coSpace").filter(|space| !space.is_empty()));
+            known.space.get_or_insert_with(|| form.get("coSpace").filter(|space| !space.is_empty()));
             if mute_override.is_some() {
                 known.mute_override = Override::Unknown;
             }

@@ -190,10 +190,10 @@ impl Connection {
         let place = self.owed.iter().position(|owed| owed.id == id)?;
         let owed = self.owed.remove(place);
         self.acked_server_ids.insert(id);
-        if self.owed.is_empty() {
-            if let Some(since) = self.blocked_since.take() {
-                self.blocked += at.since(since);
-            }
+        if self.owed.is_empty()
+            && let Some(since) = self.blocked_since.take()
+        {
+            self.blocked += at.since(since);
         }
         owed
     }
