@@ -323,6 +323,10 @@ fn a_call_that_was_there_when_it_was_asked_for_may_be_as_somebody_else_chose() {
     assert_eq!(chosen(&told, "c"), (true, Override::Unset, false));
     told.makes("calls", "coSpace=s&joinAudioMuteOverride=true&callCorrelator=x", "calls/c");
     assert_eq!(chosen(&told, "c"), (true, Override::Unknown, true));
+    // It goes on, although its end was asked for.
+    told.asks(Method::Delete, "calls/c", "");
+    told.makes("calls", "coSpace=s", "calls/c");
+    assert!(told.alive("c"));
     // One of somebody else.
     told.reads("calls/x", "<call/>");
     told.makes("calls", "coSpace=u", "calls/x");
