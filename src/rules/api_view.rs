@@ -49,7 +49,7 @@ pub(super) struct Call {
     /// Its coSpace: `None` where not known, `Some(None)` for an ad hoc conference.
     pub(super) space: Option<Option<String>>,
     pub(super) mute_override: Override,
-    /// Whether the one who started it chose its callCorrelator.
+    /// Whether the one who started it chose its callCorrelator, or may have.
     pub(super) correlator_given: bool,
     /// What the API said of it last.
     pub(super) document: Option<(Seq, Element)>,
@@ -67,19 +67,23 @@ pub(super) struct Participant {
     /// The participant that a move made it from.
     pub(super) moved_from: Option<String>,
     pub(super) seq: Seq,
+    /// Where it was last known or about to leave.
+    left: Seq,
     pub(super) document: Option<(Seq, Element)>,
     /// Its first call leg, as the API showed it last.
     pub(super) leg: Option<(Seq, Element)>,
 }
 
-/// One change that was made over the API and granted.
+/// One change that was made over the API.
 #[derive(Debug)]
 pub(super) struct Change {
+    /// Whether it was granted. What was not answered, or in another way, may have been made all the same.
+    pub(super) granted: bool,
     pub(super) sent: Instant,
     pub(super) seq: Seq,
     /// The call or participant that changed.
     pub(super) object: String,
-    /// The elements of events that it changes; empty where that is not known.
+    /// The elements of events that it changes, perhaps some of them twice; empty where that is not known.
     pub(super) elements: Vec<&'static str>,
 }
 
@@ -100,8 +104,9 @@ pub(super) struct ApiView {
     /// The list of all calls as it was read last: where its first page began, and all ids once it is complete.
     pub(super) list: Option<(Seq, Vec<String>)>,
     paging: BTreeMap<String, (Seq, Vec<String>)>,
+    /// In the order of their requests.
     pub(super) changes: VecDeque<Change>,
-    /// How many changes were made in all.
+    /// How many changes were granted in all.
     pub(super) changes_made: u64,
     /// How often the end of a conference left none under way that is known.
     pub(super) ends: u64,
@@ -124,10 +129,10 @@ impl ApiView {
             // From here on it may be gone before the answer says so.
             match node {
                 Node::Call => self.unsure_call(&id),
-                Node::Participant => self.participant_leaving(&id),
+                Node::Participant => self.participant_leaving(&id, seq),
                 Node::Leg => {
                     if let Some(participant) = self.legs.get(&id).cloned() {
-                        self.participant_leaving(&participant);
+                        self.participant_leaving(&participant, seq);
                     }
                 }
                 Node::Space => self.unsure_calls_of(&id),
@@ -144,11 +149,16 @@ impl ApiView {
 
     /// A change that was not granted in so many words may have been made all the same.
     fn outcome_open(&mut self, asked: &Asked) {
-        if asked.request.method == Method::Put
-            && let Some((Node::Call, id)) = object_of(&asked.request)
+        if asked.request.method != Method::Put {
+            return;
+        }
+        if let Some((Node::Call, id)) = object_of(&asked.request)
             && let Some(call) = self.calls.get_mut(&id)
         {
             call.mute_override = Override::Unknown;
+        }
+        if let Some((object, elements)) = self.effect(&asked.request) {
+            self.enter(Change { granted: false, sent: asked.at, seq: asked.seq, object, elements });
         }
     }
 
@@ -167,15 +177,26 @@ impl ApiView {
                 self.outcome_open(&asked);
                 if asked.request.method == Method::Delete
                     && let Some((Node::Call, id)) = object_of(&asked.request)
-                    && let Some(call) = self.calls.get_mut(&id)
-                    && call.life == Life::Unsure
                 {
-                    call.life = Life::Alive { since: at };
+                    self.not_ended(&id, response.status, at, seq);
                 }
             }
             Method::Post => self.created(&asked, response, at, seq),
             Method::Put => self.changed(&asked),
             Method::Delete => self.removed(&asked, at, seq),
+        }
+    }
+
+    /// The end of a conference was not granted: it may be gone already, or go on.
+    fn not_ended(&mut self, id: &str, status: u16, at: Instant, seq: Seq) {
+        match status {
+            404 | 410 => self.end_call(id, at, seq),
+            400 => {}
+            _ => {
+                if let Some(call) = self.calls.get_mut(id).filter(|call| call.life == Life::Unsure) {
+                    call.life = Life::Alive { since: at };
+                }
+            }
         }
     }
 
@@ -193,8 +214,8 @@ impl ApiView {
     }
 
     /// Events told that a participant left.
-    pub(super) fn participant_removed(&mut self, id: &str) {
-        self.participant_leaving(id);
+    pub(super) fn participant_removed(&mut self, id: &str, seq: Seq) {
+        self.participant_leaving(id, seq);
     }
 
     /// Whether the API has denied, or an end has shown, that this is an active conference.
@@ -260,8 +281,8 @@ impl ApiView {
         match (collection, id, sub) {
             ("calls", None, None) => self.page("calls", &document, &asked.request, asked.seq, at, seq),
             ("calls", Some(id), Some("participants")) => self.page(id, &document, &asked.request, asked.seq, at, seq),
-            ("calls", Some(id), None) => self.call_read(id, document, at, seq),
-            ("participants", Some(id), None) => self.participant_read(id, document, seq),
+            ("calls", Some(id), None) => self.call_read(id, document, asked.seq, at, seq),
+            ("participants", Some(id), None) => self.participant_read(id, document, asked.seq, seq),
             ("participants", Some(id), Some("callLegs")) => {
                 for leg in document.children.iter().filter_map(|leg| leg.get_attribute("id")) {
                     self.legs.insert(leg.to_owned(), id.to_owned());
@@ -303,7 +324,7 @@ impl ApiView {
                 self.unsure_call(id);
             }
             for id in &ids {
-                self.call_seen(id, at, seq);
+                self.call_seen(id, begun, at, seq);
             }
             self.list = Some((begun, ids));
         } else if let Some(call) = self.calls.get_mut(key) {
@@ -311,17 +332,22 @@ impl ApiView {
         }
     }
 
-    fn call_seen(&mut self, id: &str, at: Instant, seq: Seq) -> &mut Call {
+    /// An answer shows a conference; what ended after that was asked for may have been there still.
+    fn call_seen(&mut self, id: &str, asked: Seq, at: Instant, seq: Seq) -> Option<&mut Call> {
         let call = self.calls.entry(id.to_owned()).or_insert_with(|| unknown_call(at, seq));
-        if !matches!(call.life, Life::Alive { .. }) {
-            call.life = Life::Alive { since: at };
-            call.seq = seq;
+        match call.life {
+            Life::Alive { .. } => {}
+            Life::Ended { seq: end, .. } if end > asked => return None,
+            Life::Ended { .. } | Life::Unsure => {
+                call.life = Life::Alive { since: at };
+                call.seq = seq;
+            }
         }
-        call
+        Some(call)
     }
 
-    fn call_read(&mut self, id: &str, document: Element, at: Instant, seq: Seq) {
-        let call = self.call_seen(id, at, seq);
+    fn call_read(&mut self, id: &str, document: Element, asked: Seq, at: Instant, seq: Seq) {
+        let Some(call) = self.call_seen(id, asked, at, seq) else { return };
         if call.space.is_none() {
             call.space = match (document.text_at(&["coSpace"]), document.text_at(&["callType"])) {
                 (Some(space), _) if !space.is_empty() => Some(Some(space.to_owned())),
@@ -332,13 +358,14 @@ impl ApiView {
         call.document = Some((seq, document));
     }
 
-    fn participant_read(&mut self, id: &str, document: Element, seq: Seq) {
+    fn participant_read(&mut self, id: &str, document: Element, asked: Seq, seq: Seq) {
         let participant = self.participants.entry(id.to_owned()).or_insert_with(|| unknown_participant(seq));
-        participant.alive = true;
         if let Some(call) = document.text_at(&["call"]).filter(|call| !call.is_empty()) {
             participant.call = Some(call.to_owned());
         }
-        participant.connected = document.text_at(&["status", "state"]) == Some("connected");
+        // What left after that was asked for may have been there still.
+        participant.alive = asked >= participant.left;
+        participant.connected = participant.alive && document.text_at(&["status", "state"]) == Some("connected");
         participant.document = Some((seq, document));
     }
 
@@ -349,26 +376,14 @@ impl ApiView {
         let Some((collection, id)) = created else { return };
         match collection {
             "calls" => {
-                let space = form.get("coSpace").filter(|space| !space.is_empty());
-                let mute_override = form.get("joinAudioMuteOverride").map_or(Override::Unset, |v| override_of(&v));
-                let call = Call {
-                    life: Life::Alive { since: at },
-                    seq,
-                    ours: true,
-                    space: Some(space),
-                    mute_override,
-                    correlator_given: form.get("callCorrelator").is_some(),
-                    document: None,
-                    roster: None,
-                };
-                self.calls.insert(id.to_owned(), call);
+                self.call_created(id, &form, asked.seq, at, seq);
                 self.note_change(asked, id, vec![]);
             }
             "participants" => {
                 let call = split(asked.request.path()).and_then(|(_, call, _)| call).map(str::to_owned);
                 let moved_from = form.get("movedParticipant").filter(|from| !from.is_empty());
                 if let Some(from) = &moved_from {
-                    self.participant_leaving(from);
+                    self.participant_leaving(from, seq);
                 }
                 let fresh = Participant { call: call.clone(), ours: true, moved_from, ..unknown_participant(seq) };
                 self.participants.insert(id.to_owned(), fresh);
@@ -382,25 +397,50 @@ impl ApiView {
         }
     }
 
+    /// A conference was asked for. Of a coSpace it may have been there before, with what somebody else chose for it.
+    fn call_created(&mut self, id: &str, form: &Form, asked: Seq, at: Instant, seq: Seq) {
+        let mute_override = form.get("joinAudioMuteOverride").map(|value| override_of(&value));
+        let correlator_given = form.get("callCorrelator").is_some();
+        if let Some(known) = self.calls.get_mut(id).filter(|call| call.seq < asked) {
+            known.life = Life::Alive { since: at };
+            known.correlator_given |= correlator_given;
+            known.space.get_or_insert_with(|| form.get("coSpace").filter(|space| !space.is_empty()));
+            if mute_override.is_some() {
+                known.mute_override = Override::Unknown;
+            }
+            return;
+        }
+        let call = Call {
+            ours: true,
+            space: Some(form.get("coSpace").filter(|space| !space.is_empty())),
+            mute_override: mute_override.unwrap_or(Override::Unset),
+            correlator_given,
+            ..unknown_call(at, seq)
+        };
+        self.calls.insert(id.to_owned(), call);
+    }
+
     fn changed(&mut self, asked: &Asked) {
-        let Some((node, id)) = object_of(&asked.request) else { return };
-        let form = Form::of(&asked.request);
-        let mut elements: Vec<&'static str> = form.names().filter_map(|name| element_of(&node, name)).collect();
-        elements.sort_unstable();
-        elements.dedup();
+        if let Some((Node::Call, id)) = object_of(&asked.request)
+            && let Some(value) = Form::of(&asked.request).get("joinAudioMuteOverride")
+            && let Some(call) = self.calls.get_mut(&id)
+        {
+            call.mute_override = override_of(&value);
+        }
+        if let Some((object, elements)) = self.effect(&asked.request) {
+            self.note_change(asked, &object, elements);
+        }
+    }
+
+    /// The call or participant that a request changes, and the elements of events that it changes.
+    fn effect(&self, request: &Request) -> Option<(String, Vec<&'static str>)> {
+        let (node, id) = object_of(request)?;
+        let form = Form::of(request);
+        let elements = form.names().filter_map(|name| element_of(&node, name)).collect();
         match node {
-            Node::Call => {
-                if let (Some(value), Some(call)) = (form.get("joinAudioMuteOverride"), self.calls.get_mut(&id)) {
-                    call.mute_override = override_of(&value);
-                }
-                self.note_change(asked, &id, elements);
-            }
-            Node::Participant => self.note_change(asked, &id, elements),
-            Node::Leg => {
-                let owner = self.legs.get(&id).cloned().unwrap_or_default();
-                self.note_change(asked, &owner, elements);
-            }
-            Node::Space => {}
+            Node::Call | Node::Participant => Some((id, elements)),
+            Node::Leg => Some((self.legs.get(&id).cloned().unwrap_or_default(), elements)),
+            Node::Space => None,
         }
     }
 
@@ -411,18 +451,18 @@ impl ApiView {
                 self.end_call(&id, at, seq);
                 self.note_change(asked, &id, vec![]);
             }
-            Node::Participant => self.left(&id, asked),
+            Node::Participant => self.left(&id, asked, seq),
             Node::Leg => {
                 if let Some(participant) = self.legs.get(&id).cloned() {
-                    self.left(&participant, asked);
+                    self.left(&participant, asked, seq);
                 }
             }
             Node::Space => self.unsure_calls_of(&id),
         }
     }
 
-    fn left(&mut self, id: &str, asked: &Asked) {
-        self.participant_leaving(id);
+    fn left(&mut self, id: &str, asked: &Asked, seq: Seq) {
+        self.participant_leaving(id, seq);
         let call = self.participants.get(id).and_then(|participant| participant.call.clone());
         self.note_change(asked, call.as_deref().unwrap_or_default(), vec!["participants"]);
     }
@@ -468,10 +508,11 @@ impl ApiView {
     }
 
     /// A participant is on the way out; a conference may end with its last one.
-    fn participant_leaving(&mut self, id: &str) {
+    fn participant_leaving(&mut self, id: &str, seq: Seq) {
         let Some(participant) = self.participants.get_mut(id) else { return };
         participant.alive = false;
         participant.connected = false;
+        participant.left = seq;
         let Some(call) = participant.call.clone() else { return };
         let others = self.participants.values().any(|p| p.alive && p.call.as_deref() == Some(&call));
         if !others {
@@ -481,11 +522,16 @@ impl ApiView {
 
     fn note_change(&mut self, asked: &Asked, object: &str, elements: Vec<&'static str>) {
         self.changes_made += 1;
+        self.enter(Change { granted: true, sent: asked.at, seq: asked.seq, object: object.to_owned(), elements });
+    }
+
+    /// Enters a change where it belongs: requests may be answered in another order than they were sent in.
+    fn enter(&mut self, change: Change) {
         if self.changes.len() == CHANGES_KEPT {
             self.changes.pop_front();
         }
-        let change = Change { sent: asked.at, seq: asked.seq, object: object.to_owned(), elements };
-        self.changes.push_back(change);
+        let place = self.changes.partition_point(|known| known.seq < change.seq);
+        self.changes.insert(place, change);
     }
 }
 
@@ -496,7 +542,7 @@ fn unknown_call(at: Instant, seq: Seq) -> Call {
         ours: false,
         space: None,
         mute_override: Override::Unknown,
-        correlator_given: false,
+        correlator_given: true,
         document: None,
         roster: None,
     }
@@ -510,6 +556,7 @@ fn unknown_participant(seq: Seq) -> Participant {
         ours: false,
         moved_from: None,
         seq,
+        left: Seq::default(),
         document: None,
         leg: None,
     }
@@ -596,73 +643,5 @@ impl Form {
 
     fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::http::Headers;
-
-    fn exchange(view: &mut ApiView, n: u64, request: &Request, response: &Response) {
-        let id = ExchangeId(n as u32);
-        view.sent(id, request, Instant::from_millis(n), Seq(n * 2));
-        view.answered(id, response, Instant::from_millis(n), Seq(n * 2 + 1));
-    }
-
-    fn post(target: &str, body: &str) -> Request {
-        Request { body: body.into(), ..Request::new(Method::Post, target) }
-    }
-
-    fn located(path: &str) -> Response {
-        Response { headers: Headers::new().with("Location", path), ..Response::new(200) }
-    }
-
-    #[test]
-    fn a_call_lives_from_its_creation_to_its_deletion() {
-        let mut view = ApiView::default();
-        exchange(&mut view, 1, &post("/api/v1/calls", "coSpace=s"), &located("/api/v1/calls/c"));
-        assert!(view.alive("c"));
-        assert_eq!(view.calls["c"].space, Some(Some("s".to_owned())));
-        exchange(&mut view, 2, &Request::new(Method::Delete, "/api/v1/calls/c"), &Response::new(200));
-        assert!(view.ended("c").is_some());
-        assert_eq!(view.just_ended, ["c"]);
-    }
-
-    #[test]
-    fn a_call_that_the_api_denies_is_no_active_conference() {
-        let mut view = ApiView::default();
-        assert!(view.ended("ghost").is_none());
-        exchange(&mut view, 1, &Request::new(Method::Get, "/api/v1/calls/ghost"), &Response::new(404));
-        assert!(view.ended("ghost").is_some());
-    }
-
-    #[test]
-    fn a_list_counts_only_when_all_its_pages_were_read() {
-        let mut view = ApiView::default();
-        let page = |ids: &str| Response {
-            body: format!("<calls total=\"2\">{ids}</calls>").into_bytes(),
-            ..Response::new(200)
-        };
-        exchange(&mut view, 1, &Request::new(Method::Get, "/api/v1/calls?offset=0"), &page("<call id=\"a\"/>"));
-        assert!(view.list.is_none());
-        exchange(&mut view, 2, &Request::new(Method::Get, "/api/v1/calls?offset=1"), &page("<call id=\"b\"/>"));
-        assert_eq!(view.list.as_ref().unwrap().1, ["a", "b"]);
-        assert!(view.alive("b"));
-    }
-
-    #[test]
-    fn a_conference_whose_last_participant_leaves_may_have_ended() {
-        let mut view = ApiView::default();
-        exchange(&mut view, 1, &post("/api/v1/calls", ""), &located("/api/v1/calls/c"));
-        exchange(
-            &mut view,
-            2,
-            &post("/api/v1/calls/c/participants", "remoteParty=x"),
-            &located("/api/v1/participants/p"),
-        );
-        exchange(&mut view, 3, &Request::new(Method::Delete, "/api/v1/participants/p"), &Response::new(200));
-        assert_eq!(view.calls["c"].life, Life::Unsure);
-        assert_eq!(view.changes.back().unwrap().elements, ["participants"]);
     }
 }

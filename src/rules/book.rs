@@ -204,9 +204,6 @@ pub(super) struct Book {
     pub(super) slots: BTreeMap<u64, Slot>,
     /// How many requests were sent.
     pub(super) sent: u32,
-    /// The number of the last request that was granted.
-    pub(super) in_force: Option<u32>,
-    pub(super) in_force_empty: bool,
     /// The last request beyond the limit that no other has followed.
     pub(super) over_limit: Option<Seq>,
     /// Whether a request was refused that had to be granted: what stands on the server is not known any more.
@@ -280,7 +277,9 @@ impl Book {
         };
         self.over_limit = over_limit.then_some(seq);
         let refused = std::mem::take(&mut self.refused);
-        self.slots.retain(|_, slot| slot.state.is_some() || slot.displaces || !refused.contains(&slot.by));
+        // What was refused is as good as never asked for, unless words of it may come, or of an older one of its index.
+        self.slots
+            .retain(|_, slot| slot.state.is_some() || slot.displaces || slot.loose > 0 || !refused.contains(&slot.by));
         let empty_set = parts.wanted.is_empty();
         if regular {
             self.leave_out(&parts.wanted, &mut request, empty_set, overlaps, changes);
@@ -335,13 +334,12 @@ impl Book {
         if let Some(slot) = self.slots.get_mut(&index) {
             let live = slot.left.is_none() && slot.state != Some(State::Deactivated);
             if live && slot.wanted == wanted {
-                slot.known &= regular;
                 let kept = Kept { request: request.number, seq: request.seq, sent: at, acked: None, changes };
                 slot.kept = Some(kept);
                 return;
             }
             unclear = slot.displaces;
-            displaces = !regular && live && (slot.state.is_some() || !slot.known);
+            displaces = !regular && live;
             loose = slot.loose + u32::from(slot.left.as_ref().is_some_and(|left| left.reported.is_none()));
         }
         request.fresh.push(index);
@@ -372,8 +370,6 @@ impl Book {
 
     /// The request was granted.
     pub(super) fn granted(&mut self, number: u32, mark: Mark) {
-        self.in_force = Some(number);
-        let mut empty = true;
         for slot in self.slots.values_mut() {
             if let Some(left) = slot.left.as_mut().filter(|left| left.request == number) {
                 left.since = Some(mark);
@@ -381,9 +377,7 @@ impl Book {
             if let Some(kept) = slot.kept.as_mut().filter(|kept| kept.request == number) {
                 kept.acked = Some(mark.at);
             }
-            empty &= slot.left.is_some();
         }
-        self.in_force_empty = empty;
         if let Some(request) = self.request_mut(number) {
             request.acked = Some(mark);
         }
@@ -395,16 +389,13 @@ impl Book {
         self.unsure |= regular;
         self.refused.push(number);
         for slot in self.slots.values_mut() {
-            let concerned = slot.by == number
-                || slot.left.as_ref().is_some_and(|left| left.request == number)
-                || slot.kept.is_some_and(|kept| kept.request == number);
             if slot.left.as_ref().is_some_and(|left| left.request == number) {
                 slot.left = None;
             }
             if slot.kept.is_some_and(|kept| kept.request == number) {
                 slot.kept = None;
             }
-            slot.known &= !concerned && !regular;
+            slot.known &= !regular;
         }
         if let Some(request) = self.request_mut(number) {
             request.settled = true;

@@ -51,7 +51,7 @@ impl ClientJudge {
         let (at, seq) = (observation.at, observation.seq);
         match &observation.event {
             Event::Opening { connection, client, .. } => {
-                let connection = Connection::new(*connection, client, at, seq);
+                let connection = Connection::new(*connection, client, seq);
                 let client = Client { connection, unknown: BTreeMap::new(), overdue: Vec::new(), acknowledges: false };
                 self.clients.insert(client.connection.id, client);
             }

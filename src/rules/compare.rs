@@ -176,7 +176,8 @@ pub(super) fn count_unsubscribed(connection: &mut Connection, api: &ApiView, agr
     {
         let resource = slot.wanted.resource;
         let counted = slot.content.changes_counted.max(slot.state_seq);
-        for change in api.changes.iter().filter(|change| change.seq > counted && !change.elements.is_empty()) {
+        let later = api.changes.iter().filter(|change| change.granted && change.seq > counted);
+        for change in later.filter(|change| !change.elements.is_empty()) {
             let key = if resource == Resource::CallInfo { "" } else { change.object.as_str() };
             let here = resource != Resource::CallInfo || slot.wanted.call.as_deref() == Some(&change.object);
             let Some(told) = slot.content.told.get(key).filter(|_| here) else { continue };

@@ -21,8 +21,6 @@ pub(super) enum Phase {
     Opening,
     /// The upgrade was answered 101.
     Open,
-    /// It is gone, or never came to be.
-    Gone,
 }
 
 /// A point of a connection's free time.
@@ -73,7 +71,6 @@ pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) client: String,
     pub(super) phase: Phase,
-    pub(super) since: Instant,
     pub(super) opening_seq: Seq,
     /// How many changes had been made over the API when it was opened.
     pub(super) changes_before: u64,
@@ -93,6 +90,7 @@ pub(super) struct Connection {
     pub(super) pongs_received: u64,
     /// Server messages that are not acknowledged, oldest first.
     pub(super) owed: VecDeque<Owed>,
+    /// No message had a higher id: one that has is not owed yet.
     highest_owed: u64,
     pub(super) acked_server_ids: IdSet,
     blocked: Duration,
@@ -103,12 +101,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(id: ConnectionId, client: &str, at: Instant, seq: Seq) -> Self {
+    pub(super) fn new(id: ConnectionId, client: &str, seq: Seq) -> Self {
         Self {
             id,
             client: client.to_owned(),
             phase: Phase::Opening,
-            since: at,
             opening_seq: seq,
             changes_before: 0,
             extension: false,
@@ -193,20 +190,12 @@ impl Connection {
         let place = self.owed.iter().position(|owed| owed.id == id)?;
         let owed = self.owed.remove(place);
         self.acked_server_ids.insert(id);
-        if self.owed.is_empty() {
-            self.highest_owed = 0;
-            if let Some(since) = self.blocked_since.take() {
-                self.blocked += at.since(since);
-            }
+        if self.owed.is_empty()
+            && let Some(since) = self.blocked_since.take()
+        {
+            self.blocked += at.since(since);
         }
         owed
-    }
-
-    /// The connection is gone.
-    pub(super) fn gone(&mut self) {
-        self.phase = Phase::Gone;
-        self.owed.clear();
-        self.blocked_since = None;
     }
 }
 
@@ -249,7 +238,7 @@ mod tests {
     #[test]
     fn time_during_which_the_client_owes_an_ack_is_not_the_servers() {
         let ms = Instant::from_millis;
-        let mut connection = Connection::new(ConnectionId(1), "a", ms(0), Seq(1));
+        let mut connection = Connection::new(ConnectionId(1), "a", Seq(1));
         let mark = connection.mark(ms(0));
         connection.owe(1, Seq(2), ms(100));
         assert_eq!(connection.free_since(mark, ms(900)), Duration::from_millis(100));
@@ -269,6 +258,11 @@ mod tests {
             for id in 0..45 {
                 prop_assert_eq!(set.contains(id), ids.contains(&id));
             }
+            let mut distinct = ids.clone();
+            distinct.sort_unstable();
+            distinct.dedup();
+            let runs = distinct.chunk_by(|one, next| one + 1 == *next).count();
+            prop_assert_eq!(set.0.len(), runs);
         }
     }
 }

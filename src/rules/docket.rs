@@ -201,4 +201,51 @@ mod tests {
         assert_eq!(judgement.tested.get(&R::Ws02.id()), None);
         assert_eq!(judgement.characteristics.len(), VALUES);
     }
+
+    fn charge() -> Charge {
+        Charge {
+            connection: None,
+            expected: String::new(),
+            observed: String::new(),
+            evidence: [3, 1, 3].map(Seq).into(),
+        }
+    }
+
+    #[test]
+    fn of_many_warnings_and_doubtful_charges_the_first_are_kept() {
+        let mut docket = Docket::new(|_| true);
+        for _ in 0..100 {
+            docket.warn(R::Ws01, Instant::ZERO, charge);
+            docket.fail_either(R::Ws03, R::Ws04, Instant::ZERO, charge());
+        }
+        let judgement = docket.close();
+        assert_eq!(judgement.findings.len() as u64, 2 * KEPT);
+        assert!(judgement.findings.iter().all(|finding| finding.evidence == [Seq(1), Seq(3)]));
+        assert_eq!(judgement.warning_counts[&R::Ws01.id()], 100);
+        assert_eq!(judgement.finding_counts[&R::Ws03.id()], KEPT);
+    }
+
+    #[test]
+    fn each_characteristic_has_values_of_its_own() {
+        let mut docket = Docket::new(|_| true);
+        for n in 0..VALUES {
+            docket.note(R::Ws09, "x", n.to_string());
+        }
+        docket.note(R::Ws09, "y", "0");
+        docket.note(R::Msg12, "x", "0");
+        for _ in 0..3 {
+            docket.note_word(R::Sub18, "z", "yes");
+        }
+        let judgement = docket.close();
+        assert_eq!(judgement.characteristics.len(), VALUES + 3);
+        assert_eq!(judgement.tested[&R::Sub18.id()], 3);
+    }
+
+    #[test]
+    fn a_long_message_is_cut_where_it_is_quoted() {
+        let (whole, long) = ("x".repeat(QUOTE_CHARS), "x".repeat(QUOTE_CHARS + 1));
+        assert_eq!(quote(&whole), whole);
+        assert_eq!(quote(&long), format!("{whole}…"));
+        assert_eq!(quote("a\nb"), "a b");
+    }
 }

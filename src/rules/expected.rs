@@ -195,6 +195,81 @@ mod tests {
     fn a_uri_may_be_told_by_its_user_part() {
         let uri = Expected { form: Form::User("a@x.example".into()), proof: Seq(1) };
         assert!(uri.agrees(Some(&Value::Text("a".into()))) && uri.agrees(Some(&Value::Text("a@x.example".into()))));
-        assert!(!uri.agrees(Some(&Value::Text("b".into()))));
+        assert!(uri.agrees(Some(&Value::Text("a@y.example".into()))));
+        assert!(!uri.agrees(Some(&Value::Text("b".into()))) && !uri.agrees(Some(&Value::Text("b@x.example".into()))));
+    }
+
+    fn text(text: &str) -> Option<Form> {
+        Some(Form::Text(text.to_owned()))
+    }
+
+    #[test]
+    fn what_the_api_reports_of_a_call() {
+        let fields = [
+            ("name", "n"),
+            ("numParticipantsLocal", "2"),
+            ("numParticipantsRemote", "1"),
+            ("numDistributedInstances", "3"),
+            ("recordingStatus", "active"),
+            ("streamingStatus", "inactive"),
+            ("endpointRecording", "true"),
+            ("locked", "true"),
+            ("callType", "adHoc"),
+            ("callCorrelator", "c"),
+            ("joinAudioMuteOverride", "false"),
+        ];
+        let mut document = call(&fields);
+        let form = |document: &_, element| of_call(element, document).map(|expected| expected.form);
+        for (element, expected) in [
+            ("name", text("n")),
+            ("participants", Some(Form::Number(3.0))),
+            ("distributedInstances", Some(Form::Number(3.0))),
+            ("recording", text("active")),
+            ("streaming", text("inactive")),
+            ("endpointRecording", text("active")),
+            ("lockState", Some(Form::Locked(true))),
+            ("callType", text("adHoc")),
+            ("callCorrelator", Some(Form::Guid("c".to_owned()))),
+            ("joinAudioMuteOverride", Some(Form::Bool(false))),
+        ] {
+            assert_eq!(form(&document, element), expected, "{element}");
+        }
+        for (reported, expected) in [("false", "inactive"), ("else", "else")] {
+            document = call(&[("endpointRecording", reported), ("numParticipantsLocal", "2")]);
+            assert_eq!(form(&document, "endpointRecording"), text(expected));
+        }
+        assert_eq!(form(&document, "participants"), Some(Form::Number(2.0)));
+    }
+
+    #[test]
+    fn what_the_api_reports_of_a_participant() {
+        let participant = Element::new("participant")
+            .field("name", "n")
+            .field("uri", "u")
+            .child(Element::new("status").field("state", "connected"))
+            .child(Element::new("configuration").field("importance", "5"))
+            .field("canMove", "true")
+            .field("movedParticipant", "m");
+        let leg = Element::new("callLeg")
+            .field("direction", "incoming")
+            .child(Element::new("status").field("layout", "stacked"))
+            .child(Element::new("configuration").field("rxAudioMute", "true").field("rxVideoMute", "false"));
+        let (participant, leg) = ((Seq(3), participant), (Seq(4), leg));
+        let documents = Documents { call: None, participant: Some(&participant), leg: Some(&leg) };
+        for (element, form, proof) in [
+            ("name", text("n"), 3),
+            ("uri", Some(Form::User("u".to_owned())), 3),
+            ("state", text("connected"), 3),
+            ("importance", Some(Form::Number(5.0)), 3),
+            ("canMove", Some(Form::Bool(true)), 3),
+            ("movedParticipant", Some(Form::Guid("m".to_owned())), 3),
+            ("audioMuted", Some(Form::Bool(true)), 4),
+            ("videoMuted", Some(Form::Bool(false)), 4),
+            ("direction", text("incoming"), 4),
+            ("layout", text("stacked"), 4),
+        ] {
+            let expected = form.map(|form| Expected { form, proof: Seq(proof) });
+            assert_eq!(of_participant(element, &documents), expected, "{element}");
+        }
     }
 }

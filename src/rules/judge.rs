@@ -5,6 +5,7 @@
 
 use super::client::ClientJudge;
 use super::docket::Docket;
+use super::registry::R;
 use super::server::ServerJudge;
 use super::verdict::{Context, Finding, Judgement};
 use crate::spec::Subject;
@@ -24,14 +25,7 @@ enum Kind {
 impl Judge {
     /// A judge for one trace.
     pub fn new(context: Context) -> Self {
-        let docket = Docket::new(|rule| {
-            let entry = rule.id().get();
-            let subjects: &[Subject] = match context.judged {
-                Side::Server => &[Subject::Server, Subject::Sender],
-                Side::Client => &[Subject::Client, Subject::Receiver],
-            };
-            subjects.contains(&entry.subject) && entry.applies_to(context.version)
-        });
+        let docket = Docket::new(|rule| applies(rule, context));
         Self(match context.judged {
             Side::Server => Kind::Server(Box::new(ServerJudge::new(context, docket))),
             Side::Client => Kind::Client(Box::new(ClientJudge::new(context, docket))),
@@ -55,6 +49,16 @@ impl Judge {
     }
 }
 
+/// Whether a requirement is one of the side that is judged, and of its release.
+fn applies(rule: R, context: Context) -> bool {
+    let entry = rule.id().get();
+    let subjects: &[Subject] = match context.judged {
+        Side::Server => &[Subject::Server, Subject::Sender],
+        Side::Client => &[Subject::Client, Subject::Receiver],
+    };
+    subjects.contains(&entry.subject) && entry.applies_to(context.version)
+}
+
 impl Sink for Judge {
     fn observe(&mut self, observation: &Observation<'_>) {
         match &mut self.0 {
@@ -68,5 +72,24 @@ impl Sink for Judge {
             Kind::Server(judge) => judge.due(),
             Kind::Client(judge) => judge.due(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::Deadlines;
+    use crate::spec::Version;
+
+    #[test]
+    fn requirements_are_of_a_side_and_of_a_release() {
+        let of = |judged: Side, rule: R, minor: u16| {
+            let version = Version { major: 3, minor };
+            let deadlines = Deadlines::default();
+            applies(rule, Context { judged, observer: Side::Client, version, clustered: None, deadlines })
+        };
+        assert!(of(Side::Server, R::Ws01, 5) && of(Side::Server, R::Cdr01, 5) && of(Side::Server, R::Upd13, 5));
+        assert!(!of(Side::Server, R::Upd13, 4) && !of(Side::Server, R::Msg06, 5));
+        assert!(of(Side::Client, R::Msg06, 5) && !of(Side::Client, R::Ws01, 5));
     }
 }

@@ -86,7 +86,7 @@ fn overdue_end(connection: &mut Connection, number: u32, index: u64, scene: &mut
         return;
     }
     left.charged = true;
-    let (overlaps, known) = (left.overlaps, slot.known && slot.loose == 0);
+    let (overlaps, known) = (left.overlaps, slot.known);
     if !known {
         return;
     }

@@ -99,12 +99,16 @@ mod tests {
     use crate::protocol::json::Document;
 
     fn flaws(subscriptions: &str) -> Vec<&'static str> {
+        flaws_at(subscriptions, Version::LATEST)
+    }
+
+    fn flaws_at(subscriptions: &str, version: Version) -> Vec<&'static str> {
         let text = format!(
             r#"{{"type":"message","message":{{"messageId":1,"type":"subscribeRequest","subscriptions":{subscriptions}}}}}"#
         );
         let mut tape = Document::new();
         let Envelope::Message(message) = Envelope::of(tape.parse(&text).unwrap()) else { panic!("no message") };
-        take_apart(message, Version::LATEST).flaws.into_iter().collect()
+        take_apart(message, version).flaws.into_iter().collect()
     }
 
     #[test]
@@ -120,5 +124,22 @@ mod tests {
         assert_eq!(flaws(r#"[{"index":1,"type":"calls","elements":["nope"]}]"#), ["unknown-element"]);
         assert_eq!(flaws(r#"[{"index":1,"type":"calls"},{"index":1,"type":"x"}]"#), ["unknown-resource"]);
         assert_eq!(flaws(r#"[{"index":1,"type":"calls"},{"index":2,"type":"calls"}]"#), ["resource-twice"]);
+        let with_call = r#"[{"index":1,"type":"calls","call":"GUID"}]"#.replace("GUID", guid);
+        assert_eq!(flaws(&with_call), ["call-not-needed"]);
+    }
+
+    #[test]
+    fn an_index_is_a_number_of_32_bits() {
+        assert!(flaws(r#"[{"index":4294967295,"type":"calls"}]"#).is_empty());
+        assert_eq!(flaws(r#"[{"index":4294967296,"type":"calls"}]"#), ["index-very-large"]);
+    }
+
+    #[test]
+    fn an_element_is_known_from_its_release_on() {
+        let request = r#"[{"index":1,"type":"callRoster","call":"97c771ae-fc2e-4257-b129-30ee818e034b","elements":["canMoveToLobby"]}]"#;
+        let version = |text: &str| text.parse::<Version>().unwrap();
+        assert_eq!(flaws_at(request, version("3.4")), ["unknown-element"]);
+        assert!(flaws_at(request, version("3.5")).is_empty());
+        assert!(flaws_at(request, version("3.6")).is_empty());
     }
 }

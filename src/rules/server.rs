@@ -131,7 +131,7 @@ impl ServerJudge {
             Event::Opening { connection, client, request } => {
                 let deadlines = self.context.deadlines;
                 self.places.opening((*connection, request), &self.connections, &mut self.tokens, deadlines, (at, seq));
-                let mut known = Connection::new(*connection, client, at, seq);
+                let mut known = Connection::new(*connection, client, seq);
                 known.changes_before = self.api.changes_made;
                 self.connections.insert(*connection, known);
                 self.sent.insert(*connection, Sent::default());
@@ -140,7 +140,6 @@ impl ServerJudge {
             Event::Opened { connection, response } => {
                 let Some(known) = self.connections.get_mut(connection) else { return };
                 known.phase = Phase::Open;
-                known.since = at;
                 self.places.opened(known, response, at, seq, &mut self.docket, &self.tokens);
             }
             Event::Refused { connection, response } => {
@@ -183,9 +182,6 @@ impl ServerJudge {
         self.connections.clear();
         self.sent.clear();
         self.earlier_indexes.clear();
-        self.suspects.clear();
-        self.strangers.clear();
-        self.several_clients = false;
         self.api = ApiView::default();
         self.tokens = Tokens::default();
         self.places = Places::default();
@@ -297,7 +293,6 @@ impl ServerJudge {
         msg::ended(&connection, &mut sent, by_peer(cause), blamed || closing, &mut scene);
         self.earlier_indexes
             .extend(connection.book.slots.iter().filter(|(_, slot)| slot.is_active()).map(|(index, _)| *index));
-        connection.gone();
     }
 
     fn calls_ended(&mut self, observation: &Observation<'_>) {

@@ -301,7 +301,7 @@ fn removed(
     if resource == Resource::Calls {
         scene.api.call_removed(key, scene.at, scene.seq);
     } else {
-        scene.api.participant_removed(key);
+        scene.api.participant_removed(key, scene.seq);
     }
 }
 

@@ -91,3 +91,25 @@ pub struct Judgement {
     /// Requirements that could not be decided, with the reason (the harness was late, the trace ended too early).
     pub undecided: BTreeMap<RequirementId, String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::R;
+
+    #[test]
+    fn what_a_server_should_do_and_what_only_warns_does_not_fail() {
+        for (rule, warns, fails) in [(R::Ws01, false, true), (R::Ws01, true, false), (R::Lim05, false, false)] {
+            let finding = Finding {
+                requirement: rule.id(),
+                warns,
+                at: Instant::ZERO,
+                connection: None,
+                expected: String::new(),
+                observed: String::new(),
+                evidence: vec![],
+            };
+            assert_eq!(finding.fails(), fails);
+        }
+    }
+}

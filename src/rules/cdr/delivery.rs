@@ -76,7 +76,6 @@ impl Receiver {
             session: set.session,
             spans: set.spans,
             dropped: None,
-            closed_here: false,
         });
         let (since, on) = (self.active, self.is_followed());
         if sure && self.failing.take().is_some() {

@@ -127,10 +127,8 @@ impl Receiver {
                 answered.slow && after <= moment.deadlines.reaction
             }
             EndCause::PeerReset => after <= PROMPT,
-            EndCause::Closed | EndCause::Dropped | EndCause::TooLong => {
-                answered.closed_here = true;
-                after <= PROMPT && !(answered.closes && cause == EndCause::Closed)
-            }
+            EndCause::Closed => after <= PROMPT && !answered.closes,
+            EndCause::Dropped | EndCause::TooLong => after <= PROMPT,
         };
         if lost && std::mem::take(&mut answered.sure) {
             let (session, spans) = (answered.session, answered.spans);
@@ -272,7 +270,7 @@ pub(super) fn kept(link: LinkId, session: u128, receiver: &Receiver, moment: &mu
     let Some(last) = receiver.answered.filter(|last| last.sure && last.session == Some(session)) else { return };
     if last.link == link {
         moment.docket.tested(R::Cdr18);
-    } else if let Some(dropped) = last.dropped.filter(|_| !last.closed_here) {
+    } else if let Some(dropped) = last.dropped {
         let expected = "the next set on the connection that was kept";
         moment.fail(R::Cdr18, expected, "closed after a set".to_owned(), &[last.seq, dropped]);
     } else if last.single && moment.at.since(last.at) <= PROMPT {
@@ -282,5 +280,24 @@ pub(super) fn kept(link: LinkId, session: u128, receiver: &Receiver, moment: &mu
             "several sets on a connection",
             "a connection for each set, closed on request".to_owned(),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_in_words_begins_where_the_shorter_one_ends() {
+        let words = [499, 500, 1500, 89_999, 90_000].map(|ms| coarse(Duration::from_millis(ms)));
+        assert_eq!(words, ["less than 0.5 s", "about 1 s", "about 2 s", "about 60 s", "longer than 90 s"]);
+    }
+
+    #[test]
+    fn a_connection_is_kept_unless_the_request_says_otherwise() {
+        let ends =
+            |minor_version: u8, fields: &str| closes(Head { method: "POST", target: "/", minor_version, fields });
+        assert!(!ends(1, "") && ends(1, "Connection: x, Close\r\n"));
+        assert!(ends(0, "") && !ends(0, "Connection: Keep-Alive\r\n"));
     }
 }

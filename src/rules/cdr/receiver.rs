@@ -278,8 +278,6 @@ pub(super) struct Answered {
     pub(super) spans: Few,
     /// Whether the Call Bridge ended the connection right after that answer.
     pub(super) dropped: Option<Seq>,
-    /// Whether this side ended it.
-    pub(super) closed_here: bool,
 }
 
 /// One receiver.

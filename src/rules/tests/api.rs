@@ -92,8 +92,8 @@ fn what_is_being_removed_may_be_gone_until_that_is_refused() {
     told.exchange(Method::Delete, "calls/d", "", &Response::new(404));
     assert!(told.view.ended("d").is_some());
     assert!(told.view.just_ended.is_empty());
-    let change = told.view.changes.back().unwrap();
-    assert_eq!((change.object.as_str(), change.elements.len()), ("d", 0));
+    let of_the_whole = told.view.changes.iter().filter(|change| change.object == "d" && change.elements.is_empty());
+    assert_eq!(of_the_whole.count(), 2, "its creation and its end");
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_participant_leaves_as_itself_or_by_its_leg() {
         assert_eq!((change.object.as_str(), &change.elements[..]), ("c", &["participants"][..]));
     }
     let mut told = told();
-    told.view.participant_removed("p");
+    told.view.participant_removed("p", Seq(told.seq));
     assert_eq!(told.participant("p"), (false, false));
     told.makes("calls/d/participants", "movedParticipant=q", "participants/r");
     told.makes("calls/c/participants", "remoteParty=x", "participants/q");
@@ -146,6 +146,9 @@ fn a_change_without_a_plain_answer_may_have_been_made() {
         assert_eq!(set(&told), Override::Set(true));
         told.exchange(Method::Put, "calls/c", "joinAudioMuteOverride=false", &Response::new(200));
         assert_eq!(set(&told), Override::Set(false));
+        told.exchange(Method::Put, "calls/c", "joinAudioMuteOverride=", &Response::new(200));
+        assert_eq!(set(&told), Override::Unset);
+        told.exchange(Method::Put, "calls/c", "joinAudioMuteOverride=false", &Response::new(200));
         told.exchange(Method::Get, "calls/c", "", &Response::new(503));
         assert_eq!(set(&told), Override::Set(false));
         let exchange = told.asks(Method::Put, "calls/c", "joinAudioMuteOverride=");
@@ -155,7 +158,20 @@ fn a_change_without_a_plain_answer_may_have_been_made() {
             told.view.failed(exchange);
         }
         assert_eq!(set(&told), Override::Unknown);
+        let change = told.view.changes.back().unwrap();
+        assert_eq!((change.granted, &change.elements[..]), (false, &["joinAudioMuteOverride"][..]));
+        assert_eq!(told.view.changes_made, 7, "two calls, one participant and four changes of a call");
     }
+}
+
+#[test]
+fn changes_are_in_the_order_of_their_requests() {
+    let mut told = told();
+    let exchanges = ["x", "y"].map(|name| told.asks(Method::Put, "calls/c", &format!("name={name}")));
+    for exchange in exchanges.into_iter().rev() {
+        told.answers(exchange, &Response::new(200));
+    }
+    assert!(told.view.changes.iter().map(|change| change.seq).is_sorted());
 }
 
 #[test]
@@ -263,4 +279,119 @@ fn what_is_remembered_is_bounded() {
         told.exchange(Method::Delete, &format!("calls/x{n}"), "", &Response::new(200));
     }
     assert_eq!(told.view.calls.len(), 4096 + 2);
+}
+
+#[test]
+fn a_call_that_is_denied_when_it_is_ended_is_gone() {
+    for (status, life) in [(404, None), (410, None), (400, Some(Life::Unsure))] {
+        let mut told = told();
+        told.exchange(Method::Delete, "calls/c", "", &Response::new(status));
+        assert_eq!(told.view.ended("c").is_none().then(|| told.life("c")), life);
+    }
+}
+
+#[test]
+fn an_answer_that_was_under_way_shows_nothing_of_what_ended_meanwhile() {
+    let list = Response { body: b"<calls total=\"1\"><call id=\"c\"/></calls>".to_vec(), ..Response::new(200) };
+    let call = Response { body: b"<call><callType>adHoc</callType></call>".to_vec(), ..Response::new(200) };
+    let participant = Response { body: CONNECTED.into(), ..Response::new(200) };
+    let mut told = told();
+    let asked = ["calls", "calls/c", "participants/p"].map(|path| told.asks(Method::Get, path, ""));
+    told.exchange(Method::Delete, "participants/p", "", &Response::new(200));
+    told.answers(asked[2], &participant);
+    assert_eq!(told.participant("p"), (false, false));
+    told.exchange(Method::Delete, "calls/c", "", &Response::new(200));
+    told.answers(asked[0], &list);
+    told.answers(asked[1], &call);
+    assert!(told.view.ended("c").is_some() && told.view.calls["c"].document.is_none());
+    // What is asked for later does.
+    told.exchange(Method::Get, "calls/c", "", &call);
+    assert!(told.alive("c"));
+    told.exchange(Method::Get, "participants/p", "", &participant);
+    assert_eq!(told.participant("p"), (true, true));
+}
+
+#[test]
+fn a_call_that_was_there_when_it_was_asked_for_may_be_as_somebody_else_chose() {
+    let chosen = |told: &Told, call: &str| {
+        let call = &told.view.calls[call];
+        (call.ours, call.mute_override, call.correlator_given)
+    };
+    let mut told = told();
+    assert_eq!(chosen(&told, "c"), (true, Override::Unset, false));
+    told.makes("calls", "coSpace=s", "calls/c");
+    assert_eq!(chosen(&told, "c"), (true, Override::Unset, false));
+    told.makes("calls", "coSpace=s&joinAudioMuteOverride=true&callCorrelator=x", "calls/c");
+    assert_eq!(chosen(&told, "c"), (true, Override::Unknown, true));
+    // It goes on, although its end was asked for.
+    told.asks(Method::Delete, "calls/c", "");
+    told.makes("calls", "coSpace=s", "calls/c");
+    assert!(told.alive("c"));
+    // One of somebody else.
+    told.reads("calls/x", "<call/>");
+    told.makes("calls", "coSpace=u", "calls/x");
+    assert_eq!(chosen(&told, "x"), (false, Override::Unknown, true));
+    assert_eq!(told.view.calls["x"].space, Some(Some("u".to_owned())));
+    // One that events told of before the answer came.
+    let exchange = told.asks(Method::Post, "calls", "joinAudioMuteOverride=true");
+    let (at, seq) = told.next();
+    told.view.call_announced("y", at, seq);
+    let headers = Headers::new().with("Location", "/api/v1/calls/y");
+    told.answers(exchange, &Response { headers, ..Response::new(200) });
+    assert_eq!(chosen(&told, "y"), (true, Override::Set(true), false));
+}
+
+fn exchange(view: &mut ApiView, n: u64, request: &Request, response: &Response) {
+    let id = ExchangeId(n as u32);
+    view.sent(id, request, Instant::from_millis(n), Seq(n * 2));
+    view.answered(id, response, Instant::from_millis(n), Seq(n * 2 + 1));
+}
+
+fn post(target: &str, body: &str) -> Request {
+    Request { body: body.into(), ..Request::new(Method::Post, target) }
+}
+
+fn located(path: &str) -> Response {
+    Response { headers: Headers::new().with("Location", path), ..Response::new(200) }
+}
+
+#[test]
+fn a_call_lives_from_its_creation_to_its_deletion() {
+    let mut view = ApiView::default();
+    exchange(&mut view, 1, &post("/api/v1/calls", "coSpace=s"), &located("/api/v1/calls/c"));
+    assert!(view.alive("c"));
+    assert_eq!(view.calls["c"].space, Some(Some("s".to_owned())));
+    exchange(&mut view, 2, &Request::new(Method::Delete, "/api/v1/calls/c"), &Response::new(200));
+    assert!(view.ended("c").is_some());
+    assert_eq!(view.just_ended, ["c"]);
+}
+
+#[test]
+fn a_call_that_the_api_denies_is_no_active_conference() {
+    let mut view = ApiView::default();
+    assert!(view.ended("ghost").is_none());
+    exchange(&mut view, 1, &Request::new(Method::Get, "/api/v1/calls/ghost"), &Response::new(404));
+    assert!(view.ended("ghost").is_some());
+}
+
+#[test]
+fn a_list_counts_only_when_all_its_pages_were_read() {
+    let mut view = ApiView::default();
+    let page =
+        |ids: &str| Response { body: format!("<calls total=\"2\">{ids}</calls>").into_bytes(), ..Response::new(200) };
+    exchange(&mut view, 1, &Request::new(Method::Get, "/api/v1/calls?offset=0"), &page("<call id=\"a\"/>"));
+    assert!(view.list.is_none());
+    exchange(&mut view, 2, &Request::new(Method::Get, "/api/v1/calls?offset=1"), &page("<call id=\"b\"/>"));
+    assert_eq!(view.list.as_ref().unwrap().1, ["a", "b"]);
+    assert!(view.alive("b"));
+}
+
+#[test]
+fn a_conference_whose_last_participant_leaves_may_have_ended() {
+    let mut view = ApiView::default();
+    exchange(&mut view, 1, &post("/api/v1/calls", ""), &located("/api/v1/calls/c"));
+    exchange(&mut view, 2, &post("/api/v1/calls/c/participants", "remoteParty=x"), &located("/api/v1/participants/p"));
+    exchange(&mut view, 3, &Request::new(Method::Delete, "/api/v1/participants/p"), &Response::new(200));
+    assert_eq!(view.calls["c"].life, Life::Unsure);
+    assert_eq!(view.changes.back().unwrap().elements, ["participants"]);
 }
