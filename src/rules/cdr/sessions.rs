@@ -202,7 +202,6 @@ impl Sessions {
         let followed = |restart: &&mut Restart| restart.before == Some(current) || kept(restart);
         if let Some(restart) = self.restart.as_mut().filter(|restart| followed(restart) && !restart.replaced) {
             restart.replaced = true;
-            moment.docket.tested(R::Cdr05);
             return;
         }
         let Some(place) = self.place(current) else { return };
@@ -211,8 +210,7 @@ impl Sessions {
         let index = begins.and_then(|record| super::attributes::index_of(record.correlator_index()));
         let counts_missing = begins.is_some_and(|record| record.missing().is_some());
         let before = matches!(receiver.standing, Standing::On { asked, .. } if asked <= self.known[place].seen);
-        let goes_on = index
-            .is_some_and(|index| index > 0 && highest.is_some_and(|highest| highest.checked_add(1) == Some(index)));
+        let goes_on = index.is_some_and(|index| highest.is_some_and(|highest| highest.checked_add(1) == Some(index)));
         // What was kept over a restart of its own may have come before, on the connection that ended a failure.
         let window = moment.deadlines.redelivery + moment.deadlines.reaction;
         let kept = receiver.healed.is_some_and(|healed| healed >= carrier.opened && moment.at <= healed + window);

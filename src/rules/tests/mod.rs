@@ -16,6 +16,7 @@ mod records_content;
 mod records_delivery;
 mod records_indexes;
 mod records_lives;
+mod records_order;
 mod records_receivers;
 mod sender;
 mod subscriptions;
