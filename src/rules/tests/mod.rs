@@ -18,6 +18,7 @@ mod records_indexes;
 mod records_lives;
 mod records_order;
 mod records_receivers;
+mod records_words;
 mod sender;
 mod subscriptions;
 mod updates;
