@@ -284,8 +284,11 @@ impl History {
         };
         match self.reach {
             Reach::Unknown => false,
-            // It may have been rounded down.
-            Reach::Since(since) => Duration::from_secs(lasted.saturating_add(1)) < moment.at.since(since),
+            // It may have been rounded down, and its record may have waited before it was sent.
+            Reach::Since(since) => {
+                let most = Duration::from_secs(lasted.saturating_add(1)).saturating_add(moment.deadlines.reaction);
+                most < moment.at.since(since)
+            }
             Reach::All => true,
         }
     }
