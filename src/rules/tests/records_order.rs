@@ -9,7 +9,7 @@ use crate::protocol::cdr::RecordType::{CallEnd, CallLegStart};
 use crate::protocol::events::{Resource, UpdateType, write};
 use crate::protocol::http::{Method, Response};
 use crate::rules::script::{Script, guid};
-use crate::trace::Seq;
+use crate::trace::{EndCause, Seq};
 
 /// How many findings there are in all, and the first of them.
 #[track_caller]
@@ -205,6 +205,15 @@ fn a_receiver_that_is_added_again_is_owed_what_is_new() {
         lab.passes(60);
         lab.breaks(&[]);
     }
+    // What was made by then, or before, may have been for the entry that is gone.
+    let mut lab = again(&[1, 2]);
+    lab.gets(2, 9, &legs([5])).passes(60);
+    lab.breaks(&[]);
+    let mut lab = two();
+    lab.refuses(2, 9, &legs([2]), 503);
+    lab.api(Method::Delete, &Lab::entry(1), "", &Response::new(200)).configures(8, &Lab::uri(1), 200);
+    lab.gets(1, 9, &legs([1])).passes(20).gets(2, 9, &legs([2])).passes(60);
+    lab.breaks(&[]);
     let mut lab = again(&[1, 2]);
     lab.passes(20).gets(2, 9, &legs([5])).passes(60);
     lab.breaks(&["CDR-13"]);
@@ -248,6 +257,17 @@ fn after_a_restart_there_is_one_new_session() {
     let mut lab = Lab::new();
     lab.refuses(1, 9, &legs(0..3), 500).restarts().gets(1, 10, &legs(0..3)).link(1).gets(1, 9, &legs(0..3)).passes(60);
     lab.breaks(&[]);
+    // It restarted by itself, and kept what another receiver had not got.
+    let mut lab = two();
+    lab.gets(1, 9, &legs(2..6)).refuses(2, 9, &legs(2..4), 500);
+    lab.ends(1, EndCause::PeerReset).ends(2, EndCause::PeerReset).passes(3);
+    lab.gets(1, 10, &legs([0])).gets(2, 9, &legs(2..4)).gets(2, 9, &legs(4..6)).gets(2, 10, &legs([0])).passes(60);
+    lab.breaks(&[]);
+    // What fails later excuses nothing.
+    let mut lab = two();
+    lab.passes(3).ends(1, EndCause::PeerReset).ends(2, EndCause::PeerReset).passes(3);
+    lab.gets(1, 10, &legs([0])).refuses(2, 10, &legs([0]), 500).link(2).gets(2, 9, &legs([2]));
+    lab.breaks(&["CDR-05"]);
     // One that did not change is charged once, and what is missing in it as well.
     let same = || {
         let mut lab = two();
