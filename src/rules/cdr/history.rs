@@ -14,6 +14,7 @@ use super::Moment;
 use super::content::{Facts, NONE};
 use super::identity::{mix, text_digest};
 use super::ledger::Ledger;
+use super::links::PROMPT;
 use super::tags::{leg_tag, tag};
 use super::totals::{self, Call};
 use crate::protocol::cdr::{FieldName, RecordType};
@@ -284,9 +285,9 @@ impl History {
         };
         match self.reach {
             Reach::Unknown => false,
-            // It may have been rounded down, and its record may have waited before it was sent.
+            // It may have been rounded down, and its record may have waited a little before it was sent.
             Reach::Since(since) => {
-                let most = Duration::from_secs(lasted.saturating_add(1)).saturating_add(moment.deadlines.reaction);
+                let most = Duration::from_secs(lasted.saturating_add(1)).saturating_add(PROMPT);
                 most < moment.at.since(since)
             }
             Reach::All => true,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::records_content::{CORRELATOR, OLDER, SPACE, at, breaks, example, in_order, meets, with};
+use super::records_content::{CORRELATOR, SPACE, at, breaks, example, in_order, meets, with};
 use super::sender::{Lab, leg, legs, record};
 use crate::protocol::cdr::NewRecord;
 use crate::protocol::cdr::RecordType::{
@@ -53,7 +53,7 @@ pub(super) fn outlasted() -> Vec<NewRecord> {
 #[test]
 fn a_leg_starts_once() {
     let start = example()[0].clone();
-    breaks(and(1, example(), &[start.clone()]), &["REC-04"]);
+    breaks(and(1, example(), std::slice::from_ref(&start)), &["REC-04"]);
     breaks(and(8, example(), &[start]), &["REC-04"]);
     // Whatever else has ended since.
     breaks(and(8, example(), &[example()[6].clone()]), &["REC-04"]);
