@@ -157,7 +157,7 @@ impl Chain {
         let declared = attributes.missing.get().unwrap_or(0);
         let Some(highest) = self.highest.filter(|_| !self.loose) else {
             self.begin(index, declared, set, moment);
-            self.declared = Some((index, declared, moment.seq)).filter(|_| declared > 0);
+            self.declared = Some((index, declared, moment.seq));
             return true;
         };
         if index <= highest {

@@ -119,7 +119,7 @@ impl CdrJudge {
         session.history.reach = reach(receiver, begun);
         let mut set = begins(receiver, open.link, begun, moment.at);
         (set.others, set.skew) = (others, session.skew);
-        if let Some(index) = first.index.get().filter(|_| set.ordered && receiver.chains[chain].highest.is_none()) {
+        if let Some(index) = first.index.get().filter(|_| set.ordered) {
             receiver.begins(id, index, first.missing.get().unwrap_or(0), &mut moment);
         }
         let before = receiver.chains[chain].highest;

@@ -17,6 +17,7 @@ mod records_delivery;
 mod records_indexes;
 mod records_lives;
 mod records_order;
+mod records_owed;
 mod records_receivers;
 mod records_words;
 mod sender;

@@ -519,6 +519,7 @@ fn a_tag_may_be_changed() {
         (true, 1, "a", false),
         (true, 1, "b", false),
         (true, 1, "c", true),
+        (true, 30, "a", false),
         (true, 60, "a", true),
         (true, 60, "b", false),
         // What it was before is not known.

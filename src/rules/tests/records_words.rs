@@ -64,6 +64,9 @@ fn numbers_and_words_that_are_none() {
         records[6].content.children.push(Element::new("mediaUsagePercentages").field("mainVideoViewer", percent));
         breaks(records, &["REC-02"]);
     }
+    let mut records = example();
+    records[1].content.children.push(Element::new("ownerName").field("x", "y"));
+    breaks(records, &["REC-02"]);
     breaks(with(3, "subType", Some("distribution")), &["REC-02", "REC-13"]);
     breaks(with(0, "direction", Some("distributionLink")), &["REC-02"]);
     meets(with(5, "activatedDuration", Some("5")), &["REC-08"]);
