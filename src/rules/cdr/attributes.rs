@@ -80,7 +80,7 @@ mod tests {
     fn an_index_is_a_row_of_digits() {
         assert_eq!(index_of(Some("0")), Some(0));
         assert_eq!(index_of(Some("18446744073709551615")), Some(u64::MAX));
-        for wrong in ["", "-1", "+1", "1.0", " 1", "18446744073709551616", "x"] {
+        for wrong in ["", "-1", "+1", "1.0", "1:", " 1", "18446744073709551616", "x"] {
             assert_eq!(index_of(Some(wrong)), None, "{wrong}");
         }
         assert_eq!(index_of(None), None);

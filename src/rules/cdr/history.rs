@@ -6,7 +6,7 @@
 //! missing, or the session began before the first that was seen, a leg or call that nothing has shown may well exist:
 //! then only what is known of the others is judged.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::Moment;
 use super::content::{Facts, NONE};
 use super::identity::{mix, text_digest};
 use super::ledger::Ledger;
+use super::links::PROMPT;
 use super::tags::{leg_tag, tag};
 use super::totals::{self, Call};
 use crate::protocol::cdr::{FieldName, RecordType};
@@ -28,7 +29,7 @@ const ENDED: usize = 4096;
 /// How many live objects are followed; of more than these all are forgotten.
 const LIVE: usize = 100_000;
 
-/// How many calls that were named before their start are remembered, and legs that outlast their call.
+/// How many calls' starts are waited for, and how many legs that outlast their call are followed.
 const EARLY: usize = 256;
 
 /// How many coSpaces' correlators are remembered.
@@ -95,6 +96,7 @@ pub(super) struct Leg {
     pub(super) connected: bool,
     /// Its call; [`NONE`] where no record has told.
     pub(super) call: u128,
+    /// Whether it was in the IVR: where it has no call, it is there.
     pub(super) in_ivr: bool,
     pub(super) recording: bool,
     pub(super) streaming: bool,
@@ -187,7 +189,7 @@ pub(super) enum Reach {
     All,
 }
 
-/// A call that was named before its start.
+/// A call that was named, and whose start is still to come.
 #[derive(Debug, Clone, Copy)]
 struct Early {
     call: u128,
@@ -195,8 +197,6 @@ struct Early {
     time: Option<i64>,
     seq: Seq,
     at: Instant,
-    /// Whether its start is still to come.
-    waits: bool,
 }
 
 /// What is known of one session.
@@ -214,7 +214,9 @@ pub(super) struct History {
     /// Recordings and streams.
     streams: Table<(RecordType, Seq)>,
     ended: Ended,
-    /// Calls that were named before their start: what they add up is not judged.
+    /// Calls that were named and have no start yet.
+    named: HashSet<u128, GuidHashes>,
+    /// Those of them whose start is waited for.
     early: Vec<Early>,
     /// Legs that were in a call when it ended: the leg, the callEnd, and when it came.
     outlasting: Vec<(u128, Seq, Instant)>,
@@ -246,6 +248,7 @@ impl History {
     pub(super) fn forget(&mut self) {
         self.whole = false;
         self.legs.clear();
+        self.named.clear();
         self.early.clear();
         self.outlasting.clear();
         self.calls.clear();
@@ -266,8 +269,7 @@ impl History {
 
     /// How many legs of a call may count as active or not; none, where not all of them are known.
     pub(super) fn latitude(&self, call: u128) -> Option<u32> {
-        let early = self.early.iter().any(|early| early.call == call);
-        self.calls.get(&call).filter(|_| !early).map(Call::latitude)
+        self.calls.get(&call).filter(|call| !call.early).map(Call::latitude)
     }
 
     /// Whether everything that lives must have shown its start.
@@ -283,8 +285,11 @@ impl History {
         };
         match self.reach {
             Reach::Unknown => false,
-            // It may have been rounded down.
-            Reach::Since(since) => Duration::from_secs(lasted.saturating_add(1)) < moment.at.since(since),
+            // It may have been rounded down, and its record may have waited a little before it was sent.
+            Reach::Since(since) => {
+                let most = Duration::from_secs(lasted.saturating_add(1)).saturating_add(PROMPT);
+                most < moment.at.since(since)
+            }
             Reach::All => true,
         }
     }
@@ -299,7 +304,7 @@ impl History {
 
     /// Takes the next record.
     pub(super) fn take(&mut self, facts: &Facts<'_>, ledger: &Ledger, spaces: &mut Spaces, moment: &mut Moment<'_>) {
-        if self.legs.len() + self.calls.len() + self.streams.len() > LIVE {
+        if self.legs.len() + self.calls.len() + self.named.len() + self.streams.len() > LIVE {
             self.forget();
         }
         match facts.kind {
@@ -318,9 +323,8 @@ impl History {
         if let Some(seq) = before {
             return moment.fail(R::Rec03, "one callStart for a call", "a second one".to_owned(), &[seq]);
         }
-        let named = self.early.iter_mut().find(|early| early.call == facts.id);
-        if let Some(named) = named.filter(|named| named.waits) {
-            named.waits = false;
+        if let Some(place) = self.early.iter().position(|early| early.call == facts.id) {
+            let named = self.early.remove(place);
             // Its record may come later, but not say that it was started later.
             if named.time.zip(facts.time).is_some_and(|(named, started)| started > named) {
                 let observed = "started later".to_owned();
@@ -329,7 +333,8 @@ impl History {
                 moment.docket.tested(R::Rec14);
             }
         }
-        let call = Call::new(facts.time, self.strays.1, moment.at, moment.seq);
+        let early = self.named.remove(&facts.id);
+        let call = Call::new(facts.time, early, self.strays.1, moment.at, moment.seq);
         self.calls.insert(facts.id, call);
         let space = facts.id_in(FieldName::CoSpace);
         let known = moment.api.calls.get(&guid_text(facts.id));
@@ -354,6 +359,7 @@ impl History {
 
     fn call_end(&mut self, facts: &Facts<'_>, moment: &mut Moment<'_>) {
         let Some(call) = self.calls.remove(&facts.id) else {
+            self.named.remove(&facts.id);
             if let Some(seq) = self.ended.get(facts.id) {
                 moment.fail(R::Rec03, "one callEnd for a call", "a second one".to_owned(), &[seq]);
             } else if self.must_know(facts, moment) || self.is_new(facts.id, moment) {
@@ -364,9 +370,7 @@ impl History {
             return;
         };
         moment.docket.tested(R::Rec03);
-        if let Some(place) = self.early.iter().position(|early| early.call == facts.id) {
-            self.early.swap_remove(place);
-        } else {
+        if !call.early {
             totals::call_end(facts, &call, self.strays, moment);
         }
         if call.has_legs() {
@@ -479,7 +483,6 @@ impl History {
         }
         let call = facts.id_in(FieldName::Call);
         if call != NONE {
-            leg.in_ivr = false;
             if call != leg.call {
                 self.outlasted(facts.id);
                 self.joins(call, facts.time, ledger, moment);
@@ -506,14 +509,12 @@ impl History {
         } else if let Some(seq) = self.ended.get(call) {
             let observed = "a leg in it".to_owned();
             moment.fail(R::Rec03, "nothing of a call after its callEnd", observed, &[seq]);
-        } else if self.whole && self.early.iter().all(|early| early.call != call) {
+        } else if self.named.insert(call) && self.whole {
             // What has a tag is a coSpace or a leg, and no call.
-            let wrong = ledger.tag(call).is_some();
-            if wrong {
+            if ledger.tag(call).is_some() {
                 moment.fail(R::Rec14, "the call that a leg is in was started", "it was not".to_owned(), &[]);
-            }
-            if self.early.len() < EARLY {
-                self.early.push(Early { call, time, seq: moment.seq, at: moment.at, waits: !wrong });
+            } else if self.early.len() < EARLY {
+                self.early.push(Early { call, time, seq: moment.seq, at: moment.at });
             }
         }
     }
@@ -539,9 +540,8 @@ impl History {
             }
         }
         let certain = self.is_certain();
-        let at = moment.at;
-        for early in self.early.iter_mut().filter(|early| early.waits && at >= early.at + window) {
-            early.waits = false;
+        while let Some(place) = self.early.iter().position(|early| moment.at >= early.at + window) {
+            let early = self.early.remove(place);
             if certain {
                 moment.fail(R::Rec14, "the call that a leg is in was started", "it was not".to_owned(), &[early.seq]);
             }
@@ -550,7 +550,7 @@ impl History {
 
     /// When the last of these is overdue.
     pub(super) fn due(&self, window: Duration) -> Option<Instant> {
-        let early = self.early.iter().filter(|early| early.waits && self.is_certain()).map(|early| early.at + window);
+        let early = self.early.iter().filter(|_| self.is_certain()).map(|early| early.at + window);
         self.outlasting.iter().map(|(_, _, at)| *at + window).chain(early).max()
     }
 

@@ -141,6 +141,13 @@ mod tests {
         assert_eq!(memory.sight(REMEMBERED, 3, a, Seq(5)), Sight::Fresh);
         assert_eq!(memory.sight(0, 2, a, Seq(6)), Sight::Old);
         assert!(memory.has_any(REMEMBERED, REMEMBERED) && !memory.has_any(0, 5));
+        // The same elsewhere, and there again.
+        assert_eq!(memory.sight(REMEMBERED, 3, b, Seq(7)), Sight::Elsewhere);
+        assert_eq!(memory.sight(REMEMBERED, 3, b, Seq(8)), Sight::Again);
+        assert_eq!(memory.sight(REMEMBERED, 3, a, Seq(9)), Sight::Again);
+        memory.clear();
+        assert_eq!(memory.highest(), None);
+        assert_eq!(memory.sight(0, 3, a, Seq(10)), Sight::Fresh);
     }
 
     #[test]

@@ -157,14 +157,14 @@ impl Chain {
         let declared = attributes.missing.get().unwrap_or(0);
         let Some(highest) = self.highest.filter(|_| !self.loose) else {
             self.begin(index, declared, set, moment);
-            self.declared = Some((index, declared, moment.seq)).filter(|_| declared > 0);
+            self.declared = Some((index, declared, moment.seq));
             return true;
         };
         if index <= highest {
             self.declared_less((index, declared), moment);
-            if declared > 0 && index > 0 {
+            if declared > 0 {
                 // What had to come again was discarded instead.
-                self.settle(index.saturating_sub(declared), index - 1, |_| {});
+                self.settle(index.saturating_sub(declared), index.saturating_sub(1), |_| {});
             }
             self.again(index, (now, trouble.is_some()), set, sight, moment);
             return false;
@@ -290,13 +290,13 @@ impl Chain {
             let expected = format!("{unseen} records declared as discarded before record {index}");
             moment.fail(R::Cdr12, &expected, declared.to_string(), &[self.seq, trouble.seq]);
             // What the number should have been is charged, not what it leaves out.
-            self.settle(0, index - 1, |_| {});
+            self.settle(0, highest, |_| {});
         } else {
             moment.docket.tested(R::Cdr12);
             moment.docket.tested(R::Cdr10);
         }
         let first = index.saturating_sub(declared);
-        self.settle(first, index - 1, |_| {});
+        self.settle(first, highest, |_| {});
         self.gaps.retain(|gap| gap.last < first);
     }
 
@@ -316,16 +316,16 @@ impl Chain {
 
     fn charge_gap(&self, gap: &Gap, memory: &Memory, moment: &mut Moment<'_>) {
         let what = stretch(gap.first, gap.last);
-        let (rule, expected) = match gap.after.map(|trouble| trouble.kind) {
-            Some(Kind::Cut) => (R::Cdr03, format!("{what} after the set that did not arrive whole")),
-            Some(Kind::Closed | Kind::Unanswered) => (R::Cdr12, format!("{what}, or their number as discarded")),
+        let also = gap.after.map(|trouble| trouble.seq);
+        let (rule, expected, also) = match gap.after.map(|trouble| trouble.kind) {
+            Some(Kind::Cut) => (R::Cdr03, format!("{what} after the set that did not arrive whole"), also),
+            Some(Kind::Closed | Kind::Unanswered) => (R::Cdr12, format!("{what}, or their number as discarded"), also),
             None if memory.has_any(gap.first, gap.last) => match gap.others {
-                Some(_) => (R::Cdr19, format!("{what}, whatever other receivers do")),
-                None => (R::Cdr13, format!("{what}, as another receiver")),
+                Some(_) => (R::Cdr19, format!("{what}, whatever other receivers do"), gap.others),
+                None => (R::Cdr13, format!("{what}, as another receiver"), None),
             },
-            None => (R::Cdr10, what),
+            None => (R::Cdr10, what, None),
         };
-        let also = gap.after.map(|trouble| trouble.seq).or_else(|| gap.others.filter(|_| rule == R::Cdr19));
         let evidence: Vec<Seq> = [gap.seq].into_iter().chain(also).collect();
         moment.fail(rule, &expected, "a gap".to_owned(), &evidence);
     }
@@ -372,7 +372,7 @@ pub(super) fn compare_progress(
     receivers: &mut BTreeMap<ReceiverId, Receiver>,
     moment: &Moment<'_>,
 ) {
-    if receivers.len() < 2 || session.over {
+    if receivers.len() < 2 {
         return;
     }
     let Some(highest) = session.memory.highest() else { return };
@@ -385,7 +385,12 @@ pub(super) fn compare_progress(
         if let Some(index) = fresh.filter(|_| !own && followed) {
             receiver.lacks((session, index), now, moment);
         }
+        let ordered = receiver.is_ordered(moment.at);
         let Some(chain) = receiver.chain(session.id) else { continue };
+        if chain.first.is_none() && (fresh.is_none() || !ordered) {
+            // It was added again and got what an earlier entry was owed: what it has to get now is still to be made.
+            continue;
+        }
         if !followed || chain.highest.is_none_or(|own| own >= highest) {
             chain.behind = None;
         } else if own || chain.behind.is_none() {
@@ -462,7 +467,7 @@ pub(super) fn expire(
             .chains
             .iter()
             .all(|chain| chain.pending.is_empty() && chain.gaps.is_empty() && chain.behind.is_none());
-    if idle || !receiver.clock.runs() {
+    if idle {
         return;
     }
     let troubled = other_in_trouble(id, since - window, receivers);

@@ -125,8 +125,6 @@ pub(super) struct CdrJudge {
     spaces: Spaces,
     channels: Channels,
     words: Noted,
-    /// What was entered under CDR-23 already, by bit.
-    noted: u32,
     /// Whether requests to the API are in the trace.
     uses_api: bool,
 }
@@ -143,7 +141,6 @@ impl CdrJudge {
             spaces: Spaces::default(),
             channels: Channels::default(),
             words: Noted::default(),
-            noted: 0,
             uses_api: false,
         }
     }

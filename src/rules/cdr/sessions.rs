@@ -191,7 +191,7 @@ impl Sessions {
             return self.same(id, carrier, moment);
         }
         if let Some(place) = self.place(id) {
-            return self.old(place, carrier, moment);
+            return self.old(place, carrier, receiver, moment);
         }
         let first = self.place(current).map(|place| self.known[place].seen);
         let reaction = moment.deadlines.reaction;
@@ -202,7 +202,6 @@ impl Sessions {
         let followed = |restart: &&mut Restart| restart.before == Some(current) || kept(restart);
         if let Some(restart) = self.restart.as_mut().filter(|restart| followed(restart) && !restart.replaced) {
             restart.replaced = true;
-            moment.docket.tested(R::Cdr05);
             return;
         }
         let Some(place) = self.place(current) else { return };
@@ -211,12 +210,9 @@ impl Sessions {
         let index = begins.and_then(|record| super::attributes::index_of(record.correlator_index()));
         let counts_missing = begins.is_some_and(|record| record.missing().is_some());
         let before = matches!(receiver.standing, Standing::On { asked, .. } if asked <= self.known[place].seen);
-        let goes_on = index
-            .is_some_and(|index| index > 0 && highest.is_some_and(|highest| highest.checked_add(1) == Some(index)));
+        let goes_on = index.is_some_and(|index| highest.is_some_and(|highest| highest.checked_add(1) == Some(index)));
         // What was kept over a restart of its own may have come before, on the connection that ended a failure.
-        let window = moment.deadlines.redelivery + moment.deadlines.reaction;
-        let kept = receiver.healed.is_some_and(|healed| healed >= carrier.opened && moment.at <= healed + window);
-        let proof = match carrier.session.filter(|_| !kept) {
+        let proof = match carrier.session.filter(|_| !brings_what_was_kept(receiver, carrier, moment)) {
             Some((_, seq)) => Some((seq, "another one on the same connection")),
             None if goes_on && before && !counts_missing && receiver.trouble.is_none() => {
                 Some((self.known[place].seq, "another one, with the index that comes next in the old one"))
@@ -255,10 +251,13 @@ impl Sessions {
     }
 
     /// A session that was replaced.
-    fn old(&mut self, place: usize, carrier: Carrier, moment: &mut Moment<'_>) {
+    fn old(&mut self, place: usize, carrier: Carrier, receiver: &Receiver, moment: &mut Moment<'_>) {
         let Some(new) = self.current().map(|session| (session.seen, session.seq)) else { return };
+        // It may have restarted by itself, and have kept what failed before.
+        let owed =
+            receiver.failing.is_some_and(|since| since <= new.0) || brings_what_was_kept(receiver, carrier, moment);
         let tolerated =
-            self.restart.is_some_and(|restart| restart.kept && restart.before == Some(self.known[place].id));
+            owed || self.restart.is_some_and(|restart| restart.kept && restart.before == Some(self.known[place].id));
         let alive = carrier.opened > new.0 || carrier.answered.is_some_and(|answered| answered > new.0);
         if alive && !tolerated {
             let expected = "one session at all receivers while the Call Bridge runs";
@@ -305,4 +304,10 @@ impl Sessions {
             }
         }
     }
+}
+
+/// Whether a set came on the connection that ended a failure, and soon after it: what was kept meanwhile goes out there.
+fn brings_what_was_kept(receiver: &Receiver, carrier: Carrier, moment: &Moment<'_>) -> bool {
+    let window = moment.deadlines.redelivery + moment.deadlines.reaction;
+    receiver.healed.is_some_and(|healed| healed >= carrier.opened && moment.at <= healed + window)
 }

@@ -145,7 +145,7 @@ impl CdrJudge {
         session.history.reach = reach(receiver, begun);
         let mut set = begins(receiver, open.link, begun, moment.at);
         (set.others, set.skew) = (others, session.skew);
-        if let Some(index) = first.index.get().filter(|_| set.ordered && receiver.chains[chain].highest.is_none()) {
+        if let Some(index) = first.index.get().filter(|_| set.ordered) {
             receiver.begins(id, index, first.missing.get().unwrap_or(0), &mut moment);
         }
         let before = receiver.chains[chain].highest;
@@ -190,7 +190,7 @@ impl CdrJudge {
             open.spans.push(index);
             open.last_record_index = attributes.record_index.get();
         }
-        self.characteristics(&first, records.records().len(), &mut moment);
+        characteristics(&first, records.records().len(), &mut moment);
         set.goes_on = set.lowest.is_some_and(|lowest| lowest <= before.map_or(0, |before| before.saturating_add(1)));
         self.set_taken(chain, &set, open, &mut moment);
         self.others_follow(place, open.receiver, set.fresh, &mut moment);
@@ -241,26 +241,20 @@ impl CdrJudge {
             chain.passed_over(lowest, highest, moment.seq);
         }
     }
+}
 
-    /// What the guides leave open, entered once each.
-    fn characteristics(&mut self, first: &Attributes<'_>, records: usize, moment: &mut Moment<'_>) {
-        let (size, size_bit) = match records {
-            1 => ("1", 0),
-            2..=10 => ("2 to 10", 1),
-            _ => ("more than 10", 2),
-        };
-        let numbered = first.record_index.get().is_some();
-        let words = [
-            Some(("records-in-a-set", size, size_bit)),
-            Some(("recordIndex", if numbered { "sent" } else { "not sent" }, 3 + u32::from(numbered))),
-            first.spelling.map(|spelling| ("count-of-discarded-records", spelling, 5 + spelling.len() as u32 % 2)),
-        ];
-        for (name, word, bit) in words.into_iter().flatten() {
-            if self.noted & (1 << bit) == 0 {
-                self.noted |= 1 << bit;
-                moment.docket.note_word(R::Cdr23, name, word);
-            }
-        }
+/// What the guides leave open.
+fn characteristics(first: &Attributes<'_>, records: usize, moment: &mut Moment<'_>) {
+    let size = match records {
+        1 => "1",
+        2..=10 => "2 to 10",
+        _ => "more than 10",
+    };
+    let numbered = if first.record_index.get().is_some() { "sent" } else { "not sent" };
+    moment.docket.note_word(R::Cdr23, "records-in-a-set", size);
+    moment.docket.note_word(R::Cdr23, "recordIndex", numbered);
+    if let Some(spelling) = first.spelling {
+        moment.docket.note_word(R::Cdr23, "count-of-discarded-records", spelling);
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Call {
     started: Option<i64>,
     at: Instant,
     pub(super) seq: Seq,
+    /// Whether legs may have been in it before its start came: what they add up is not judged.
+    pub(super) early: bool,
     /// Legs in it now: all, and those that surely count.
     now: (u32, u32),
     /// The most at once: at least, and at most.
@@ -36,8 +38,8 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) const fn new(started: Option<i64>, strays_ended: u32, at: Instant, seq: Seq) -> Self {
-        Self { started, at, seq, now: (0, 0), peak: (0, 0), ended: 0, ever: 0, strays_ended }
+    pub(super) const fn new(started: Option<i64>, early: bool, strays_ended: u32, at: Instant, seq: Seq) -> Self {
+        Self { started, at, seq, early, now: (0, 0), peak: (0, 0), ended: 0, ever: 0, strays_ended }
     }
 
     pub(super) const fn leg_joined(&mut self) {

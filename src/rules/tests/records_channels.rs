@@ -13,7 +13,7 @@ fn started(lab: &mut Lab) {
 }
 
 /// The same, and events tell of it.
-fn shown(lab: &mut Lab) {
+pub(super) fn shown(lab: &mut Lab) {
     lab.script.open(1).subscribed(1, 1, &[(1, Resource::Calls, None, &["participants"])]);
     started(lab);
     let fields = serde_json::json!({ "participants": 0 }).as_object().unwrap().clone();
