@@ -32,11 +32,20 @@ impl Script {
     }
 
     pub(super) fn observed(judged: Side, observer: Side) -> Self {
+        Self::of(judged, observer, false)
+    }
+
+    /// A server that is one of a cluster.
+    pub(super) fn in_cluster() -> Self {
+        Self::of(Side::Server, Side::Client, true)
+    }
+
+    fn of(judged: Side, observer: Side, clustered: bool) -> Self {
         let context = Context {
             judged,
             observer,
             version: Version::LATEST,
-            clustered: Some(false),
+            clustered: Some(clustered),
             deadlines: Deadlines::default(),
         };
         Self { judge: Judge::new(context), seq: 0, now: Instant::ZERO, exchanges: 0, tokens: 0 }

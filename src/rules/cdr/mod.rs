@@ -218,15 +218,13 @@ impl CdrJudge {
 
     /// The API answered.
     fn response(&mut self, exchange: ExchangeId, response: &Response, mut moment: Moment<'_>) {
-        self.ledger.answered(exchange, response, &mut self.receivers, &mut moment);
-        match self.ledger.news {
+        match self.ledger.answered(exchange, response, &mut self.receivers, &mut moment) {
             Some(News::CallMade(call, asked)) => {
                 self.channels.made(call, asked, &mut self.receivers, &mut moment);
             }
             Some(News::CallEnded(call, asked)) => {
                 self.channels.gone(call, asked, Duration::ZERO, &mut self.receivers, &moment);
             }
-            Some(News::SpaceRemoved(space)) => self.spaces.removed(space),
             None => {}
         }
         self.settle_in(moment.at);

@@ -15,6 +15,7 @@ mod records_channels;
 mod records_content;
 mod records_delivery;
 mod records_indexes;
+mod records_ledger;
 mod records_receivers;
 mod sender;
 mod subscriptions;

@@ -13,9 +13,14 @@ fn started(lab: &mut Lab) {
 }
 
 /// The same, and events tell of it.
-fn shown(lab: &mut Lab) {
+pub(super) fn shown(lab: &mut Lab) {
     lab.script.open(1).subscribed(1, 1, &[(1, Resource::Calls, None, &["participants"])]);
     started(lab);
+    added(lab);
+}
+
+/// Events tell of a call.
+pub(super) fn added(lab: &mut Lab) {
     let fields = serde_json::json!({ "participants": 0 }).as_object().unwrap().clone();
     let entry = write::entry(Resource::Calls, &guid(1), UpdateType::Add, fields);
     lab.script.tells(1, 1, &write::list_update(1, Resource::Calls, 1, vec![entry]));
