@@ -325,6 +325,7 @@ impl CdrJudge {
             let moment = &mut Moment::of(&self.context, observation, api, docket);
             session.history.expire(held, window, moment);
         }
+        self.expire_cuts(observation, api, docket);
         let mut moment = Moment {
             fifth: self.ledger.fifth,
             unreachable: self.ledger.unreachable,
@@ -342,7 +343,6 @@ impl CdrJudge {
                 self.channels.expire(id, session, &mut self.receivers, &mut moment);
             }
         }
-        self.expire_cuts(observation, api, docket);
     }
 
     /// Whether a receiver may hold up what the Call Bridge has to send.
@@ -358,6 +358,7 @@ impl CdrJudge {
             let patience = receiver.patience(moment.deadlines.redelivery);
             if receiver.clock.runs() && receiver.clock.elapsed(moment.at) >= since + patience {
                 receiver.cut = None;
+                receiver.given_up = Some(moment.at);
                 let expected = "the set that did not arrive whole, again";
                 let observed = format!("nothing for {} s", patience.as_secs_f32());
                 moment.fail(R::Cdr03, expected, observed, &[seq]);

@@ -324,6 +324,8 @@ pub(super) struct Receiver {
     /// Since when no set was surely acknowledged and something failed.
     pub(super) failing: Option<Instant>,
     pub(super) cut: Option<(Duration, Seq)>,
+    /// When it was charged last that something was not sent here again.
+    pub(super) given_up: Option<Instant>,
     pub(super) answered: Option<Answered>,
     pub(super) expected: Vec<Expected>,
 }
@@ -357,6 +359,7 @@ impl Receiver {
             healed: None,
             failing: None,
             cut: None,
+            given_up: None,
             answered: None,
             expected: Vec::new(),
         }
@@ -420,7 +423,6 @@ impl Receiver {
     /// What comes next may begin anywhere.
     pub(super) fn loosen(&mut self) {
         self.chains.clear();
-        self.forgive();
         self.answered = None;
     }
 
@@ -489,6 +491,7 @@ mod tests {
         assert_eq!(parts("HTTPS://M.example"), (true, "m.example".into(), 443, "/".into()));
         assert_eq!(parts("http://m:8080?a=b/c#d"), (false, "m".into(), 8080, "/?a=b/c".into()));
         assert_eq!(parts("http://[::1]:81/x?y=%20"), (false, "[::1]".into(), 81, "/x?y=%20".into()));
+        assert_eq!(parts("http://[::1]/x"), (false, "[::1]".into(), 80, "/x".into()));
         assert_eq!(Address::of("ftp://m/"), None);
         assert_eq!(Address::of("http://m:99999/"), None);
     }

@@ -16,6 +16,7 @@ mod records_content;
 mod records_delivery;
 mod records_indexes;
 mod records_ledger;
+mod records_owed;
 mod records_receivers;
 mod sender;
 mod subscriptions;

@@ -505,7 +505,7 @@ fn a_receiver_that_nobody_listens_at_may_hold_up_the_others() {
 }
 
 #[test]
-fn after_a_restart_nothing_is_due_to_a_fifth_receiver_of_before() {
+fn after_a_restart_nothing_is_put_down_to_a_refusal_of_before() {
     let run = |restarts: bool| {
         let mut lab = Lab::idle();
         lab.lists(&[]);
@@ -516,13 +516,13 @@ fn after_a_restart_nothing_is_due_to_a_fifth_receiver_of_before() {
             lab.restarts();
         }
         let session = if restarts { 10 } else { 9 };
-        lab.passes(2);
+        lab.passes(10);
         (1..=3).for_each(|receiver| _ = lab.gets(receiver, session, &legs([u64::from(!restarts)])));
         lab.passes(60);
         lab
     };
     run(false).breaks(&["CDR-14"]);
-    run(true).breaks(&[]);
+    run(true).breaks(&["CDR-13"]);
 }
 
 #[test]
@@ -621,6 +621,24 @@ fn tags_are_those_of_co_spaces_and_legs_that_were_made() {
     space(&asked, "a").breaks(&[]);
     space(&asked, "b").breaks(&[]);
     space(&asked, "c").breaks(&["REC-12"]);
+    let refused = |lab: &mut Lab, path: &str| _ = lab.api(Method::Put, path, "cdrTag=b", &Response::new(400));
+    space(&refused, "a").breaks(&[]);
+    // A change of something else decides nothing.
+    let other = |lab: &mut Lab, path: &str| {
+        lab.sends(900, Method::Put, path, "cdrTag=b").hears_nothing(900);
+        lab.api(Method::Put, path, "name=x", &Response::new(200));
+    };
+    space(&other, "a").breaks(&[]);
+    space(&other, "b").breaks(&[]);
+    // Nor does it leave anything open, if it is under way beside.
+    for (method, node) in [(Method::Get, SPACE), (Method::Put, SPACE + 1)] {
+        let beside = |lab: &mut Lab, path: &str| {
+            lab.sends(900, method, &format!("/api/v1/coSpaces/{}", guid(node)), "cdrTag=c");
+            lab.api(Method::Put, path, "cdrTag=b", &Response::new(200));
+        };
+        space(&beside, "a").breaks(&["REC-12"]);
+        space(&beside, "b").breaks(&[]);
+    }
     // Several requests may be under way.
     let several = |lab: &mut Lab, path: &str| {
         lab.sends(900, Method::Put, path, "cdrTag=b").sends(901, Method::Put, path, "cdrTag=c");
@@ -628,6 +646,25 @@ fn tags_are_those_of_co_spaces_and_legs_that_were_made() {
     };
     space(&several, "b").breaks(&[]);
     space(&several, "c").breaks(&[]);
+    // What is no leg has no tag that a leg shows.
+    let profile = |node: &str| {
+        let mut lab = Lab::new();
+        lab.passes(60).api(Method::Put, &format!("/api/v1/{node}/{}", guid(13)), "cdrTag=b", &Response::new(200));
+        lab.passes(60).gets(1, 9, &[record(0, CallLegUpdate, 13, &[("cdrTag", "c")])]);
+        lab
+    };
+    profile("callLegs").breaks(&["REC-12"]);
+    profile("callLegProfiles").breaks(&[]);
+    // A coSpace of somebody else is no more ours for being changed: whoever starts its calls may choose correlators.
+    let mut lab = Lab::new();
+    let path = format!("/api/v1/coSpaces/{}", guid(SPACE));
+    lab.api(Method::Put, &path, "cdrTag=b", &Response::new(200));
+    for (index, correlator) in [(0, 61), (1, 62)] {
+        let (space, correlator) = (guid(SPACE), guid(correlator));
+        let fields = [("name", "n"), ("callType", "coSpace"), ("coSpace", &*space), ("callCorrelator", &*correlator)];
+        lab.gets(1, 9, &[record(index, CallStart, 1 + index as u32, &fields)]);
+    }
+    lab.breaks(&[]);
     // Of one that was removed, nothing is said.
     let removed = |lab: &mut Lab, path: &str| _ = lab.api(Method::Delete, path, "", &Response::new(200));
     space(&removed, "b").breaks(&[]);
