@@ -23,7 +23,7 @@ const ASKED: usize = 64;
 /// What stands for the id of the receiver that the older node made.
 const LEGACY: &str = "legacy";
 
-/// How many entries, tags and targets are remembered.
+/// How many entries, tags and addresses are remembered.
 const REMEMBERED: usize = 4096;
 
 /// A request that is not answered yet.
@@ -219,6 +219,9 @@ impl Ledger {
         let beside = self.asked.values().any(|other| other.node == node && other.method == Method::Put);
         let asked = Asked { method: request.method, node, form, whole, beside, at, seq };
         let resizes = asked.resizes();
+        if let Some(to) = asked.uri().and_then(Address::of).filter(|_| resizes) {
+            leads_to(&to, receivers);
+        }
         self.asked.insert(exchange, asked);
         if resizes {
             self.apply(receivers, at, seq);
@@ -305,13 +308,10 @@ impl Ledger {
         for receiver in receivers.values_mut() {
             receiver.leaving = false;
             let Some(address) = receiver.address.clone() else { continue };
-            let targets = &mut receiver.targets;
             let mut here: Vec<&Entry> = Vec::new();
             for (id, entry) in &self.entries {
                 let Some(to) = Address::of(&entry.uri).filter(|to| to.reaches(&address)) else { continue };
-                if !targets.contains(&to.target) && targets.len() < REMEMBERED {
-                    targets.push(to.target);
-                }
+                receiver.may_be_asked_for(to.target);
                 receiver.leaving |= entry.lost || self.is_changing(id);
                 here.push(entry);
             }
@@ -597,6 +597,19 @@ impl Ledger {
     /// The tag that was given to a coSpace or call leg in this trace, if one was or surely was not.
     pub(super) fn tag(&self, id: u128) -> Option<&Tag> {
         self.tags.get(&id)
+    }
+}
+
+/// A request leads to receivers, which may be served before it is answered, and even if it never is.
+fn leads_to(to: &Address, receivers: &mut BTreeMap<ReceiverId, Receiver>) {
+    for receiver in receivers.values_mut() {
+        if receiver.address.as_ref().is_some_and(|own| own.reaches(to)) {
+            receiver.may_be_asked_for(to.target.clone());
+            if matches!(receiver.standing, Standing::Off { .. }) {
+                receiver.standing = Standing::Unknown;
+                receiver.loosen();
+            }
+        }
     }
 }
 

@@ -18,6 +18,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// How many stretches of records that failed, or that are missing, are followed.
 const OWED: usize = 64;
 
+/// How many paths of one receiver are remembered.
+const TARGETS: usize = 4096;
+
 /// The parts of a receiver's URI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
@@ -371,6 +374,13 @@ impl Receiver {
         let target = text_digest(target);
         if self.alone && *self.target.get_or_insert(target) != target {
             self.shared = true;
+        }
+    }
+
+    /// Path and query of a URI that was configured, or asked for.
+    pub(super) fn may_be_asked_for(&mut self, target: String) {
+        if !self.targets.contains(&target) && self.targets.len() < TARGETS {
+            self.targets.push(target);
         }
     }
 

@@ -1,8 +1,8 @@
 //! What is owed to a receiver after something failed, and what is not.
 
 use super::sender::{Lab, leg, legs, numbered};
-use crate::protocol::http::{Method, Response};
-use crate::trace::{EndCause, Event};
+use crate::protocol::http::{Method, Request, Response};
+use crate::trace::{EndCause, Event, ExchangeId};
 
 /// How often CDR-03 was found to be broken, and nothing else.
 #[track_caller]
@@ -60,6 +60,38 @@ fn who_is_added_again_may_be_served_over_another_connection() {
     lab.api(Method::Delete, &Lab::entry(1), "", &Response::new(200)).configures(8, &Lab::uri(1), 200).passes(10);
     lab.gets(1, 9, &legs(1..2));
     lab.breaks(&[]);
+}
+
+#[test]
+fn a_receiver_may_be_served_before_the_api_answers() {
+    let asks = |lab: &mut Lab, method: Method, target: &str, uri: &str| {
+        let body = form_urlencoded::Serializer::new(String::new()).append_pair("uri", uri).finish();
+        let request = Request { body: body.into(), ..Request::new(method, target) };
+        lab.script.observe(Event::RequestSent { exchange: ExchangeId(900), request: &request });
+    };
+    // One that was taken off is added again, or another entry is led to it.
+    for (method, target, other) in [
+        (Method::Post, "/api/v1/system/cdrReceivers".to_owned(), false),
+        (Method::Put, "/api/v1/system/cdrReceiver".to_owned(), false),
+        (Method::Put, Lab::entry(2), false),
+        (Method::Put, Lab::entry(2), true),
+    ] {
+        let mut lab = Lab::new();
+        lab.receiver(2).gets(1, 9, &legs(0..2)).gets(2, 9, &legs(0..2));
+        lab.api(Method::Delete, &Lab::entry(1), "", &Response::new(200)).passes(10);
+        asks(&mut lab, method, &target, &if other { Lab::uri(7) } else { Lab::uri(1) });
+        lab.link(1).gets(1, 9, &legs(2..3));
+        lab.breaks(if other { &["CDR-15"] } else { &[] });
+    }
+    // Under another path.
+    for (path, broken) in [("/new", &[][..]), ("/else", &["CDR-16"])] {
+        let mut lab = Lab::new();
+        lab.gets(1, 9, &legs(0..2));
+        asks(&mut lab, Method::Put, &Lab::entry(1), "http://127.0.0.1:7001/new");
+        lab.head.1 = path.to_owned();
+        lab.gets(1, 9, &legs(2..3));
+        lab.breaks(broken);
+    }
 }
 
 #[test]
