@@ -291,7 +291,7 @@ fn a_call_without_records_is_charged_once_and_a_receiver_without_them_by_itself(
     let mut lab = Lab::new();
     lab.receiver(2);
     started(&mut lab);
-    lab.gets(1, 9, &example());
+    lab.gets(2, 9, &example()[..1]).gets(1, 9, &example());
     lab.script.ends_call(1);
     lab.script.starts_call(2, "name=x");
     lab.passes(40);
