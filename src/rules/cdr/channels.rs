@@ -35,8 +35,8 @@ const SLACK: Duration = Duration::from_secs(1);
 /// One conference.
 #[derive(Debug, Clone, Copy, Default)]
 struct Conference {
-    /// What told of it first, other than records.
-    told: Option<Seq>,
+    /// Whether anything told of it but records.
+    told: bool,
     /// When the API was asked to start it.
     asked: Option<Instant>,
     /// When events added it, and the same if it was new then.
@@ -54,12 +54,19 @@ struct Conference {
     off: Option<(Instant, Seq, Seq)>,
 }
 
+impl Conference {
+    /// When the API was asked to start it, if its callStart is not expected yet and should be once something shows it.
+    fn awaited(&self) -> Option<Instant> {
+        self.asked.filter(|_| !self.expected && !self.removed)
+    }
+}
+
 /// All conferences.
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     conferences: Table<Conference>,
-    /// How many were added and have no callStart that anything expects.
-    waiting: usize,
+    /// Those that were added, and whose callStart nothing expects.
+    waiting: Vec<u128>,
     /// When events last told of a subscription: what is added soon after may have been there long before.
     subscribed: Option<Instant>,
     /// Those that records showed, and whose callStart nothing expects.
@@ -69,9 +76,7 @@ pub(super) struct Channels {
 impl Channels {
     /// The Call Bridge has restarted: all of them are gone.
     pub(super) fn clear(&mut self) {
-        self.conferences.clear();
-        self.waiting = 0;
-        self.shown.clear();
+        *self = Self { subscribed: self.subscribed, ..Self::default() };
     }
 
     fn conference(&mut self, call: u128) -> &mut Conference {
@@ -98,10 +103,10 @@ impl Channels {
         }
         let announced = conference.announced.is_some_and(|at| at >= asked);
         // Else it was there already.
-        if conference.started.is_none() && (announced || conference.told.is_none()) {
+        if conference.started.is_none() && (announced || !conference.told) {
             conference.asked = Some(asked);
         }
-        conference.told.get_or_insert(moment.seq);
+        conference.told = true;
         if announced {
             self.show(call, None, receivers, moment);
         }
@@ -116,7 +121,7 @@ impl Channels {
         moment: &Moment<'_>,
     ) {
         let Some(conference) = self.conferences.get_mut(&call) else { return };
-        let Some(asked) = conference.asked.filter(|_| !conference.expected && !conference.removed) else { return };
+        let Some(asked) = conference.awaited() else { return };
         conference.expected = true;
         let others = receivers.values_mut().filter(|receiver| Some(receiver.id) != except);
         expect(call, Part::Start, (asked, Duration::ZERO), others, moment);
@@ -197,17 +202,15 @@ impl Channels {
         let known = session.is_some_and(|session| session.history.knows_call(call));
         let old = self.subscribed.is_some_and(|at| moment.at < at + moment.deadlines.reaction);
         let conference = self.conference(call);
-        if conference.told.is_some() || known {
-            conference.told.get_or_insert(moment.seq);
+        if conference.told || known {
             return;
         }
-        conference.told = Some(moment.seq);
+        conference.told = true;
         conference.announced = Some(moment.at);
         conference.added = Some(moment.at).filter(|_| !old);
-        if conference.started.is_some() || old {
-            return;
+        if self.waiting.len() < CONFERENCES {
+            self.waiting.push(call);
         }
-        self.waiting += 1;
         if session.is_some_and(|session| session.history.whole) {
             self.expect_waiting(receivers, moment);
         }
@@ -215,14 +218,12 @@ impl Channels {
 
     /// A session is known from its first record on: whatever was added must have its callStart in it.
     pub(super) fn expect_waiting(&mut self, receivers: &mut BTreeMap<ReceiverId, Receiver>, moment: &Moment<'_>) {
-        if std::mem::take(&mut self.waiting) == 0 {
-            return;
-        }
-        for (call, conference) in &mut self.conferences {
+        for call in std::mem::take(&mut self.waiting) {
+            let Some(conference) = self.conferences.get_mut(&call) else { continue };
             let Some(added) = conference.added.filter(|_| conference.started.is_none()) else { continue };
             if !conference.expected && !conference.removed {
                 conference.expected = true;
-                expect(*call, Part::Start, (added, SLACK), receivers.values_mut(), moment);
+                expect(call, Part::Start, (added, SLACK), receivers.values_mut(), moment);
             }
         }
     }
@@ -258,7 +259,7 @@ impl Channels {
             RecordType::CallStart => {
                 let conference = self.conference(facts.id);
                 conference.started = Some(moment.seq);
-                if conference.told.is_some() {
+                if conference.told {
                     moment.docket.tested(R::Rec24);
                 }
                 self.shows(facts.id);
@@ -301,8 +302,7 @@ impl Channels {
     }
 
     fn shows(&mut self, call: u128) {
-        let known = self.conferences.get(&call);
-        if known.is_some_and(|conference| conference.asked.is_some() && !conference.expected) {
+        if self.conferences.get(&call).and_then(Conference::awaited).is_some() {
             self.shown.push(call);
         }
     }
@@ -381,6 +381,10 @@ impl Receiver {
         moment: &Moment<'_>,
     ) -> Option<R> {
         if self.unreadable.is_some_and(|at| at + SLACK >= expected.at) {
+            return None;
+        }
+        // What has to be sent again comes before it. That it did not come is charged.
+        if self.given_up.is_some_and(|at| self.last_set.is_none_or(|last| last < at)) {
             return None;
         }
         // Where this receiver is in the same session, what it lacks shows in the indexes.

@@ -169,21 +169,22 @@ impl Chain {
     }
 
     /// Judges what has not come again in `allowed`. `active` is when something arrived or failed last, `now` the time,
-    /// both on the receiver's clock.
+    /// both on the receiver's clock. Returns whether anything was charged.
     pub(super) fn overdue(
         &mut self,
         active: Duration,
         now: Duration,
         (allowed, alone): (Duration, bool),
         moment: &mut Moment<'_>,
-    ) {
-        let mut at = 0;
+    ) -> bool {
+        let (mut at, mut charged) = (0, false);
         while let Some(pending) = self.pending.get(at).copied() {
             if now < pending.due(active, allowed) || !pending.is_owed(alone) {
                 at += 1;
                 continue;
             }
             self.pending.remove(at);
+            charged = true;
             let what = stretch(pending.first, pending.last);
             let expected = format!("{what} sent again until answered 200");
             let observed = match pending.overtaken {
@@ -192,9 +193,8 @@ impl Chain {
             };
             let evidence: Vec<Seq> = [pending.received, pending.failed].into_iter().chain(pending.overtaken).collect();
             moment.fail(R::Cdr03, &expected, observed, &evidence);
-            // They are charged once; what comes of them later is another matter.
-            self.acked.remove(pending.first, pending.last);
         }
+        charged
     }
 }
 
@@ -209,5 +209,18 @@ impl Pending {
     pub(super) fn due(&self, active: Duration, allowed: Duration) -> Duration {
         let since = if self.overtaken.is_some() { self.since } else { self.since.max(active) };
         since + allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_named_in_words() {
+        let mut few = Few::default();
+        assert_eq!(in_words(&few), "a set");
+        [3, 4, 5, 9].into_iter().for_each(|index| few.push(index));
+        assert_eq!(in_words(&few), "records 3 to 5, record 9");
     }
 }

@@ -486,7 +486,9 @@ pub(super) fn expire(
     if busy {
         return;
     }
-    chain.overdue(active, now, (patience, alone), moment);
+    if chain.overdue(active, now, (patience, alone), moment) {
+        receiver.given_up = Some(moment.at);
+    }
     let behind = chain.behind.filter(|behind| now >= (*behind).max(active) + window && chain.pending.is_empty());
     if behind.is_some() {
         chain.behind = None;

@@ -20,7 +20,10 @@ const RECEIVERS: usize = 4;
 /// How many requests without an answer are followed.
 const ASKED: usize = 64;
 
-/// How many entries, tags and targets are remembered.
+/// What stands for the id of the receiver that the older node made.
+const LEGACY: &str = "legacy";
+
+/// How many entries, tags and addresses are remembered.
 const REMEMBERED: usize = 4096;
 
 /// A request that is not answered yet.
@@ -31,6 +34,8 @@ struct Asked {
     form: Vec<(String, String)>,
     /// Whether a list was asked for whole.
     whole: bool,
+    /// Whether another change of the same thing was under way when it was sent.
+    beside: bool,
     at: Instant,
     seq: Seq,
 }
@@ -43,6 +48,30 @@ impl Asked {
     /// The receiver's URI, under either name of the parameter.
     fn uri(&self) -> Option<&str> {
         self.get("uri").or_else(|| self.get("url"))
+    }
+
+    /// The name of the parameter that holds it, in whichever form the request has it.
+    fn name(&self) -> &'static str {
+        if self.get("uri").is_some() { "uri" } else { "url" }
+    }
+
+    /// Whether it may change the receiver with this id, or remove it. Which one the older node means is not known.
+    fn changes(&self, id: &str) -> bool {
+        match &self.node {
+            Node::Receiver(own) => own == id && self.method != Method::Get,
+            Node::LegacyReceiver => self.method != Method::Get,
+            _ => false,
+        }
+    }
+
+    /// Whether it may put one more receiver into the list.
+    fn adds(&self) -> bool {
+        matches!(self.node, Node::Receivers | Node::LegacyReceiver) && self.method != Method::Get
+    }
+
+    /// Whether it may change the list in any way.
+    fn resizes(&self) -> bool {
+        self.adds() || matches!(self.node, Node::Receiver(_)) && self.method != Method::Get
     }
 }
 
@@ -63,14 +92,6 @@ enum Node {
 }
 
 impl Node {
-    /// The id of the one receiver that it is.
-    fn receiver(&self) -> Option<&str> {
-        match self {
-            Self::Receiver(id) => Some(id),
-            _ => None,
-        }
-    }
-
     fn of(path: &str) -> Option<Self> {
         let rest = path.strip_prefix(names::BASE)?;
         let mut parts = rest.split('/').filter(|part| !part.is_empty());
@@ -100,12 +121,23 @@ struct Entry {
     asked: Instant,
     answered: Instant,
     seq: Seq,
+    /// The name of the parameter under which its URI was taken.
+    name: &'static str,
     /// Made by one POST and unchanged since.
     pristine: bool,
     /// Whether the API may show it otherwise: a restart, or a change whose outcome is open.
     unsure: bool,
     /// Whether it may be gone, by a request whose outcome is open or by somebody else.
     lost: bool,
+}
+
+/// One that was removed.
+#[derive(Debug)]
+struct Removed {
+    id: String,
+    uri: String,
+    /// Where the API said that it is gone.
+    seq: Seq,
 }
 
 /// A tag as it was configured: what it was, and what it may have been before.
@@ -125,8 +157,7 @@ pub(super) struct Tag {
 pub(super) struct Ledger {
     asked: BTreeMap<ExchangeId, Asked>,
     entries: BTreeMap<String, Entry>,
-    /// Entries that were removed, with where.
-    removed: VecDeque<(String, Seq)>,
+    removed: VecDeque<Removed>,
     /// Receivers that others configured, as the list showed them last; `None` where it was never read.
     foreign: Option<Vec<String>>,
     /// Where these lead.
@@ -139,8 +170,6 @@ pub(super) struct Ledger {
     /// Where a receiver was configured that nothing in this trace listens for.
     pub(super) unreachable: Option<Seq>,
     tags: BTreeMap<u128, Tag>,
-    /// What the latest exchange brought.
-    pub(super) news: Option<News>,
 }
 
 /// What an exchange brought that others have to know.
@@ -150,8 +179,6 @@ pub(super) enum News {
     CallMade(u128, Instant),
     /// A call was ended; it was asked for at that time.
     CallEnded(u128, Instant),
-    /// A coSpace was removed.
-    SpaceRemoved(u128),
 }
 
 impl Ledger {
@@ -165,20 +192,11 @@ impl Ledger {
         seq: Seq,
     ) {
         let Some(node) = Node::of(request.path()) else { return };
-        let changes = matches!(request.method, Method::Put | Method::Delete);
         let form: Vec<(String, String)> = if request.method == Method::Get {
             Vec::new()
         } else {
             form_urlencoded::parse(&request.body).into_owned().collect()
         };
-        if let (true, Node::Receiver(id)) = (changes, &node)
-            && let Some(address) = self.entries.get(id).and_then(|entry| Address::of(&entry.uri))
-        {
-            for receiver in reached(&address, receivers) {
-                receiver.leaving = true;
-                receiver.forgive();
-            }
-        }
         // Records may show a new tag before the answer says that it is set.
         if let (Method::Put, Node::Space(id) | Node::CallLeg(id)) = (request.method, &node)
             && let Some((_, value)) = form.iter().find(|(name, _)| name == "cdrTag")
@@ -198,20 +216,36 @@ impl Ledger {
             self.asked.pop_first();
         }
         let whole = request.query().is_empty();
-        self.asked.insert(exchange, Asked { method: request.method, node, form, whole, at, seq });
+        let beside = self.asked.values().any(|other| other.node == node && other.method == Method::Put);
+        let asked = Asked { method: request.method, node, form, whole, beside, at, seq };
+        let resizes = asked.resizes();
+        if let Some(to) = asked.uri().and_then(Address::of).filter(|_| resizes) {
+            leads_to(&to, receivers);
+        }
+        self.asked.insert(exchange, asked);
+        if resizes {
+            self.apply(receivers, at, seq);
+        }
     }
 
     /// A request failed; what it would have done is open.
     pub(super) fn failed(&mut self, exchange: ExchangeId, receivers: &mut BTreeMap<ReceiverId, Receiver>, at: Instant) {
         let Some(asked) = self.asked.remove(&exchange) else { return };
-        if asked.method != Method::Get {
-            if let Node::Receiver(id) = &asked.node
-                && let Some(entry) = self.entries.get_mut(id)
-            {
-                entry.unsure = true;
-                entry.lost = true;
-            }
+        if asked.resizes() {
+            self.left_open(&asked);
             self.apply(receivers, at, asked.seq);
+        }
+    }
+
+    /// What became of a request is not known.
+    fn left_open(&mut self, asked: &Asked) {
+        for (_, entry) in self.entries.iter_mut().filter(|(id, _)| asked.changes(id)) {
+            (entry.unsure, entry.lost) = (true, true);
+        }
+        if asked.adds() {
+            // There may be one more, and it may have the id of one that was removed.
+            self.foreign = None;
+            self.removed.clear();
         }
     }
 
@@ -222,37 +256,42 @@ impl Ledger {
         response: &Response,
         receivers: &mut BTreeMap<ReceiverId, Receiver>,
         moment: &mut Moment<'_>,
-    ) {
-        self.news = None;
-        let Some(asked) = self.asked.remove(&exchange) else { return };
+    ) -> Option<News> {
+        let asked = self.asked.remove(&exchange)?;
         match (&asked.node, asked.method) {
             (Node::Receivers, Method::Post) => self.created(&asked, response, moment),
             (Node::Receivers, Method::Get) => self.listed(&asked, response, moment),
-            (Node::Receiver(id), Method::Get) => self.read(id, response, moment),
+            (Node::Receiver(id), Method::Get) => self.read(id, &asked, response, moment),
             (Node::Receiver(id), method) => self.changed(id, method, &asked, response, moment),
-            (Node::LegacyReceiver, Method::Put) if response.is_success() => {
-                self.entries.remove("legacy");
-                // It changes or removes the first entry of the list, and which one that is, is not known.
-                self.entries.values_mut().for_each(|entry| (entry.unsure, entry.lost) = (true, true));
-                let uri = asked.uri().unwrap_or_default().to_owned();
-                if !uri.is_empty() {
-                    let entry = Entry {
-                        uri,
-                        asked: asked.at,
-                        answered: moment.at,
-                        seq: moment.seq,
-                        pristine: false,
-                        unsure: true,
-                        lost: false,
-                    };
-                    self.entries.insert("legacy".to_owned(), entry);
-                }
-            }
+            (Node::LegacyReceiver, Method::Get) => {}
+            (Node::LegacyReceiver, _) => self.legacy_changed(&asked, response, moment),
             (Node::CallBridges, Method::Get) if asked.whole => self.bridges_listed(response, moment.seq),
-            _ => self.tagged(&asked, response, (moment.at, moment.seq)),
+            _ => return self.tagged(&asked, response, (moment.at, moment.seq)),
         }
-        if matches!(asked.node, Node::Receivers | Node::Receiver(_) | Node::LegacyReceiver) {
-            self.apply(receivers, moment.at, moment.seq);
+        self.apply(receivers, moment.at, moment.seq);
+        None
+    }
+
+    /// The older node changes or removes the first receiver of the list, and which one that is, is not known.
+    fn legacy_changed(&mut self, asked: &Asked, response: &Response, moment: &Moment<'_>) {
+        if (400..500).contains(&response.status) {
+            return;
+        }
+        self.left_open(asked);
+        self.entries.remove(LEGACY);
+        let uri = asked.uri().unwrap_or_default().to_owned();
+        if response.is_success() && !uri.is_empty() {
+            let entry = Entry {
+                uri,
+                asked: asked.at,
+                answered: moment.at,
+                seq: moment.seq,
+                name: asked.name(),
+                pristine: false,
+                unsure: true,
+                lost: false,
+            };
+            self.entries.insert(LEGACY.to_owned(), entry);
         }
     }
 
@@ -266,52 +305,46 @@ impl Ledger {
             to.is_some_and(|to| reached(&to))
         };
         self.unreachable = self.entries.values().find(|entry| !heard(entry)).map(|entry| entry.seq);
-        let changing = self.asked.values().filter(|asked| matches!(asked.method, Method::Put | Method::Delete));
-        let changing: Vec<&str> = changing.filter_map(|asked| asked.node.receiver()).collect();
         for receiver in receivers.values_mut() {
             receiver.leaving = false;
             let Some(address) = receiver.address.clone() else { continue };
-            let targets = &mut receiver.targets;
-            let (mut latest, mut count): (Option<&Entry>, usize) = (None, 0);
+            let mut here: Vec<&Entry> = Vec::new();
             for (id, entry) in &self.entries {
                 let Some(to) = Address::of(&entry.uri).filter(|to| to.reaches(&address)) else { continue };
-                if !targets.contains(&to.target) && targets.len() < REMEMBERED {
-                    targets.push(to.target);
-                }
-                count += 1;
-                receiver.leaving |= entry.lost || changing.contains(&id.as_str());
-                latest = latest.filter(|latest| latest.seq >= entry.seq).or(Some(entry));
+                receiver.may_be_asked_for(to.target);
+                receiver.leaving |= entry.lost || self.is_changing(id);
+                here.push(entry);
             }
-            receiver.shared |= count > 1 || self.foreign_uris.iter().any(|uri| uri.reaches(&address));
+            let latest = here.iter().max_by_key(|entry| entry.seq);
+            receiver.shared |= here.len() > 1 || self.foreign_uris.iter().any(|uri| uri.reaches(&address));
             if receiver.leaving {
                 receiver.forgive();
             }
             match (latest, receiver.standing) {
-                (Some(entry), Standing::Unknown) => {
-                    let first = entry.pristine && receiver.sets == 0;
+                (Some(entry), Standing::On { seq: known, .. }) if known == entry.seq => {}
+                (Some(entry), before) => {
+                    let first = entry.pristine && receiver.sets == 0 && before == Standing::Unknown;
                     receiver.standing =
                         Standing::On { asked: entry.asked, answered: entry.answered, first, seq: entry.seq };
+                    if before != Standing::Unknown {
+                        receiver.loosen();
+                    }
                     receiver.told_of(entry.answered, at);
                 }
-                (Some(entry), Standing::Off { .. }) => {
-                    receiver.standing =
-                        Standing::On { asked: entry.asked, answered: entry.answered, first: false, seq: entry.seq };
-                    receiver.loosen();
-                    receiver.told_of(entry.answered, at);
-                }
-                (Some(entry), Standing::On { seq: known, .. }) if known != entry.seq => {
-                    receiver.standing =
-                        Standing::On { asked: entry.asked, answered: entry.answered, first: false, seq: entry.seq };
-                    receiver.loosen();
-                    receiver.told_of(entry.answered, at);
-                }
-                (None, Standing::On { .. }) => {
-                    receiver.standing = Standing::Off { at, seq };
-                    receiver.forgive();
-                }
-                _ => {}
+                (None, Standing::On { .. }) => receiver.standing = Standing::Off { at, seq },
+                (None, _) => {}
             }
         }
+    }
+
+    /// Whether a request is under way that may change a receiver or remove it.
+    fn is_changing(&self, id: &str) -> bool {
+        self.asked.values().any(|asked| asked.changes(id))
+    }
+
+    /// Whether the list may have been longer when a request was served than what was answered by now says.
+    fn may_have_been_longer(&self, asked: &Asked) -> bool {
+        self.asked.values().any(Asked::resizes) || self.removed.iter().any(|removed| removed.seq > asked.seq)
     }
 
     /// After a restart the list may be another one.
@@ -323,7 +356,7 @@ impl Ledger {
 
     fn created(&mut self, asked: &Asked, response: &Response, moment: &mut Moment<'_>) {
         let Some(uri) = asked.uri().map(str::to_owned) else { return };
-        let ours = self.entries.values().filter(|entry| !entry.unsure).count();
+        let ours = self.entries.iter().filter(|(id, entry)| !entry.unsure && !self.is_changing(id)).count();
         let all = self.foreign.as_ref().map(|foreign| foreign.len() + self.entries.len());
         if response.is_success() {
             self.refused = None;
@@ -340,13 +373,14 @@ impl Ledger {
             } else {
                 moment.docket.tested(R::Cdr15);
             }
-            self.removed.retain(|(known, _)| *known != id);
+            self.removed.retain(|removed| removed.id != id);
             if self.entries.len() < REMEMBERED {
                 let entry = Entry {
                     uri,
                     asked: asked.at,
                     answered: moment.at,
                     seq: moment.seq,
+                    name: asked.name(),
                     pristine: true,
                     unsure: false,
                     lost: false,
@@ -355,7 +389,10 @@ impl Ledger {
             }
             return;
         }
-        if !(400..500).contains(&response.status) || Address::of(&uri).is_none() {
+        if !(400..500).contains(&response.status) {
+            return self.left_open(asked);
+        }
+        if Address::of(&uri).is_none() {
             return;
         }
         if all.is_some_and(|all| all >= RECEIVERS) || ours >= RECEIVERS {
@@ -375,10 +412,10 @@ impl Ledger {
         all: Option<usize>,
         moment: &mut Moment<'_>,
     ) {
-        let name = if asked.get("uri").is_some() { "uri" } else { "url" };
+        let name = asked.name();
         let full = String::from_utf8_lossy(&response.body).contains("tooManyCdrReceivers");
         let other_name = self.refused.take().filter(|(other, value, _)| *other != name && *value == uri);
-        let alone = all.is_some_and(|all| all == self.entries.len());
+        let alone = all.is_some_and(|all| all == self.entries.len()) && !self.may_have_been_longer(asked);
         let observed = format!("{} {}", response.status, quote(&String::from_utf8_lossy(&response.body)));
         if alone && (full || other_name.is_some()) {
             let rule = if self.entries.is_empty() && !full { R::Cdr15 } else { R::Cdr13 };
@@ -393,70 +430,79 @@ impl Ledger {
             return;
         }
         let Ok(list) = Element::parse(&response.body) else { return };
-        let ids: Vec<String> = list
+        let shown: Vec<(String, Option<&str>)> = list
             .children
             .iter()
-            .filter_map(|child| child.get_attribute("id"))
-            .map(|id| folded(id).into_owned())
+            .filter_map(|child| Some((folded(child.get_attribute("id")?).into_owned(), uri_in(child))))
             .collect();
         let total = list.get_attribute("total").and_then(|total| total.parse::<usize>().ok());
-        if total.is_some_and(|total| total != ids.len()) {
+        if total.is_some_and(|total| total != shown.len()) {
             return;
         }
-        let foreign: Vec<String> = ids.iter().filter(|id| !self.entries.contains_key(*id)).cloned().collect();
-        let newcomers = self.foreign.as_ref().is_none_or(|known| foreign.iter().any(|id| !known.contains(id)));
-        let places = list.children.iter().filter(|child| {
-            child.get_attribute("id").is_some_and(|id| !self.entries.contains_key(folded(id).as_ref()))
-        });
-        let uris = places.filter_map(|child| child.text_at(&["uri"]).or_else(|| child.text_at(&["url"])));
-        self.foreign_uris = uris.filter_map(Address::of).take(REMEMBERED).collect();
-        for (id, entry) in self.entries.iter_mut().filter(|(id, _)| *id != "legacy") {
-            entry.lost = entry.seq < asked.seq && !ids.contains(id);
+        let is_shown = |id: &str| shown.iter().any(|(known, _)| known == id);
+        let foreign: Vec<&(String, Option<&str>)> =
+            shown.iter().filter(|(id, _)| !self.entries.contains_key(id)).collect();
+        let newcomers = self.foreign.as_ref().is_none_or(|known| foreign.iter().any(|(id, _)| !known.contains(id)));
+        self.foreign_uris = foreign.iter().filter_map(|(_, uri)| Address::of((*uri)?)).take(REMEMBERED).collect();
+        for (id, entry) in self.entries.iter_mut().filter(|(id, _)| *id != LEGACY) {
+            entry.lost = entry.seq < asked.seq && !is_shown(id);
         }
-        for (id, entry) in self.entries.iter_mut().filter(|(id, entry)| !entry.unsure && *id != "legacy") {
-            if ids.contains(id) {
+        let under_way = &self.asked;
+        let is_settled = |id: &str, entry: &Entry| {
+            !entry.unsure && entry.seq < asked.seq && !under_way.values().any(|other| other.changes(id))
+        };
+        for (id, entry) in self.entries.iter_mut().filter(|(id, entry)| is_settled(id, entry)) {
+            if is_shown(id) {
                 moment.docket.tested(R::Cdr15);
             } else if newcomers && !foreign.is_empty() {
                 // Somebody else may have taken its place.
                 entry.unsure = true;
             } else {
-                let observed = format!("no entry {id}");
-                moment.fail(
-                    R::Cdr15,
-                    "a list of the receivers that were configured",
-                    observed,
-                    &[entry.seq, asked.seq],
-                );
+                let (expected, observed) = ("a list of the receivers that were configured", format!("no entry {id}"));
+                moment.fail(R::Cdr15, expected, observed, &[entry.seq, asked.seq]);
                 entry.unsure = true;
             }
         }
-        if let Some((id, seq)) = self.removed.iter().find(|(id, seq)| *seq < asked.seq && ids.contains(id)) {
+        if let Some((id, seq)) = shown.iter().find_map(|(id, uri)| Some((id, self.is_back(id, *uri, asked)?))) {
             let observed = format!("{id}, which was removed");
-            moment.fail(R::Cdr15, "a list of the receivers that were configured", observed, &[*seq, asked.seq]);
+            moment.fail(R::Cdr15, "a list of the receivers that were configured", observed, &[seq, asked.seq]);
         }
-        self.foreign = Some(foreign);
+        self.foreign = Some(foreign.into_iter().map(|(id, _)| id.clone()).collect());
     }
 
-    fn read(&mut self, id: &str, response: &Response, moment: &mut Moment<'_>) {
-        if let Some((_, seq)) = self.removed.iter().find(|(removed, _)| removed == id).filter(|_| response.is_success())
-        {
-            let seq = *seq;
+    /// Where a receiver was removed that the API shows all the same. Its id may have been given out again.
+    fn is_back(&self, id: &str, uri: Option<&str>, asked: &Asked) -> Option<Seq> {
+        let is_it = |removed: &&Removed| {
+            removed.id == id && removed.seq < asked.seq && uri.is_none_or(|uri| is_same(uri, &removed.uri))
+        };
+        let removed = self.removed.iter().find(is_it)?;
+        (!self.asked.values().any(Asked::adds)).then_some(removed.seq)
+    }
+
+    fn read(&mut self, id: &str, asked: &Asked, response: &Response, moment: &mut Moment<'_>) {
+        let document = Element::parse(&response.body).ok().filter(|_| response.is_success());
+        let shown = document.as_ref().and_then(uri_in);
+        if let Some(seq) = self.is_back(id, shown, asked).filter(|_| response.is_success()) {
             return moment.fail(R::Cdr15, "no receiver once it was removed", response.status.to_string(), &[seq]);
         }
-        let Some(entry) = self.entries.get_mut(id).filter(|entry| !entry.unsure) else { return };
+        // Whether a change beside it came first is open.
+        let changing = self.is_changing(id);
+        let settled = |entry: &&mut Entry| !entry.unsure && entry.seq < asked.seq && !changing;
+        let Some(entry) = self.entries.get_mut(id).filter(settled) else { return };
         if !response.is_success() {
-            if matches!(response.status, 400 | 404 | 410) && self.foreign.as_ref().is_some_and(Vec::is_empty) {
+            let denied = matches!(response.status, 400 | 404 | 410);
+            if denied && self.foreign.as_ref().is_some_and(Vec::is_empty) {
                 let observed = response.status.to_string();
                 moment.fail(R::Cdr15, "the receiver that was configured", observed, &[entry.seq]);
             }
-            entry.unsure = true;
-            entry.lost |= matches!(response.status, 400 | 404 | 410);
+            (entry.unsure, entry.lost) = (true, entry.lost || denied);
             return;
         }
-        let Ok(document) = Element::parse(&response.body) else { return };
-        let shown = document.text_at(&["uri"]).or_else(|| document.text_at(&["url"])).unwrap_or_default();
-        let same = shown == entry.uri || Address::of(shown).is_some_and(|shown| is_same(&shown, &entry.uri));
-        if same {
+        if document.is_none() {
+            return;
+        }
+        let shown = shown.unwrap_or_default();
+        if is_same(shown, &entry.uri) {
             moment.docket.tested(R::Cdr15);
         } else {
             let expected = format!("the URI {}", entry.uri);
@@ -465,44 +511,44 @@ impl Ledger {
     }
 
     fn changed(&mut self, id: &str, method: Method, asked: &Asked, response: &Response, moment: &mut Moment<'_>) {
+        let alone = !self.is_changing(id);
         let Some(entry) = self.entries.get_mut(id) else { return };
+        // Whether the server takes the other name of the parameter, or heeds it, is open.
+        let named = asked.uri().is_none() || asked.name() == entry.name;
         if !response.is_success() {
             let in_order = !entry.unsure
                 && (400..500).contains(&response.status)
                 && asked.uri().is_none_or(|uri| Address::of(uri).is_some());
-            let named = method == Method::Delete || asked.get("uri").is_some();
-            entry.unsure = true;
-            entry.lost = true;
-            if in_order && named && self.foreign.as_ref().is_some_and(Vec::is_empty) {
+            (entry.unsure, entry.lost) = (true, true);
+            if in_order && named && alone && entry.seq < asked.seq && self.foreign.as_ref().is_some_and(Vec::is_empty) {
                 let expected =
                     if method == Method::Delete { "the receiver is removed" } else { "the receiver is changed" };
                 moment.fail(R::Cdr15, expected, response.status.to_string(), &[asked.seq, entry.seq]);
             }
             return;
         }
-        match method {
-            Method::Delete => {
-                moment.docket.tested(R::Cdr15);
-                self.entries.remove(id);
-                if self.removed.len() == ASKED {
-                    self.removed.pop_front();
-                }
-                self.removed.push_back((id.to_owned(), moment.seq));
+        if method == Method::Delete {
+            moment.docket.tested(R::Cdr15);
+            let uri = std::mem::take(&mut entry.uri);
+            self.entries.remove(id);
+            if self.removed.len() == ASKED {
+                self.removed.pop_front();
             }
-            _ => {
-                if let Some(uri) = asked.uri() {
-                    moment.docket.tested(R::Cdr15);
-                    *entry = Entry {
-                        uri: uri.to_owned(),
-                        asked: asked.at,
-                        answered: moment.at,
-                        seq: moment.seq,
-                        pristine: false,
-                        unsure: entry.unsure,
-                        lost: entry.lost,
-                    };
-                }
-            }
+            self.removed.push_back(Removed { id: id.to_owned(), uri, seq: moment.seq });
+        } else if let Some(uri) = asked.uri() {
+            moment.docket.tested(R::Cdr15);
+            // Which of several changes came last is open, too.
+            let open = !named || !alone || entry.seq > asked.seq;
+            *entry = Entry {
+                uri: uri.to_owned(),
+                asked: asked.at,
+                answered: moment.at,
+                seq: moment.seq,
+                name: entry.name,
+                pristine: false,
+                unsure: entry.unsure || open,
+                lost: entry.lost || open,
+            };
         }
     }
 
@@ -516,7 +562,8 @@ impl Ledger {
         }
     }
 
-    fn tagged(&mut self, asked: &Asked, response: &Response, (at, seq): (Instant, Seq)) {
+    /// An answer about a coSpace, a call or a leg. Returns what others have to know of it.
+    fn tagged(&mut self, asked: &Asked, response: &Response, (at, seq): (Instant, Seq)) -> Option<News> {
         let given = asked.get("cdrTag").map(str::to_owned);
         match (&asked.node, asked.method) {
             (Node::Spaces | Node::CallLegs, Method::Post) if response.is_success() => {
@@ -530,24 +577,21 @@ impl Ledger {
             }
             (Node::Calls, Method::Post) if response.is_success() => {
                 let location = response.headers.get("Location").and_then(|path| path.rsplit('/').next());
-                self.news = location.and_then(guid::number).map(|call| News::CallMade(call, asked.at));
+                return location.and_then(guid::number).map(|call| News::CallMade(call, asked.at));
             }
-            (Node::Call(id), Method::Delete) if response.is_success() => {
-                self.news = Some(News::CallEnded(*id, asked.at));
-            }
+            (Node::Call(id), Method::Delete) if response.is_success() => return Some(News::CallEnded(*id, asked.at)),
             (Node::Space(id) | Node::CallLeg(id), Method::Put) if response.is_success() && given.is_some() => {
                 // If there are several at a time, which comes last is open.
                 let others = self.asked.values().any(|other| other.node == asked.node && other.method == Method::Put);
-                if let Some(tag) = self.tags.get_mut(id).filter(|tag| !others && tag.seq == asked.seq) {
+                if let Some(tag) = self.tags.get_mut(id).filter(|_| !others && !asked.beside) {
                     tag.since = Some(at);
                 }
             }
-            (Node::Space(id), Method::Delete) => {
-                self.tags.remove(id);
-                self.news = Some(News::SpaceRemoved(*id));
-            }
+            // What becomes of the tag of one that is gone is open.
+            (Node::Space(id), Method::Delete) => _ = self.tags.remove(id),
             _ => {}
         }
+        None
     }
 
     /// The tag that was given to a coSpace or call leg in this trace, if one was or surely was not.
@@ -556,15 +600,26 @@ impl Ledger {
     }
 }
 
-/// Whether a URI that the API shows means the one that was configured.
-fn is_same(shown: &Address, configured: &str) -> bool {
-    Address::of(configured).is_some_and(|configured| shown.reaches(&configured) && shown.target == configured.target)
+/// A request leads to receivers, which may be served before it is answered, and even if it never is.
+fn leads_to(to: &Address, receivers: &mut BTreeMap<ReceiverId, Receiver>) {
+    for receiver in receivers.values_mut() {
+        if receiver.address.as_ref().is_some_and(|own| own.reaches(to)) {
+            receiver.may_be_asked_for(to.target.clone());
+            if matches!(receiver.standing, Standing::Off { .. }) {
+                receiver.standing = Standing::Unknown;
+                receiver.loosen();
+            }
+        }
+    }
 }
 
-/// The receivers that a URI leads to.
-fn reached<'r>(
-    address: &'r Address,
-    receivers: &'r mut BTreeMap<ReceiverId, Receiver>,
-) -> impl Iterator<Item = &'r mut Receiver> {
-    receivers.values_mut().filter(|receiver| receiver.address.as_ref().is_some_and(|own| own.reaches(address)))
+/// The URI that the API shows of a receiver.
+fn uri_in(element: &Element) -> Option<&str> {
+    element.text_at(&["uri"]).or_else(|| element.text_at(&["url"]))
+}
+
+/// Whether a URI that the API shows means the one that was configured.
+fn is_same(shown: &str, configured: &str) -> bool {
+    let same = |shown: Address, configured: Address| shown.reaches(&configured) && shown.target == configured.target;
+    shown == configured || Address::of(shown).zip(Address::of(configured)).is_some_and(|(a, b)| same(a, b))
 }

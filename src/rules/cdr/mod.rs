@@ -215,15 +215,13 @@ impl CdrJudge {
 
     /// The API answered.
     fn response(&mut self, exchange: ExchangeId, response: &Response, mut moment: Moment<'_>) {
-        self.ledger.answered(exchange, response, &mut self.receivers, &mut moment);
-        match self.ledger.news {
+        match self.ledger.answered(exchange, response, &mut self.receivers, &mut moment) {
             Some(News::CallMade(call, asked)) => {
                 self.channels.made(call, asked, &mut self.receivers, &mut moment);
             }
             Some(News::CallEnded(call, asked)) => {
                 self.channels.gone(call, asked, Duration::ZERO, &mut self.receivers, &moment);
             }
-            Some(News::SpaceRemoved(space)) => self.spaces.removed(space),
             None => {}
         }
         self.settle_in(moment.at);
@@ -324,6 +322,7 @@ impl CdrJudge {
             let moment = &mut Moment::of(&self.context, observation, api, docket);
             session.history.expire(held, window, moment);
         }
+        self.expire_cuts(observation, api, docket);
         let mut moment = Moment {
             fifth: self.ledger.fifth,
             unreachable: self.ledger.unreachable,
@@ -341,7 +340,6 @@ impl CdrJudge {
                 self.channels.expire(id, session, &mut self.receivers, &mut moment);
             }
         }
-        self.expire_cuts(observation, api, docket);
     }
 
     /// Whether a receiver may hold up what the Call Bridge has to send.
@@ -357,6 +355,7 @@ impl CdrJudge {
             let patience = receiver.patience(moment.deadlines.redelivery);
             if receiver.clock.runs() && receiver.clock.elapsed(moment.at) >= since + patience {
                 receiver.cut = None;
+                receiver.given_up = Some(moment.at);
                 let expected = "the set that did not arrive whole, again";
                 let observed = format!("nothing for {} s", patience.as_secs_f32());
                 moment.fail(R::Cdr03, expected, observed, &[seq]);

@@ -18,6 +18,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// How many stretches of records that failed, or that are missing, are followed.
 const OWED: usize = 64;
 
+/// How many paths of one receiver are remembered.
+const TARGETS: usize = 4096;
+
 /// The parts of a receiver's URI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
@@ -325,6 +328,8 @@ pub(super) struct Receiver {
     /// Since when no set was surely acknowledged and something failed.
     pub(super) failing: Option<Instant>,
     pub(super) cut: Option<(Duration, Seq)>,
+    /// When it was charged last that something was not sent here again.
+    pub(super) given_up: Option<Instant>,
     pub(super) answered: Option<Answered>,
     pub(super) expected: Vec<Expected>,
 }
@@ -358,6 +363,7 @@ impl Receiver {
             healed: None,
             failing: None,
             cut: None,
+            given_up: None,
             answered: None,
             expected: Vec::new(),
         }
@@ -369,6 +375,13 @@ impl Receiver {
         let target = text_digest(target);
         if self.alone && *self.target.get_or_insert(target) != target {
             self.shared = true;
+        }
+    }
+
+    /// Path and query of a URI that was configured, or asked for.
+    pub(super) fn may_be_asked_for(&mut self, target: String) {
+        if !self.targets.contains(&target) && self.targets.len() < TARGETS {
+            self.targets.push(target);
         }
     }
 
@@ -421,7 +434,6 @@ impl Receiver {
     /// What comes next may begin anywhere.
     pub(super) fn loosen(&mut self) {
         self.chains.clear();
-        self.forgive();
         self.answered = None;
     }
 
@@ -490,6 +502,7 @@ mod tests {
         assert_eq!(parts("HTTPS://M.example"), (true, "m.example".into(), 443, "/".into()));
         assert_eq!(parts("http://m:8080?a=b/c#d"), (false, "m".into(), 8080, "/?a=b/c".into()));
         assert_eq!(parts("http://[::1]:81/x?y=%20"), (false, "[::1]".into(), 81, "/x?y=%20".into()));
+        assert_eq!(parts("http://[::1]/x"), (false, "[::1]".into(), 80, "/x".into()));
         assert_eq!(Address::of("ftp://m/"), None);
         assert_eq!(Address::of("http://m:99999/"), None);
     }

@@ -77,6 +77,11 @@ impl Lab {
         }
     }
 
+    /// The same in a cluster.
+    pub(super) fn in_cluster() -> Self {
+        Self { script: Script::clustered(), ..Self::idle() }
+    }
+
     pub(super) fn uri(receiver: u32) -> String {
         format!("http://127.0.0.1:{}/cdr", 7000 + receiver)
     }
