@@ -1,8 +1,9 @@
 //! Latencies as every rendering shows them: one line each.
 
-use super::model::Latency;
+use super::model::{Latency, Report};
 use super::quantity::brief;
-use crate::load::Row;
+use crate::load::thresholds::Earlier;
+use crate::load::{Baseline, Row};
 
 /// The heads of the columns.
 pub const COLUMNS: [&str; 9] = ["latency", "count", "errors", "min", "p50", "p90", "p99", "p99.9", "max"];
@@ -24,16 +25,29 @@ pub fn cells(latency: &Latency) -> [String; 9] {
     ]
 }
 
+/// What a report says of its latencies, for a run that is compared with it.
+pub fn baseline(report: &Report) -> Baseline {
+    let mut baseline = Baseline::default();
+    for one in &report.latency {
+        let Latency { count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us, .. } = *one;
+        baseline.insert(&one.name, Earlier { count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us });
+    }
+    baseline
+}
+
 impl From<Row> for Latency {
     fn from(row: Row) -> Self {
-        let Row { name, count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us } = row;
-        Self { name: name.to_owned(), count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us }
+        let Row { name, count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us, failures } = row;
+        let causes = failures.most_frequent().into_iter().map(|(cause, times)| (cause.to_owned(), times)).collect();
+        Self { name: name.to_owned(), count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us, causes }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::Metric;
+    use crate::load::thresholds::Aggregate;
 
     #[test]
     fn every_rendering_shows_latencies_where_there_are_any() {
@@ -47,6 +61,7 @@ mod tests {
             p99_us: 12_345,
             p99_9_us: 1_500_000,
             max_us: 90_000_000,
+            ..Row::default()
         };
         let mut report = super::super::fixtures::report();
         let renderings = |report: &_| {
@@ -55,6 +70,9 @@ mod tests {
             [text, super::super::html::render(report), super::super::markdown::render(report)]
         };
         assert!(renderings(&report).iter().all(|text| !text.contains("p99.9")));
+        let baseline = baseline(&Report { latency: vec![row.clone().into()], ..report.clone() });
+        assert_eq!(baseline.value(Metric::CdrArrival, Aggregate::Percentile(99.0)), Some(12_345.0));
+        assert_eq!(baseline.value(Metric::Update, Aggregate::Max), None);
         report.latency = vec![row.into(), Latency { count: 0, name: "cdr_redelivery".to_owned(), ..report_row() }];
         for text in renderings(&report) {
             let words: String = text.chars().map(|c| if c.is_alphanumeric() || c == '.' { c } else { ' ' }).collect();
@@ -66,7 +84,6 @@ mod tests {
     }
 
     fn report_row() -> Latency {
-        let name = String::new();
-        Latency { name, count: 0, errors: 3, min_us: 0, p50_us: 0, p90_us: 0, p99_us: 0, p99_9_us: 0, max_us: 0 }
+        Latency { errors: 3, ..Row::default().into() }
     }
 }
