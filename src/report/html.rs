@@ -71,6 +71,9 @@ fn latencies(out: &mut String, report: &Report) {
         let _ = writeln!(out, "<tr><td>{}</td></tr>", cells.join("</td><td>"));
     }
     out.push_str("</table>\n");
+    for failures in report.latency.iter().filter_map(latency::failures) {
+        let _ = writeln!(out, "<p>{}</p>", html(&failures));
+    }
 }
 
 fn threshold_table(out: &mut String, report: &Report) {

@@ -25,6 +25,16 @@ pub fn cells(latency: &Latency) -> [String; 9] {
     ]
 }
 
+/// Why values are missing, the most frequent cause first: `update failed: timeout (3), refused (1)`. `None` where none are.
+pub fn failures(latency: &Latency) -> Option<String> {
+    let mut causes: Vec<_> = latency.causes.iter().collect();
+    causes.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
+    let told: Vec<_> = causes.iter().map(|(cause, times)| format!("{cause} ({times})")).collect();
+    // From the send on, the same has failed.
+    let is_told = told.is_empty() || latency.name.ends_with("_from_send");
+    (!is_told).then(|| format!("{} failed: {}", latency.name, told.join(", ")))
+}
+
 /// What a report says of its latencies, for a run that is compared with it.
 pub fn baseline(report: &Report) -> Baseline {
     let mut baseline = Baseline::default();
@@ -46,8 +56,8 @@ impl From<Row> for Latency {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::Metric;
     use crate::load::thresholds::Aggregate;
+    use crate::load::{Causes, Metric};
 
     #[test]
     fn every_rendering_shows_latencies_where_there_are_any() {
@@ -80,10 +90,13 @@ mod tests {
             let words = words.collect::<Vec<_>>().join(" ");
             assert!(words.contains("arrival 7 1 900 us 1.23 ms 9.99 ms 12.3 ms 1.50 s 90.0 s"), "{text}");
             assert!(words.contains("redelivery 0 3"), "{text}");
+            assert!(words.contains("redelivery failed not repeated 3"), "{text}");
         }
     }
 
     fn report_row() -> Latency {
-        Latency { errors: 3, ..Row::default().into() }
+        let mut failures = Causes::default();
+        failures.add("not repeated", 3);
+        Row { errors: 3, failures, ..Row::default() }.into()
     }
 }

@@ -42,6 +42,9 @@ pub fn render(report: &Report) -> String {
         let cells = latency::cells(one).map(|cell| markdown(&cell));
         let _ = writeln!(out, "| {} |", cells.join(" | "));
     }
+    for failures in report.latency.iter().filter_map(latency::failures) {
+        let _ = writeln!(out, "\n{}", markdown(&failures));
+    }
     if !report.thresholds.is_empty() {
         let _ = writeln!(out, "\n| {} |", thresholds::COLUMNS.join(" | "));
         let _ = writeln!(out, "|---|---|---|---|");

@@ -122,6 +122,9 @@ fn latencies(out: &mut String, report: &Report) {
         let cells = latency::cells(one);
         row(&cells.each_ref().map(String::as_str));
     }
+    for failures in report.latency.iter().filter_map(latency::failures) {
+        line(out, &clean(&failures));
+    }
 }
 
 fn threshold_table(out: &mut String, report: &Report) {
