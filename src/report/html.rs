@@ -71,8 +71,8 @@ fn latencies(out: &mut String, report: &Report) {
         let _ = writeln!(out, "<tr><td>{}</td></tr>", cells.join("</td><td>"));
     }
     out.push_str("</table>\n");
-    for failures in report.latency.iter().filter_map(latency::failures) {
-        let _ = writeln!(out, "<p>{}</p>", html(&failures));
+    for errors in report.latency.iter().filter_map(latency::errors_explained) {
+        let _ = writeln!(out, "<p>{}</p>", html(&errors));
     }
 }
 

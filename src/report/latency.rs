@@ -1,9 +1,8 @@
 //! Latencies as every rendering shows them: one line each.
 
-use super::model::{Latency, Report};
+use super::model::Latency;
 use super::quantity::brief;
-use crate::load::thresholds::Earlier;
-use crate::load::{Baseline, Row};
+use crate::load::Row;
 
 /// The heads of the columns.
 pub const COLUMNS: [&str; 9] = ["latency", "count", "errors", "min", "p50", "p90", "p99", "p99.9", "max"];
@@ -25,24 +24,14 @@ pub fn cells(latency: &Latency) -> [String; 9] {
     ]
 }
 
-/// Why values are missing, the most frequent cause first: `update failed: timeout (3), refused (1)`. `None` where none are.
-pub fn failures(latency: &Latency) -> Option<String> {
-    let mut causes: Vec<_> = latency.causes.iter().collect();
-    causes.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
-    let told: Vec<_> = causes.iter().map(|(cause, times)| format!("{cause} ({times})")).collect();
-    // From the send on, the same has failed.
-    let is_told = told.is_empty() || latency.name.ends_with("_from_send");
-    (!is_told).then(|| format!("{} failed: {}", latency.name, told.join(", ")))
-}
-
-/// What a report says of its latencies, for a run that is compared with it.
-pub fn baseline(report: &Report) -> Baseline {
-    let mut baseline = Baseline::default();
-    for one in &report.latency {
-        let Latency { count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us, .. } = *one;
-        baseline.insert(&one.name, Earlier { count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us });
-    }
-    baseline
+/// What the errors of a latency are; nothing where there are none.
+pub fn errors_explained(latency: &Latency) -> Option<String> {
+    let what = match latency.name.as_str() {
+        "cdr_arrival" => "records whose time is none, lies behind their arrival, or more than an hour before it",
+        "cdr_redelivery" => "failed deliveries that no repetition followed",
+        _ => return None,
+    };
+    (latency.errors > 0).then(|| format!("errors of {}: {what}", latency.name))
 }
 
 impl From<Row> for Latency {
@@ -56,8 +45,6 @@ impl From<Row> for Latency {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::thresholds::Aggregate;
-    use crate::load::{Causes, Metric};
 
     #[test]
     fn every_rendering_shows_latencies_where_there_are_any() {
@@ -80,9 +67,6 @@ mod tests {
             [text, super::super::html::render(report), super::super::markdown::render(report)]
         };
         assert!(renderings(&report).iter().all(|text| !text.contains("p99.9")));
-        let baseline = baseline(&Report { latency: vec![row.clone().into()], ..report.clone() });
-        assert_eq!(baseline.value(Metric::CdrArrival, Aggregate::Percentile(99.0)), Some(12_345.0));
-        assert_eq!(baseline.value(Metric::Update, Aggregate::Max), None);
         report.latency = vec![row.into(), Latency { count: 0, name: "cdr_redelivery".to_owned(), ..report_row() }];
         for text in renderings(&report) {
             let words: String = text.chars().map(|c| if c.is_alphanumeric() || c == '.' { c } else { ' ' }).collect();
@@ -90,13 +74,11 @@ mod tests {
             let words = words.collect::<Vec<_>>().join(" ");
             assert!(words.contains("arrival 7 1 900 us 1.23 ms 9.99 ms 12.3 ms 1.50 s 90.0 s"), "{text}");
             assert!(words.contains("redelivery 0 3"), "{text}");
-            assert!(words.contains("redelivery failed not repeated 3"), "{text}");
+            assert!(words.contains("errors of cdr redelivery failed deliveries that no repetition followed"), "{text}");
         }
     }
 
     fn report_row() -> Latency {
-        let mut failures = Causes::default();
-        failures.add("not repeated", 3);
-        Row { errors: 3, failures, ..Row::default() }.into()
+        Latency { errors: 3, ..Row::default().into() }
     }
 }

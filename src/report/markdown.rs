@@ -42,8 +42,8 @@ pub fn render(report: &Report) -> String {
         let cells = latency::cells(one).map(|cell| markdown(&cell));
         let _ = writeln!(out, "| {} |", cells.join(" | "));
     }
-    for failures in report.latency.iter().filter_map(latency::failures) {
-        let _ = writeln!(out, "\n{}", markdown(&failures));
+    for errors in report.latency.iter().filter_map(latency::errors_explained) {
+        let _ = writeln!(out, "\n{}", markdown(&errors));
     }
     if !report.thresholds.is_empty() {
         let _ = writeln!(out, "\n| {} |", thresholds::COLUMNS.join(" | "));

@@ -122,8 +122,8 @@ fn latencies(out: &mut String, report: &Report) {
         let cells = latency::cells(one);
         row(&cells.each_ref().map(String::as_str));
     }
-    for failures in report.latency.iter().filter_map(latency::failures) {
-        line(out, &clean(&failures));
+    for errors in report.latency.iter().filter_map(latency::errors_explained) {
+        line(out, &errors);
     }
 }
 
