@@ -24,6 +24,12 @@ use crate::trace::{Event, ExchangeId, Observation, ReceiverId, SetId, Sink};
 /// How many causes that still wait for their records, and how many records whose cause may still show, are remembered.
 const REMEMBERED: usize = 4096;
 
+/// Why a record has no time of arrival.
+const NO_TIME: &str = "its time is none, or later than its arrival";
+
+/// Why a failed delivery has no time of its repetition.
+const NOT_REPEATED: &str = "not repeated";
+
 /// How many failed deliveries of one receiver are remembered.
 const FAILURES: usize = 64;
 
@@ -110,7 +116,7 @@ impl LatencyRecorder {
     fn settled_redelivery(&self) -> Series {
         let mut series = self.redelivery.clone();
         let failed = self.receivers.values().flat_map(|receiver| &receiver.failed);
-        failed.filter(|(_, _, must_come)| *must_come).for_each(|_| series.miss());
+        failed.filter(|(_, _, must_come)| *must_come).for_each(|_| series.fail(NOT_REPEATED));
         series
     }
 
@@ -149,7 +155,7 @@ impl LatencyRecorder {
             let time = record.time().and_then(|time| self.unix_us(time));
             match time.and_then(|time| u64::try_from(now_us.saturating_sub(time)).ok()) {
                 Some(micros) => self.arrival.record(Duration::from_micros(micros)),
-                None => self.arrival.miss(),
+                None => self.arrival.fail(NO_TIME),
             }
         }
         if !self.causes.waiting.is_empty() || self.causes.unanswered > 0 {
@@ -174,7 +180,7 @@ impl LatencyRecorder {
         if failed.len() < FAILURES {
             failed.push((key, at, must_come));
         } else {
-            self.redelivery.miss();
+            self.redelivery.fail(NOT_REPEATED);
         }
     }
 

@@ -13,9 +13,6 @@ const DIGITS: u8 = 3;
 /// The longest time that is told from a wrong clock.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// The cause of failures of which no more is known than that there is no time.
-const NO_TIME: &str = "no time";
-
 /// The cause of values that are longer than [`LONGEST`].
 const TOO_LONG: &str = "longer than an hour";
 
@@ -27,7 +24,7 @@ pub struct Series {
 }
 
 /// What a report shows of one latency, all times in microseconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Row {
     /// What was timed.
     pub name: &'static str,
@@ -47,6 +44,8 @@ pub struct Row {
     pub p99_9_us: u64,
     /// The longest.
     pub max_us: u64,
+    /// What failed, by cause.
+    pub failures: Causes,
 }
 
 impl Row {
@@ -67,11 +66,6 @@ impl Series {
             .histogram
             .get_or_insert_with(|| Histogram::new(DIGITS).expect("three digits are within what a histogram can keep"));
         histogram.record(micros).expect("the histogram grows as values need");
-    }
-
-    /// Counts something that has no time.
-    pub fn miss(&mut self) {
-        self.fail(NO_TIME);
     }
 
     /// Counts something that failed, for this cause.
@@ -128,6 +122,7 @@ impl Series {
             p99_us: value(0.99),
             p99_9_us: value(0.999),
             max_us: self.histogram.as_ref().map_or(0, Histogram::max),
+            failures: self.failures.clone(),
         })
     }
 }
@@ -165,7 +160,7 @@ mod tests {
             for (micros, first, missed) in values {
                 let part = if first { &mut one } else { &mut other };
                 for series in [part, &mut all] {
-                    if missed { series.miss() } else { series.record(Duration::from_micros(micros)) }
+                    if missed { series.fail("lost") } else { series.record(Duration::from_micros(micros)) }
                 }
             }
             one.merge(&other);

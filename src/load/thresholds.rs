@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::metrics::{Metric, Metrics};
-use super::series::{Row, Series};
+use super::series::Series;
 
 /// The words for what is asked of a metric.
 pub const AGGREGATES: [&str; 7] = ["p(99)", "med", "avg", "min", "max", "count", "rate"];
@@ -283,13 +283,6 @@ impl Baseline {
             Aggregate::Rate => (all > 0).then(|| row.errors as f64 / all as f64),
             Aggregate::Percentile(_) | Aggregate::Average => None,
         }
-    }
-}
-
-impl From<&Row> for Earlier {
-    fn from(row: &Row) -> Self {
-        let Row { count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us, .. } = *row;
-        Self { count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us }
     }
 }
 

@@ -36,8 +36,9 @@ pub fn errors_explained(latency: &Latency) -> Option<String> {
 
 impl From<Row> for Latency {
     fn from(row: Row) -> Self {
-        let Row { name, count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us } = row;
-        Self { name: name.to_owned(), count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us }
+        let Row { name, count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us, failures } = row;
+        let causes = failures.most_frequent().into_iter().map(|(cause, times)| (cause.to_owned(), times)).collect();
+        Self { name: name.to_owned(), count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us, causes }
     }
 }
 
@@ -57,6 +58,7 @@ mod tests {
             p99_us: 12_345,
             p99_9_us: 1_500_000,
             max_us: 90_000_000,
+            ..Row::default()
         };
         let mut report = super::super::fixtures::report();
         let renderings = |report: &_| {
@@ -77,7 +79,6 @@ mod tests {
     }
 
     fn report_row() -> Latency {
-        let name = String::new();
-        Latency { name, count: 0, errors: 3, min_us: 0, p50_us: 0, p90_us: 0, p99_us: 0, p99_9_us: 0, max_us: 0 }
+        Latency { errors: 3, ..Row::default().into() }
     }
 }

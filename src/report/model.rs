@@ -254,7 +254,8 @@ pub struct CharacteristicResult {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// What was timed: `cdr_arrival` (from a record's own time to its arrival), `cdr_stimulus` (from the API request that
-    /// caused a record to its arrival), `cdr_redelivery` (from a failed delivery to its repetition).
+    /// caused a record to its arrival), `cdr_redelivery` (from a failed delivery to its repetition); of loads, any metric,
+    /// and with `_from_send` the same from the actual send.
     pub name: String,
     /// How many.
     pub count: u64,
@@ -272,6 +273,9 @@ pub struct Latency {
     pub p99_9_us: u64,
     /// Largest.
     pub max_us: u64,
+    /// The errors by cause.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub causes: BTreeMap<String, u64>,
 }
 
 /// The outcome of one threshold.

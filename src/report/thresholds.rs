@@ -1,7 +1,8 @@
 //! Thresholds as every rendering shows them: one line each.
 
-use super::model::ThresholdResult;
-use crate::load::thresholds::Outcome;
+use super::model::{Latency, Report, ThresholdResult};
+use crate::load::Baseline;
+use crate::load::thresholds::{Earlier, Outcome};
 
 /// The heads of the columns.
 pub const COLUMNS: [&str; 4] = ["threshold", "condition", "measured", "result"];
@@ -14,6 +15,16 @@ pub fn cells(threshold: &ThresholdResult) -> [String; 4] {
 /// The word for what became of it.
 pub const fn result(threshold: &ThresholdResult) -> &'static str {
     if threshold.passed { "met" } else { "missed" }
+}
+
+/// What a report says of its latencies, for a run that is compared with it.
+pub fn baseline(report: &Report) -> Baseline {
+    let mut baseline = Baseline::default();
+    for one in &report.latency {
+        let Latency { count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us, .. } = *one;
+        baseline.insert(&one.name, Earlier { count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us });
+    }
+    baseline
 }
 
 impl From<Outcome> for ThresholdResult {
@@ -33,7 +44,22 @@ impl From<Outcome> for ThresholdResult {
 mod tests {
     use std::time::Duration;
 
-    use crate::load::{Condition, Metric, Series};
+    use super::super::model::Report;
+    use crate::load::thresholds::Aggregate;
+    use crate::load::{Condition, Metric, Row, Series};
+
+    #[test]
+    fn the_baseline_is_what_an_earlier_report_says() {
+        let row = Row { name: "update", count: 7, errors: 1, p99_us: 12_345, ..Row::default() };
+        let earlier = Report { latency: vec![row.into()], ..super::super::fixtures::report() };
+        let baseline = super::baseline(&earlier);
+        assert_eq!(baseline.value(Metric::Update, Aggregate::Percentile(99.0)), Some(12_345.0));
+        assert_eq!(baseline.value(Metric::Update, Aggregate::Rate), Some(0.125));
+        assert_eq!(
+            (baseline.value(Metric::Update, Aggregate::Average), baseline.value(Metric::Api, Aggregate::Max)),
+            (None, None)
+        );
+    }
 
     #[test]
     fn every_rendering_shows_thresholds_where_there_are_any() {

@@ -8,6 +8,7 @@ mod bad_targets;
 mod call_bridge;
 mod child;
 mod emulate_command;
+mod histogram_log;
 mod judged_receivers;
 mod kept_records;
 mod lint_and_schema;
