@@ -74,6 +74,16 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
     })
 }
 
+/// The scenario that begins next, if one may begin: a load has the machine for itself.
+fn next_of(waiting: &mut VecDeque<Planned>, idle: bool, loading: &mut bool) -> Option<Planned> {
+    let is_load = waiting.front()?.scenario.load.is_some();
+    if (is_load || *loading) && !idle {
+        return None;
+    }
+    *loading = is_load;
+    waiting.pop_front()
+}
+
 /// Where a run's tasks live.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
@@ -139,13 +149,7 @@ impl Running {
         let mut reached = self.config.target.is_none();
         loop {
             while under_way.len() < self.config.jobs && halted.is_none() && !*self.stop.borrow() {
-                // A load has the machine for itself.
-                let is_load = waiting.front().is_some_and(|next| next.scenario.load.is_some());
-                if (is_load || loading) && !under_way.is_empty() {
-                    break;
-                }
-                loading = is_load;
-                let Some(scenario) = waiting.pop_front() else { break };
+                let Some(scenario) = next_of(&mut waiting, under_way.is_empty(), &mut loading) else { break };
                 progress.started(&scenario.id);
                 under_way.spawn(play(scenario, Arc::clone(site), self.terms(), self.stop.clone()));
             }
@@ -159,13 +163,12 @@ impl Running {
             if let Some(error) = played.network_error {
                 halted = self.still_there(site, &error, &played.run.id, progress).await;
             }
-            for trouble in played.trouble {
+            for trouble in &played.trouble {
                 progress.note(&format!("{}: {trouble}", played.run.id));
                 self.errors.push(format!("{}: {trouble}", played.run.id));
             }
-            for path in played.left_behind {
-                self.errors.push(format!("{}: could not remove {path}", played.run.id));
-            }
+            let left = played.left_behind.iter().map(|path| format!("{}: could not remove {path}", played.run.id));
+            self.errors.extend(left);
             reached |= played.reach == Reach::Reached;
             if let (Reach::Nothing(uri), false) = (&played.reach, reached) {
                 reached = true;

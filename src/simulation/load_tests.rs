@@ -111,7 +111,7 @@ fn virtual_users_wait_for_what_they_did() {
 #[test]
 fn parties_and_calls_come_and_go_and_subscriptions_change() {
     let load = "
-  connections: 3
+  connections: 2
   calls: 4
   participants: 3
   stimuli: {mute: 4, layout: 2, lock: 2, record: 1, join-and-leave: {weight: 2, lasts: 300ms}, call: {weight: 2, lasts: 300ms}, subscribe: 1}

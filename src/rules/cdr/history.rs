@@ -150,6 +150,11 @@ impl Ended {
 pub(super) struct Spaces(Table<(u128, Seq)>);
 
 impl Spaces {
+    /// A coSpace was removed.
+    pub(super) fn removed(&mut self, space: u128) {
+        self.0.remove(&space);
+    }
+
     /// A call of a coSpace has a correlator. `ours` says that nobody else has chosen it.
     fn correlator(&mut self, space: u128, correlator: u128, ours: bool, moment: &mut Moment<'_>) {
         if space == NONE || correlator == NONE {

@@ -179,6 +179,8 @@ pub(super) enum News {
     CallMade(u128, Instant),
     /// A call was ended; it was asked for at that time.
     CallEnded(u128, Instant),
+    /// A coSpace was removed.
+    SpaceRemoved(u128),
 }
 
 impl Ledger {
@@ -588,7 +590,10 @@ impl Ledger {
                 }
             }
             // What becomes of the tag of one that is gone is open.
-            (Node::Space(id), Method::Delete) => _ = self.tags.remove(id),
+            (Node::Space(id), Method::Delete) => {
+                self.tags.remove(id);
+                return Some(News::SpaceRemoved(*id));
+            }
             _ => {}
         }
         None

@@ -222,6 +222,7 @@ impl CdrJudge {
             Some(News::CallEnded(call, asked)) => {
                 self.channels.gone(call, asked, Duration::ZERO, &mut self.receivers, &moment);
             }
+            Some(News::SpaceRemoved(space)) => self.spaces.removed(space),
             None => {}
         }
         self.settle_in(moment.at);

@@ -119,8 +119,12 @@ fn a_receiver_that_stands_alone_may_be_in_the_list_twice() {
     }
     lab.passes(60);
     lab.breaks(&[]);
+    // The very same entry twice has a connection for each; the same connection is that of one entry.
     let mut lab = Lab::idle();
     lab.opens(1).gets(1, 9, &legs(0..3)).link(1).gets(1, 9, &legs(0..3));
+    lab.breaks(&[]);
+    let mut lab = Lab::idle();
+    lab.opens(1).gets(1, 9, &legs(0..3)).gets(1, 9, &legs(0..3));
     lab.breaks(&["CDR-02"]);
 }
 
