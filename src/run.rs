@@ -5,6 +5,7 @@
 //! cannot be used it says so, of an interrupted run it holds what was judged until then.
 
 mod dry;
+mod histograms;
 mod one;
 mod plan;
 mod recorder;
@@ -49,7 +50,9 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
     let settings = settings(&config.dialect)?;
     check_mutants(&config.mutants)?;
     folder::prepare(&config.report_dir).map_err(Failure::usage)?;
-    folder::forget(&config.report_dir, TRACE_FILE).map_err(Failure::usage)?;
+    for file in [TRACE_FILE, histograms::FILE] {
+        folder::forget(&config.report_dir, file).map_err(Failure::usage)?;
+    }
     runtime()?.block_on(async {
         let clock = Clock::start();
         let stop = interrupt::watch();
@@ -249,6 +252,7 @@ impl Running {
         let target = self.target(software_version);
         let interrupted = *self.stop.borrow();
         self.close_recording(results, interrupted);
+        self.errors.extend(histograms::write(&self.config.report_dir, results, self.clock));
         let started_at = self.started_at();
         let run = Run {
             id: self.config.id,

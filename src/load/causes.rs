@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// How many causes are told apart; further ones are counted together.
 const MOST: usize = 32;
 
-/// What all causes beyond the [`MOST`] first are called.
+/// What all causes beyond the `MOST` first are called.
 pub const OTHERS: &str = "other causes";
 
 /// Counts by cause. The total is exact, whatever is counted together.

@@ -1,6 +1,6 @@
 //! How a latency goes on over time: rate, median, 99th percentile and failures of each second.
 //!
-//! Buckets are a second long, until there would be more than [`MOST`]: then each two neighbours are joined, so that a long
+//! Buckets are a second long, until there would be more than `MOST`: then each two neighbours are joined, so that a long
 //! soak takes as much room as two minutes. Buckets keep histograms of two significant digits, so timelines of several
 //! threads merge exactly.
 

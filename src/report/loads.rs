@@ -48,7 +48,7 @@ pub fn capacity(load: &LoadResult) -> Option<String> {
 }
 
 /// The stretch of load that stands for all.
-fn representative(loaded: &Loaded) -> Option<&Phase> {
+pub fn representative(loaded: &Loaded) -> Option<&Phase> {
     match loaded {
         Loaded::Once(phase) => Some(phase),
         Loaded::Search { capacity, curve } => {

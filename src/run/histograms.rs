@@ -1,0 +1,28 @@
+//! The histograms of loads beside the report, for the tools that read them.
+
+use std::fs;
+use std::path::Path;
+
+use crate::load::hlog;
+use crate::net::clock::Clock;
+use crate::report::assemble::ScenarioRun;
+use crate::report::loads::representative;
+
+/// The file in the report folder; with several loads in a run, that of the first. Those of others have their ids in their
+/// names.
+pub(super) const FILE: &str = "latency.hlog";
+
+/// Writes what loads measured. Returns what went wrong, in words.
+pub(super) fn write(folder: &Path, results: &[ScenarioRun], clock: Clock) -> Vec<String> {
+    let measured = results.iter().filter_map(|run| Some((run, representative(run.loaded.as_ref()?)?)));
+    let write = |(place, (run, phase)): (usize, (&ScenarioRun, &crate::load::Phase))| {
+        let name = if place == 0 { FILE.to_owned() } else { format!("latency-{}.hlog", run.id.replace('/', "-")) };
+        let path = folder.join(name);
+        let began = phase.metrics.start();
+        let began_ms = u64::try_from(clock.date_of(began).as_millisecond()).unwrap_or_default();
+        let log = hlog::write(&phase.metrics, began_ms, phase.ended_at.since(began));
+        let written = log.and_then(|log| fs::write(&path, log));
+        written.err().map(|error| format!("failed to write `{}`: {error}", path.display()))
+    };
+    measured.enumerate().filter_map(write).collect()
+}
