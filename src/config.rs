@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Zoned;
@@ -17,10 +18,13 @@ use serde::Deserialize;
 use crate::cli::{emulate, prompt, run};
 use crate::engine::Addresses;
 use crate::exit::Failure;
+use crate::load::Baseline;
 use crate::net::entropy;
 use crate::net::listeners::{Advertised, ListenAddress};
 use crate::net::target::{Account, Accounts, Target, Tls};
 use crate::report::known::{self, Known};
+use crate::report::model::Report;
+use crate::report::thresholds;
 use crate::rules::Deadlines;
 use crate::scenario::syntax::Time;
 use crate::scenario::{self, Source};
@@ -61,6 +65,8 @@ pub struct RunConfig {
     pub allow: Vec<Allow>,
     /// Known deviations.
     pub known: Vec<Known>,
+    /// What loads are compared with.
+    pub baseline: Option<Arc<Baseline>>,
     /// Where the report goes.
     pub report_dir: PathBuf,
     /// Faults of the embedded emulator.
@@ -220,6 +226,7 @@ impl RunConfig {
             strict: args.strict,
             allow: args.allow,
             known,
+            baseline: args.baseline.as_deref().map(baseline).transpose()?,
             report_dir: args.report_dir.unwrap_or_else(|| Path::new("reports").join(&id)),
             id,
             mutants: args.mutant,
@@ -467,6 +474,19 @@ impl EmulateConfig {
             command,
         })
     }
+}
+
+/// What an earlier run measured.
+fn baseline(path: &Path) -> Result<Arc<Baseline>, Failure> {
+    let wrong = |cause: &dyn std::fmt::Display| {
+        Failure::usage(format!(
+            "failed to read the baseline `{}`: {cause}; it is the report.json of a run",
+            path.display()
+        ))
+    };
+    let text = fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    let report: Report = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
+    Ok(Arc::new(thresholds::baseline(&report)))
 }
 
 /// The command that emulates the same again.

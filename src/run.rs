@@ -237,6 +237,7 @@ impl Running {
             quiet: self.config.quiet,
             addresses: self.config.addresses.clone(),
             clock: self.clock,
+            baseline: self.config.baseline.clone(),
             record: self.recording.is_some(),
         }
     }

@@ -17,7 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("net", &["engine", "emulator", "trace", "protocol", "time"]),
     ("simulation", &["engine", "emulator", "scenario", "trace", "protocol", "time"]),
     ("traceability", &["emulator", "engine", "report", "rules", "scenario", "spec"]),
-    ("config", &["cli", "engine", "exit", "net", "report", "rules", "scenario"]),
+    ("config", &["cli", "engine", "exit", "load", "net", "report", "rules", "scenario"]),
     (
         "run",
         &[

@@ -126,6 +126,9 @@ pub struct Args {
     /// 10s on the embedded emulator.
     #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Judgement")]
     pub redelivery_deadline: Option<Duration>,
+    /// The report.json of an earlier run, for thresholds of loads such as `p(99) <= baseline * 1.10`.
+    #[arg(long, value_name = "FILE", help_heading = "Judgement")]
+    pub baseline: Option<PathBuf>,
     /// Where to write report.json, junit.xml, report.html and summary.md; a new folder in reports/ without.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub report_dir: Option<PathBuf>,

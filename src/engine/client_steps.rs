@@ -19,7 +19,7 @@ use crate::protocol::ws::frame::{Header, LengthForm, Opcode};
 use crate::protocol::ws::handshake;
 use crate::scenario::syntax::{
     AckMode, AckNow, Acks, ClientOnly, Close, Connect, ConnectOutcome, Elements, Send, SendBytes, SendFrame, SendText,
-    SendUntil, Subscribe, SubscribeUntil, Template, Token, TokenPlace, Wanted,
+    SendUntil, Subscribe, SubscribeUntil, Template, Time, Token, TokenPlace, Wanted,
 };
 use crate::spec::elements;
 use crate::time::Instant;
@@ -309,15 +309,7 @@ impl<S: Sink + std::marker::Send> Handle<S> {
 
     pub(super) fn set_acks(&self, step: &Acks) -> Result<(), Stop> {
         let name = step.client.value.as_str();
-        let policy = AckPolicy {
-            when: match step.mode {
-                AckMode::AtOnce | AckMode::Repeat => AckWhen::AtOnce,
-                AckMode::Withhold => AckWhen::Withhold,
-                AckMode::Late => AckWhen::Late(step.by.map_or(Duration::from_secs(1), |time| time.0)),
-            },
-            times: if step.mode == AckMode::Repeat { step.times.unwrap_or(2) } else { 1 },
-            status: step.status.clone().unwrap_or_else(|| names::SUCCESS.to_owned()),
-        };
+        let policy = ack_policy(step.mode, step.by, step.times, step.status.as_deref());
         self.with(|core| {
             core.client(name)?.policy = policy.clone();
             core.act(name, |line, _, now, out, trace| line.set_policy(now, policy, out, trace));
@@ -477,6 +469,19 @@ impl Ear {
     pub(super) fn is_settled(&self) -> bool {
         self.wanted.keys().all(|index| matches!(self.states.get(index), Some(State::Active | State::Deactivated)))
             && self.states.iter().all(|(index, state)| self.wanted.contains_key(index) || *state == State::Deactivated)
+    }
+}
+
+/// How messages are acknowledged, as scenarios say it.
+pub(super) fn ack_policy(mode: AckMode, by: Option<Time>, times: Option<u32>, status: Option<&str>) -> AckPolicy {
+    AckPolicy {
+        when: match mode {
+            AckMode::AtOnce | AckMode::Repeat => AckWhen::AtOnce,
+            AckMode::Withhold => AckWhen::Withhold,
+            AckMode::Late => AckWhen::Late(by.map_or(Duration::from_secs(1), |time| time.0)),
+        },
+        times: if mode == AckMode::Repeat { times.unwrap_or(2) } else { 1 },
+        status: status.unwrap_or(names::SUCCESS).to_owned(),
     }
 }
 

@@ -252,6 +252,24 @@ impl<S: Sink + Send> Handle<S> {
         })
     }
 
+    /// Puts all receivers of the scenario on the server's list, each with its own URI.
+    pub(super) async fn register_all(&self) -> Result<(), Stop> {
+        let names: Vec<String> = self.with(|core| core.reception.names.keys().cloned().collect());
+        for name in names {
+            let uri = self.uri_of(&name).await?;
+            let response = self.configure(Method::Post, COLLECTION, &uri).await?;
+            let entry = location_id(&response).filter(|id| response.is_success() && !id.is_empty());
+            let Some(entry) = entry else {
+                return Err(Stop::Unfinished(refusal(
+                    &format!("POST {}{COLLECTION} for {name}", names::BASE),
+                    &response,
+                )));
+            };
+            self.with(|core| core.reception.ear(&name).map(|ear| ear.entry = Some(entry)))?;
+        }
+        Ok(())
+    }
+
     /// Gives an entry of the server's list its URI. A server that does not take the parameter under one name gets it under
     /// the other; which it is stands in the trace.
     async fn configure(&self, method: Method, path: &str, uri: &str) -> Result<Response, Stop> {

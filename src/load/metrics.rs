@@ -142,6 +142,11 @@ impl Metric {
         }
     }
 
+    /// Whether it is about call detail records, which [`super::LatencyRecorder`] times.
+    pub const fn is_of_records(self) -> bool {
+        matches!(self, Self::CdrArrival | Self::CdrStimulus | Self::CdrRedelivery)
+    }
+
     /// The metric of a name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|metric| metric.as_str() == name)

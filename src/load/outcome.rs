@@ -1,9 +1,10 @@
 //! What became of a load.
 
 use super::metrics::Metrics;
+use super::recorder::LatencyRecorder;
 use super::schedule::{Executor, Pace};
 use super::search::{Capacity, Point};
-use super::thresholds::Outcome;
+use super::thresholds::{Baseline, Outcome, Threshold};
 use crate::time::Instant;
 
 /// One stretch of load, from its first arrival to the end of what was begun last.
@@ -34,6 +35,12 @@ pub struct Phase {
 }
 
 impl Phase {
+    /// Adds what was timed of records, and judges all that was asked.
+    pub fn complete(&mut self, records: &LatencyRecorder, asked: &[Threshold], baseline: Option<&Baseline>) {
+        records.series().iter().for_each(|(metric, series)| self.metrics.add(*metric, series));
+        self.thresholds = asked.iter().map(|threshold| threshold.judge(&self.metrics, baseline)).collect();
+    }
+
     /// Whether all that was asked of it was met.
     pub fn holds(&self) -> bool {
         self.thresholds.iter().all(|threshold| threshold.passed)

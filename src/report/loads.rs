@@ -8,7 +8,8 @@ use crate::load::{Executor, Loaded, Phase};
 /// The latencies of a load; of a search for a capacity, those at the highest rate that held.
 pub(super) fn latencies(loaded: &Loaded) -> Vec<Latency> {
     let rows = representative(loaded).map(|phase| phase.metrics.rows()).unwrap_or_default();
-    rows.into_iter().map(Into::into).collect()
+    // Those of records the run has of all its scenarios.
+    rows.into_iter().filter(|row| !row.name.starts_with("cdr_")).map(Into::into).collect()
 }
 
 /// What became of the thresholds, likewise.

@@ -12,7 +12,7 @@ use super::plan::Planned;
 use super::recorder::ScenarioRecorder;
 use crate::emulator::{MeetingServer, Settings, mutants};
 use crate::engine::{Addresses, End, Engine, Options, Outcome, default_deadline};
-use crate::load::LatencyRecorder;
+use crate::load::{Baseline, LatencyRecorder, Loaded};
 use crate::net::clock::Clock;
 use crate::net::emulator_shell::{EmulatorShell, ShellOptions, start};
 use crate::net::socket_driver::{Link, drive};
@@ -49,6 +49,8 @@ pub(super) struct Terms {
     pub(super) quiet: Option<Duration>,
     pub(super) addresses: Addresses,
     pub(super) clock: Clock,
+    /// What loads are compared with.
+    pub(super) baseline: Option<Arc<Baseline>>,
     /// Whether the scenario is recorded.
     pub(super) record: bool,
 }
@@ -191,7 +193,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
     let frame_limit = options.frame_limit;
     let watching = Watch::new(context, recorder);
     let limit = planned.scenario.deadline.map_or_else(|| default_deadline(&planned.scenario), |deadline| deadline.0);
-    let (watched, outcome, late) = {
+    let (watched, mut outcome, late) = {
         let mut engine = Engine::new(&planned.id, &planned.scenario, options, watching);
         let late = drive_within(&mut engine, &link, stop, limit).await;
         let (watched, outcome) = engine.finish();
@@ -201,6 +203,9 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
     let duration = terms.clock.now().since(began);
     if let Some(shell) = shell {
         shell.stop().await;
+    }
+    if let (Some(Loaded::Once(phase)), Some(load)) = (&mut outcome.loaded, &planned.scenario.load) {
+        phase.complete(&watched.latency, &load.value.thresholds(), terms.baseline.as_deref());
     }
     let unfinished = match &outcome.end {
         End::Finished => outcome.loaded.as_ref().and_then(loads::doubt),

@@ -40,6 +40,7 @@ pub(crate) async fn failed_over_sockets(
         quiet: None,
         addresses: Addresses::default(),
         clock,
+        baseline: None,
         record: false,
     };
     let played = play(planned, Arc::new(site), terms, stop).await;

@@ -111,7 +111,9 @@ pub(super) enum Order {
 impl Live {
     /// A load that is about to run.
     pub(super) fn new(load: &Load, schedule: Schedule, metrics: Metrics, all: Population, random: ChaCha8Rng) -> Self {
-        let (thresholds, metrics_start) = (load.thresholds(), metrics.start());
+        let (mut thresholds, metrics_start) = (load.thresholds(), metrics.start());
+        // What is relative to an earlier run, or about records, is judged when all is known.
+        thresholds.retain(|threshold| !threshold.condition.is_relative() && !threshold.metric.is_of_records());
         Self {
             schedule,
             metrics,

@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
+use super::super::client_steps::ack_policy;
 use super::super::core::{Handle, Stop};
+use super::super::events_client::AckPolicy;
 use crate::protocol::events::Resource;
 use crate::protocol::events::write::Subscription;
 use crate::protocol::guid;
-use crate::scenario::syntax::{Load, Stimulus};
+use crate::scenario::syntax::{Load, LoadAcks, Stimulus};
 use crate::spec::elements;
 use crate::time::Instant;
 use crate::trace::Sink;
@@ -115,6 +117,10 @@ impl<S: Sink + Send> Handle<S> {
     /// Makes what a load is put on.
     pub(super) async fn populate(&self, load: &Load) -> Result<(Population, Setup), Stop> {
         let mut all = Population::default();
+        for plan in &load.plans {
+            self.make_plan(&plan.value)?;
+        }
+        self.register_all().await?;
         for number in 1..=load.calls() {
             let space = self.make_space(&format!("load {number}")).await?;
             let id = self.create("/calls", &[("coSpace", &space), ("name", &self.object_called(number))]).await?;
@@ -195,6 +201,9 @@ impl<S: Sink + Send> Handle<S> {
         let name = client_name(number);
         let begun = self.now();
         let token = self.fresh_token().await?;
+        if let Some(acks) = &load.acks {
+            self.with(|core| core.client(&name).map(|client| client.policy = policy(acks)))?;
+        }
         setup.tokens.push(self.now().since(begun));
         let begun = self.now();
         self.open_with(&name, &token).await?;
@@ -213,6 +222,11 @@ impl<S: Sink + Send> Handle<S> {
         })?;
         Ok(Watcher { name, set, lacks: None, is_busy: false })
     }
+}
+
+/// How the connections of a load acknowledge.
+fn policy(acks: &LoadAcks) -> AckPolicy {
+    ack_policy(acks.mode, acks.by, acks.times, acks.status.as_deref())
 }
 
 /// One subscription to `calls`, the others to `callInfo` and `callRoster` of the calls in turn.
