@@ -29,7 +29,7 @@ use crate::scenario::need::Need;
 use crate::scenario::syntax::Scenario;
 use crate::scenario::{self, Source, suggest};
 use crate::spec::{RequirementId, requirements};
-use crate::traceability::{Fault, faults};
+use crate::traceability::{Fault, faults, is_about};
 
 pub mod histories;
 pub mod history;
@@ -316,6 +316,9 @@ fn row(item: &Item<'_>, all: &[Loaded], seed: u64, stop: &watch::Receiver<bool>)
                 undecided.extend(left_open.map(|why| Undecided { scenario: scenario.clone(), why }));
             }
             if whole {
+                // Where there is nothing to be seen, since the dialect makes use of that very freedom, nothing is tested.
+                let dialect = dialects::find(name);
+                untested.retain(|id| dialect.is_none_or(|dialect| !is_about(dialect, *id)));
                 let why = |id: RequirementId| format!("{id}: nothing put it to the test");
                 undecided.extend(untested.into_iter().map(|id| Undecided { scenario: "all".to_owned(), why: why(id) }));
             }

@@ -104,7 +104,7 @@ pub fn all() -> Vec<Trace> {
 }
 
 /// Whether a dialect varies what the requirement leaves open.
-fn is_about(dialect: &Dialect, requirement: RequirementId) -> bool {
+pub(crate) fn is_about(dialect: &Dialect, requirement: RequirementId) -> bool {
     let freedoms = dialect.settings.iter().filter_map(|(key, _)| freedoms::of(key));
     freedoms.flat_map(|freedom| freedom.about).any(|id| *id == requirement.as_str())
 }

@@ -196,7 +196,11 @@ impl Chronicle {
         let mut start = self.spare.pop().unwrap_or_default();
         start.clear();
         for part in parts {
-            start.extend_from_slice(&part[..part.len().min(START_BYTES - start.len())]);
+            let room = START_BYTES - start.len().min(START_BYTES);
+            // Characters of other scripts are up to four bytes long.
+            let is_plain = part[..part.len().min(room)].is_ascii();
+            let room = if is_plain { room } else { room.min(MESSAGE_CHARS) * 4 };
+            start.extend_from_slice(&part[..part.len().min(room)]);
         }
         start
     }

@@ -165,6 +165,8 @@ pub(super) struct Ledger {
     /// A POST that was refused: the parameter's name and value.
     refused: Option<(&'static str, String, Seq)>,
     pub(super) bridges: Option<(Seq, Vec<u128>)>,
+    /// Where entries may lead all the same, since which change of them was heeded is open.
+    perhaps: Vec<(String, Address)>,
     /// Where a receiver beyond the limit was refused last.
     pub(super) fifth: Option<(Instant, Seq)>,
     /// Where a receiver was configured that nothing in this trace listens for.
@@ -242,7 +244,7 @@ impl Ledger {
     /// What became of a request is not known.
     fn left_open(&mut self, asked: &Asked) {
         for (_, entry) in self.entries.iter_mut().filter(|(id, _)| asked.changes(id)) {
-            (entry.unsure, entry.lost) = (true, true);
+            (entry.unsure, entry.lost, entry.seq) = (true, true, entry.seq.max(asked.seq));
         }
         if asked.adds() {
             // There may be one more, and it may have the id of one that was removed.
@@ -260,6 +262,11 @@ impl Ledger {
         moment: &mut Moment<'_>,
     ) -> Option<News> {
         let asked = self.asked.remove(&exchange)?;
+        if (400..500).contains(&response.status)
+            && let Some(to) = asked.uri().and_then(Address::of).filter(|_| asked.resizes())
+        {
+            leads_nowhere(&to, receivers);
+        }
         match (&asked.node, asked.method) {
             (Node::Receivers, Method::Post) => self.created(&asked, response, moment),
             (Node::Receivers, Method::Get) => self.listed(&asked, response, moment),
@@ -328,10 +335,17 @@ impl Ledger {
                     let first = entry.pristine && receiver.sets == 0 && before == Standing::Unknown;
                     receiver.standing =
                         Standing::On { asked: entry.asked, answered: entry.answered, first, seq: entry.seq };
-                    if before != Standing::Unknown {
+                    // An earlier entry's sets may have come before it was known that it is on again.
+                    if before != Standing::Unknown || receiver.was_off.is_some() {
                         receiver.loosen();
                     }
+                    receiver.was_off = None;
                     receiver.told_of(entry.answered, at);
+                }
+                (None, Standing::On { .. }) if self.perhaps.iter().any(|(_, uri)| uri.reaches(&address)) => {
+                    receiver.standing = Standing::Unknown;
+                    receiver.forgive();
+                    receiver.loosen();
                 }
                 (None, Standing::On { .. }) => receiver.standing = Standing::Off { at, seq },
                 (None, _) => {}
@@ -447,7 +461,12 @@ impl Ledger {
         let newcomers = self.foreign.as_ref().is_none_or(|known| foreign.iter().any(|(id, _)| !known.contains(id)));
         self.foreign_uris = foreign.iter().filter_map(|(_, uri)| Address::of((*uri)?)).take(REMEMBERED).collect();
         for (id, entry) in self.entries.iter_mut().filter(|(id, _)| *id != LEGACY) {
-            entry.lost = entry.seq < asked.seq && !is_shown(id);
+            let is_newer = entry.seq < asked.seq;
+            entry.lost = match shown.iter().find(|(known, _)| known == id) {
+                None => is_newer || entry.lost,
+                // Where it leads, if that was open, shows here or nowhere.
+                Some((_, uri)) => entry.lost && !(is_newer && uri.is_none_or(|uri| is_same(uri, &entry.uri))),
+            };
         }
         let under_way = &self.asked;
         let is_settled = |id: &str, entry: &Entry| {
@@ -533,6 +552,7 @@ impl Ledger {
             moment.docket.tested(R::Cdr15);
             let uri = std::mem::take(&mut entry.uri);
             self.entries.remove(id);
+            self.perhaps.retain(|(of, _)| of != id);
             if self.removed.len() == ASKED {
                 self.removed.pop_front();
             }
@@ -541,6 +561,10 @@ impl Ledger {
             moment.docket.tested(R::Cdr15);
             // Which of several changes came last is open, too.
             let open = !named || !alone || entry.seq > asked.seq;
+            self.perhaps.retain(|(of, _)| open || of != id);
+            if let Some(before) = Address::of(&entry.uri).filter(|_| open && self.perhaps.len() < REMEMBERED) {
+                self.perhaps.push((id.to_owned(), before));
+            }
             *entry = Entry {
                 uri: uri.to_owned(),
                 asked: asked.at,
@@ -610,10 +634,23 @@ fn leads_to(to: &Address, receivers: &mut BTreeMap<ReceiverId, Receiver>) {
     for receiver in receivers.values_mut() {
         if receiver.address.as_ref().is_some_and(|own| own.reaches(to)) {
             receiver.may_be_asked_for(to.target.clone());
-            if matches!(receiver.standing, Standing::Off { .. }) {
+            if let Standing::Off { at, seq } = receiver.standing {
                 receiver.standing = Standing::Unknown;
+                receiver.was_off = Some((at, seq));
                 receiver.loosen();
             }
+        }
+    }
+}
+
+/// A request that would have led to receivers was refused: who was removed before is so still.
+fn leads_nowhere(to: &Address, receivers: &mut BTreeMap<ReceiverId, Receiver>) {
+    for receiver in receivers.values_mut() {
+        if receiver.standing == Standing::Unknown
+            && receiver.address.as_ref().is_some_and(|own| own.reaches(to))
+            && let Some((at, seq)) = receiver.was_off.take()
+        {
+            receiver.standing = Standing::Off { at, seq };
         }
     }
 }

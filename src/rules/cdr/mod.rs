@@ -307,6 +307,7 @@ impl CdrJudge {
         self.channels.clear();
         for receiver in self.receivers.values_mut() {
             receiver.forgive();
+            receiver.given_up = None;
             receiver.answered = None;
             receiver.clock.stop(at);
         }

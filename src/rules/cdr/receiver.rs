@@ -291,6 +291,8 @@ pub(super) struct Receiver {
     pub(super) listening: bool,
     pub(super) clock: Uptime,
     pub(super) standing: Standing,
+    /// When it was taken off, while a request is under way that may put it on again.
+    pub(super) was_off: Option<(Instant, Seq)>,
     /// Whether the trace has no API, so that nothing could tell who was told to send here, and for how long.
     pub(super) alone: bool,
     /// What was asked for first, while it is alone, as a number: another one is another entry of the list.
@@ -342,6 +344,7 @@ impl Receiver {
             listening: false,
             clock: Uptime::default(),
             standing: Standing::Unknown,
+            was_off: None,
             alone: false,
             target: None,
             told: None,
@@ -433,6 +436,7 @@ impl Receiver {
 
     /// What comes next may begin anywhere.
     pub(super) fn loosen(&mut self) {
+        self.given_up = None;
         self.chains.clear();
         self.answered = None;
     }

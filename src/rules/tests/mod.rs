@@ -12,6 +12,7 @@ mod messages;
 mod opening;
 mod places;
 mod receivers;
+mod records_again;
 mod records_amends;
 mod records_channels;
 mod records_content;

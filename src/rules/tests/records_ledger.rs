@@ -9,11 +9,11 @@ use crate::protocol::http::{Headers, Method, Request, Response};
 use crate::rules::script::guid;
 use crate::trace::{Event, ExchangeId, NetworkError, NetworkErrorKind};
 
-const NODE: &str = "/api/v1/system/cdrReceivers";
+pub(super) const NODE: &str = "/api/v1/system/cdrReceivers";
 const OLDER_NODE: &str = "/api/v1/system/cdrReceiver";
 
 /// A URI as a form.
-fn form(name: &str, uri: &str) -> String {
+pub(super) fn form(name: &str, uri: &str) -> String {
     form_urlencoded::Serializer::new(String::new()).append_pair(name, uri).finish()
 }
 
@@ -26,12 +26,12 @@ fn shows(uri: &str) -> Response {
 }
 
 /// The answer to a request that made something.
-fn made(status: u16, path: &str) -> Response {
+pub(super) fn made(status: u16, path: &str) -> Response {
     Response { headers: Headers::new().with("Location", path), ..Response::new(status) }
 }
 
 /// Entries of a list, with their URIs.
-fn listing(total: Option<usize>, entries: &[(u32, &str)]) -> Response {
+pub(super) fn listing(total: Option<usize>, entries: &[(u32, &str)]) -> Response {
     let total = total.map_or_else(String::new, |total| format!(" total=\"{total}\""));
     let entry = |(id, uri): &(u32, &str)| format!("<cdrReceiver id=\"{}\"><uri>{uri}</uri></cdrReceiver>", guid(*id));
     let entries: String = entries.iter().map(entry).collect();
@@ -39,28 +39,28 @@ fn listing(total: Option<usize>, entries: &[(u32, &str)]) -> Response {
 }
 
 impl Lab {
-    fn sends(&mut self, exchange: u32, method: Method, target: &str, form: &str) -> &mut Self {
+    pub(super) fn sends(&mut self, exchange: u32, method: Method, target: &str, form: &str) -> &mut Self {
         let request = Request { body: form.into(), ..Request::new(method, target) };
         self.script.observe(Event::RequestSent { exchange: ExchangeId(exchange), request: &request });
         self
     }
 
-    fn receives(&mut self, exchange: u32, response: &Response) -> &mut Self {
+    pub(super) fn receives(&mut self, exchange: u32, response: &Response) -> &mut Self {
         self.script.observe(Event::ResponseReceived { exchange: ExchangeId(exchange), response });
         self
     }
 
-    fn hears_nothing(&mut self, exchange: u32) -> &mut Self {
+    pub(super) fn hears_nothing(&mut self, exchange: u32) -> &mut Self {
         let error = NetworkError { kind: NetworkErrorKind::Timeout, address: String::new(), cause: "none".to_owned() };
         self.script.observe(Event::RequestFailed { exchange: ExchangeId(exchange), error: &error });
         self
     }
 
-    fn deletes(&mut self, entry: u32, status: u16) -> &mut Self {
+    pub(super) fn deletes(&mut self, entry: u32, status: u16) -> &mut Self {
         self.api(Method::Delete, &Self::entry(entry), "", &Response::new(status))
     }
 
-    fn changes(&mut self, entry: u32, form: &str, status: u16) -> &mut Self {
+    pub(super) fn changes(&mut self, entry: u32, form: &str, status: u16) -> &mut Self {
         self.api(Method::Put, &Self::entry(entry), form, &Response::new(status))
     }
 
