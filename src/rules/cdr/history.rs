@@ -23,8 +23,9 @@ use crate::rules::registry::R;
 use crate::time::Instant;
 use crate::trace::Seq;
 
-/// How many objects that ended are remembered.
-const ENDED: usize = 4096;
+/// How many objects that ended are remembered: less than half of what the table then has room for, so that it makes room by
+/// tidying up and never grows.
+const ENDED: usize = 3500;
 
 /// How many live objects are followed; of more than these all are forgotten.
 const LIVE: usize = 100_000;
