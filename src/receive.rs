@@ -33,7 +33,7 @@ use crate::report::quantity::counted;
 use crate::rules::{Context, Finding, Judge, KEPT};
 use crate::spec::{Subject, Version};
 use crate::time::Instant;
-use crate::trace::{Chronicle, EndCause, Event, Observation, ReceiverId, Side, Sink};
+use crate::trace::{Chronicle, Event, Observation, ReceiverId, Side, Sink};
 
 /// The only receiver, and its name.
 const ONLY: (ReceiverId, &str) = (ReceiverId(1), "receiver");
@@ -371,14 +371,20 @@ impl Watch {
     /// Says why a connection was ended that carried no set. Who it was is not known, so that it is no finding.
     fn tell_of_faults(&mut self, event: &Event<'_>) {
         let what = match event {
-            Event::LinkFault { what, .. } => what,
-            Event::LinkEnded { cause: EndCause::TooLong, .. } => "the request is longer than is read",
+            Event::LinkFault { what, .. } => format!("a connection was ended: {what}"),
+            Event::SetCut { arrived_bytes, by_receiver: false, .. } => {
+                format!("a connection ended amid a set, of which {arrived_bytes} bytes had arrived")
+            }
+            Event::SetReceived { records, .. } => match records.limit() {
+                Some(limit) => format!("a set holds more than is read: {limit}"),
+                None => return,
+            },
             _ => return,
         };
         self.faults += 1;
         match self.faults.cmp(&MOST_FAULTS) {
-            Ordering::Less => note(&format!("a connection was ended: {what}")),
-            Ordering::Equal => note(&format!("a connection was ended: {what}; of further ones nothing is said")),
+            Ordering::Less => note(&what),
+            Ordering::Equal => note(&format!("{what}; of further such things nothing is said")),
             Ordering::Greater => {}
         }
     }

@@ -11,7 +11,7 @@ use crate::config::{EmulateConfig, EmulateTls};
 use crate::emulator::{MeetingServer, Settings, mutants};
 use crate::exit::{ExitCode, Failure};
 use crate::net::clock::Clock;
-use crate::net::emulator_shell::{ShellOptions, start};
+use crate::net::emulator_shell::{ShellError, ShellOptions, start};
 use crate::net::interrupt;
 use crate::net::tls::ServerTls;
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
@@ -76,7 +76,8 @@ async fn serving(
         observer: watched.clone().map(|watched| Box::new(watched) as Box<dyn Sink + Send>),
         tell: Some(Box::new(note)),
     };
-    let shell = start(server, options, clock).await.map_err(Failure::usage)?;
+    let unusable = |error: ShellError| Failure { code: ExitCode::Unreachable, message: error.to_string() };
+    let shell = start(server, options, clock).await.map_err(unusable)?;
     let url = shell.url();
     ready(Serving { url: &url, ca_pem: ca_pem.as_deref() })?;
     // Without anybody who could interrupt, it is served for ever.

@@ -75,6 +75,9 @@ pub(crate) fn settings(items: &[String]) -> Result<Settings, Failure> {
     for item in items {
         settings.apply(item).map_err(|error| {
             let help = match &error {
+                SettingError::UnknownKey(name) if KEYS.iter().any(|key| key.name == name) => Some(format!(
+                    "it is a setting and needs a value, `{name}=VALUE`; `bridgeproof dialects {name}` says which"
+                )),
                 SettingError::UnknownKey(name) => setting_meant(name),
                 SettingError::BadValue { .. } => None,
             };

@@ -22,6 +22,7 @@ const PENDING: &str = State::Pending.as_str();
 const DEACTIVATED: &str = State::Deactivated.as_str();
 
 const UNSETTLED: (&str, &str) = ("SUB-06", "what is hidden never settles");
+const GHOST_OPEN: (&str, &str) = ("SUB-14", "what is hidden may be about a call that is gone");
 const MISSING: (&str, &str) = ("UPD-14", "what is not told is missing at rest");
 const NOT_ENDED: (&str, &str) = ("SUB-07", "what goes on is not ended");
 const NOT_IN_FORCE: (&str, &str) = ("SUB-04", "updates go on under an index that is left out");
@@ -148,7 +149,7 @@ pub(super) const MUTANTS: &[Registered] = &[
                 .boxed()
         },
     ),
-    row("third-of-three-stays-pending", "SUB-06", &[], "The loop runs to the count of connections.", || {
+    row("third-of-three-stays-pending", "SUB-06", &[GHOST_OPEN], "The loop runs to the count of connections.", || {
         Fault::<()>::new()
             .event(|(), view, to, event, pass| {
                 let of_three = view.connection(to).filter(|known| known.subscriptions.len() == 3);
@@ -358,7 +359,10 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "moved-index-stays-pending",
         "SUB-11",
-        &[],
+        &[
+            ("SUB-06", "the index stays pending where nothing says that it was moved"),
+            ("SUB-16", "likewise, after requests in quick succession"),
+        ],
         "The resource is active already, so nothing is left to be done for it.",
         || {
             moved(|moved, _, to, event, pass| {

@@ -142,6 +142,7 @@ pub(super) const MUTANTS: &[Registered] = &[
             ("SUB-02", "updates go on while pending"),
             ("SUB-10", "the refresh falls into a change of the set"),
             ("SUB-16", "the refresh comes when a quick request has left the index out"),
+            ("MSG-11", "the refresh comes between a request and its ack"),
         ],
         "A refresh goes through the same states as the set-up.",
         || {
@@ -422,7 +423,11 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "calls-end-with-the-last-call",
         "SUB-15",
-        &[("UPD-14", "later calls are not announced"), ("UPD-19", "later calls are not announced")],
+        &[
+            ("UPD-14", "later calls are not announced"),
+            ("UPD-19", "later calls are not announced"),
+            ("SUB-06", "a subscription that begins while no call goes on tells of none"),
+        ],
         "Nothing is left to report on.",
         || {
             Fault::<Indexes>::new()
