@@ -20,7 +20,7 @@ use super::api_client::request;
 use super::core::{Core, Handle, Stop};
 use super::outcome::StepMark;
 use crate::load::search::{self, Search};
-use crate::load::{Executor, Loaded, Metric, Metrics, Phase, Schedule, Series, Stamps};
+use crate::load::{Arrival, Executor, Loaded, Metric, Metrics, Phase, Schedule, Series, Stamps};
 use crate::protocol::events::Resource;
 use crate::protocol::http::{Method, Request};
 use crate::scenario::syntax::{Load, Stimulus};
@@ -29,6 +29,9 @@ use crate::trace::{Event, ExchangeId, Sink};
 
 /// What is said of a stimulus for which nothing was free.
 const NOBODY: &str = "all that could be changed was still being changed";
+
+/// How long a virtual user waits for which nothing was free.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Who is told of a change: of these resources, of the call at this place, or of all calls.
 type Told<'a> = (&'a [Resource], usize);
@@ -157,7 +160,7 @@ impl<S: Sink> Core<S> {
         let now = self.now;
         live.handle_timeout(now);
         while let Some(arrival) = live.schedule.take(now) {
-            self.begin_work(&mut live, arrival.number, arrival.scheduled);
+            self.begin_work(&mut live, arrival);
         }
         while let Some(order) = live.orders.pop_front() {
             match order {
@@ -175,7 +178,8 @@ impl<S: Sink> Core<S> {
     }
 
     /// Begins a piece of work.
-    fn begin_work(&mut self, live: &mut Live, number: u64, scheduled: Instant) {
+    fn begin_work(&mut self, live: &mut Live, arrival: Arrival) {
+        let Arrival { number, scheduled } = arrival;
         let stamps = Stamps { scheduled, sent: self.now };
         let Some(stimulus) = live.draw() else { return live.schedule.finished(self.now) };
         let begun = match stimulus {
@@ -192,8 +196,10 @@ impl<S: Sink> Core<S> {
                 live.begin(number, work);
             }
             None => {
-                live.metrics.fail(Metric::Update, scheduled, self.now, NOBODY);
-                live.schedule.finished(self.now);
+                if live.schedule.is_open() {
+                    live.metrics.fail(Metric::Update, scheduled, self.now, NOBODY);
+                }
+                live.schedule.put_back(arrival, self.now, self.now + LOOK_AGAIN);
             }
         }
     }

@@ -148,3 +148,21 @@ fn a_capacity_is_found_where_the_server_has_its_limit() {
         curve.iter().map(|point| (point.probe, point.verdict)).collect::<Vec<_>>()
     );
 }
+
+#[test]
+fn virtual_users_for_whom_nothing_is_free_wait() {
+    let load = "
+  calls: 1
+  stimuli: {lock: 1}
+  executor: {constant-vus: {vus: 3, duration: 2s}}
+";
+    // One call can be locked by one user at a time, 4 ms each; the others look again every 10 ms.
+    let phase = once(run(load, boundless(), None));
+    assert!((200..=500).contains(&phase.pace.taken), "{:?}", phase.pace);
+    assert_eq!((phase.unfinished, phase.metrics.series(Metric::UpdateOther).errors()), (0, 0));
+    let load = load.replace("constant-vus: {vus: 3, duration: 2s}", "shared-iterations: {vus: 3, iterations: 50}");
+    assert_eq!(once(run(&load, boundless(), None)).pace.taken, 50);
+    let nothing = load.replace("lock: 1", "subscribe: 1").replace("calls: 1", "calls: 0\n  subscriptions: 0");
+    let nothing = nothing.replace("iterations: 50", "iterations: 50, max-duration: 3s");
+    assert_eq!(once(run(&nothing, boundless(), None)).pace.taken, 0);
+}
