@@ -17,6 +17,7 @@ use self::live::{Order, Subject, Work};
 pub(super) use self::population::client_name;
 use self::population::{Population, Setup};
 use super::api_client::request;
+use super::client::Client;
 use super::core::{Core, Handle, Stop};
 use super::outcome::StepMark;
 use crate::load::search::{self, Search};
@@ -24,7 +25,6 @@ use crate::load::{Arrival, Executor, Loaded, Metric, Metrics, Phase, Schedule, S
 use crate::protocol::events::Resource;
 use crate::protocol::http::{Method, Request};
 use crate::scenario::syntax::{Load, Stimulus};
-use crate::time::Instant;
 use crate::trace::{Event, ExchangeId, Sink};
 
 /// What is said of a stimulus for which nothing was free.
@@ -62,8 +62,13 @@ impl<S: Sink + Send> Handle<S> {
                 (true, true) => search::Verdict::Held,
                 (true, false) => search::Verdict::Broke,
             };
+            let is_whole = phase.lost_connections == 0;
             if ended.is_ok() {
                 search.result(verdict, phase);
+            }
+            if !is_whole {
+                // What is left is another load than the one whose capacity is searched.
+                break;
             }
         }
         let (capacity, curve) = (search.capacity(), search.curve().to_vec());
@@ -90,16 +95,21 @@ impl<S: Sink + Send> Handle<S> {
             let mut metrics = Metrics::new(core.now + load.warm_up());
             note_setup(&mut metrics, setup);
             let random = rand::SeedableRng::from_seed(core.random.random());
-            core.live = Some(Live::new(load, schedule, metrics, population, random));
+            let mut live = Live::new(load, schedule, metrics, population, random);
+            for watcher in &mut live.all.watchers {
+                watcher.is_lost |= !core.clients.get(&watcher.name).is_some_and(Client::is_open);
+            }
+            core.live = Some(live);
             core.now
         });
         // What was begun last may take its time, stay, and take its time to go; the second is for a loop that wakes late.
         let lasts = [Stimulus::JoinAndLeave, Stimulus::Call].map(|stimulus| load.stimuli.weight(stimulus).lasts);
         let lasts = lasts.into_iter().flatten().map(|time| time.0).max().unwrap_or(Duration::from_secs(1));
-        let latest = begun + executor.duration() + load.within() * 2 + lasts + Duration::from_secs(1);
+        let latest = begun + executor.duration() + load.within() * 3 + lasts + Duration::from_secs(1);
         let ended = self.until(latest, Core::pump).await.map(drop);
         let (live, ended_at) = self.with(|core| (core.live.take(), core.now));
         let live = live.expect("only here it is taken away");
+        let lost_connections = live.lost_connections();
         let Live { schedule, metrics, thresholds, works, messages, is_aborted, all, .. } = live;
         let phase = Phase {
             executor,
@@ -110,6 +120,7 @@ impl<S: Sink + Send> Handle<S> {
             planned: schedule.planned(),
             unfinished: works.len() as u64,
             messages,
+            lost_connections,
             thresholds: thresholds.iter().map(|threshold| threshold.judge(&metrics, None)).collect(),
             metrics,
             is_aborted,
@@ -168,8 +179,11 @@ impl<S: Sink> Core<S> {
                 Order::Fill(number) => self.fill(&mut live, number),
             }
         }
+        while let Some((number, place)) = live.next_held() {
+            self.send_held(&mut live, number, place);
+        }
         live.look_at_thresholds(now);
-        let is_over = live.schedule.is_over(now) || live.is_aborted;
+        let is_over = live.schedule.is_over(now) || live.is_aborted || live.is_deserted();
         if let Some(at) = live.next_due(now) {
             self.wake_at(at.max(now));
         }
@@ -191,7 +205,9 @@ impl<S: Sink> Core<S> {
         };
         match begun {
             Some((subject, effect, goal, exchange, key, waits_for)) => {
-                let deadline = self.now + live.within;
+                // Before a request for subscriptions is sent, what others wait for may take its time.
+                let within = if stimulus == Stimulus::Subscribe { live.within * 2 } else { live.within };
+                let deadline = self.now + within;
                 let work = Work { subject, stamps, effect, goal, exchange, waits_for, key, deadline, stays: false };
                 live.begin(number, work);
             }
@@ -301,21 +317,25 @@ impl<S: Sink> Core<S> {
     /// A connection that is free asks for its whole set, or for all but one of it.
     fn subscribe_otherwise(&mut self, live: &mut Live) -> Option<Begun> {
         let place = pick(live, |live| {
-            live.all.watchers.iter().map(|watcher| watcher.is_busy || watcher.set.is_empty()).collect()
+            let watchers = live.all.watchers.iter();
+            watchers.map(|watcher| watcher.is_busy || watcher.is_lost || watcher.set.is_empty()).collect()
         })?;
-        let watcher = &mut live.all.watchers[place];
-        watcher.is_busy = true;
-        watcher.lacks = match watcher.lacks {
+        live.all.watchers[place].is_busy = true;
+        let subject = Subject::Watcher { place, request: None, is_acked: false };
+        Some((subject, Effect::Come, Goal::Any, None, Some((Effect::Come, place as u128)), Vec::new()))
+    }
+
+    /// Sends a request for subscriptions that was held back for what was still to be told.
+    fn send_held(&mut self, live: &mut Live, number: u64, place: usize) {
+        let now = self.now;
+        let watcher = &live.all.watchers[place];
+        let lacks = match watcher.lacks {
             Some(_) => None,
             None => Some(watcher.set[live.random.random_range(0..watcher.set.len())].index),
         };
-        let set: Vec<_> = watcher.set.iter().filter(|one| Some(one.index) != watcher.lacks).cloned().collect();
-        let name = watcher.name.clone();
-        let number = u32::try_from(place).unwrap_or(u32::MAX);
-        live.release(number, self.now);
-        let request = self.ask_for(&name, &set).ok()?;
-        let subject = Subject::Watcher { place, request, is_acked: false };
-        Some((subject, Effect::Come, Goal::Any, None, Some((Effect::Come, u128::from(number))), Vec::new()))
+        let set: Vec<_> = watcher.set.iter().filter(|one| Some(one.index) != lacks).cloned().collect();
+        let sent = self.ask_for(&watcher.name, &set);
+        live.asked(number, sent.ok(), lacks, now);
     }
 
     /// An answer came, or none will. Whether it belongs to the load.

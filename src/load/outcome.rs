@@ -26,6 +26,8 @@ pub struct Phase {
     pub unfinished: u64,
     /// How many messages of the server were received meanwhile.
     pub messages: u64,
+    /// How many of its connections were lost.
+    pub lost_connections: u64,
     /// What was timed.
     pub metrics: Metrics,
     /// What was asked of it.

@@ -72,6 +72,10 @@ pub fn doubt(loaded: &Loaded) -> Option<String> {
             phase.pace.worst.as_millis()
         ));
     }
+    if phase.lost_connections > 0 {
+        let lost = counted(usize::try_from(phase.lost_connections).unwrap_or(usize::MAX), "connection");
+        return Some(format!("{lost} of the load ended before it was over"));
+    }
     match loaded {
         Loaded::Search { capacity: Some(capacity), .. } if !capacity.limit.is_found() => {
             Some(format!("the capacity was not found: the search ended by {}", capacity.limit.as_str()))

@@ -1,17 +1,93 @@
 //! Loads on virtual time: what is measured is what arithmetic says.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::engine::End;
+use crate::emulator::mutant::{Pass, View};
+use crate::emulator::typed::{self, Effect};
+use crate::emulator::{ExchangeKey, Mutant};
+use crate::engine::{End, Outcome};
 use crate::load::{Loaded, Metric, Phase};
+use crate::protocol::http::Method;
 use crate::rules::{Context, Deadlines, Judge};
 use crate::scenario;
 use crate::spec::Version;
 use crate::trace::Side;
 
+/// What a server does wrong in a test, to every so manieth that it concerns.
+#[derive(Debug, Clone, Copy)]
+enum Wrong {
+    /// A request of this method with this in its target is refused.
+    Refuses(Method, &'static str),
+    /// Such a request is carried out, but its answer takes this long.
+    AnswersLate(Method, &'static str, Duration),
+    /// A message does not leave its place until its connection has ended.
+    Ends,
+}
+
+#[derive(Debug)]
+struct Faulty {
+    wrong: Wrong,
+    every: u64,
+    seen: u64,
+    late: BTreeSet<ExchangeKey>,
+}
+
+impl Faulty {
+    fn is_hit(&mut self) -> bool {
+        self.seen += 1;
+        self.seen.is_multiple_of(self.every)
+    }
+}
+
+impl Mutant for Faulty {
+    fn input(&mut self, _: &View<'_>, mut input: typed::Input, pass: &mut Pass<typed::Input>) {
+        if let typed::Input::Request { exchange, request } = &mut input
+            && let Wrong::Refuses(method, part) | Wrong::AnswersLate(method, part, _) = self.wrong
+            && request.method == method
+            && request.target.contains(part)
+            && self.is_hit()
+        {
+            match self.wrong {
+                Wrong::AnswersLate(..) => drop(self.late.insert(*exchange)),
+                _ => request.target = request.target.replace('-', "0"),
+            }
+        }
+        pass.now(input);
+    }
+
+    fn effect(&mut self, _: &View<'_>, effect: Effect, pass: &mut Pass<Effect>) {
+        match (&effect, self.wrong) {
+            (Effect::Answer { exchange, .. }, Wrong::AnswersLate(_, _, by)) if self.late.contains(exchange) => {
+                pass.later(by, effect);
+            }
+            (Effect::Message { connection, .. }, Wrong::Ends) if self.is_hit() => {
+                pass.now(Effect::Drop { connection: *connection });
+            }
+            _ => pass.now(effect),
+        }
+    }
+}
+
+/// Carries a load out against a server that does something wrong.
+fn run_against(wrong: Wrong, every: u64, load: &str) -> Outcome {
+    let mutant = Faulty { wrong, every, seen: 0, late: BTreeSet::new() };
+    simulated(load, Server { settings: boundless(), mutants: vec![Box::new(mutant)], seed: 5 }, None).1
+}
+
 /// Carries a load out over a network that takes 2 ms each way. The findings count as well.
 fn run(load: &str, settings: Settings, stall: Option<(Instant, Duration)>) -> Loaded {
+    let (judge, outcome) = simulated(load, Server { settings, seed: 5, ..Server::default() }, stall);
+    assert_eq!(outcome.end, End::Finished);
+    let judgement = judge.finish();
+    if stall.is_none() {
+        assert!(judgement.findings.is_empty(), "{:?}", judgement.findings);
+    }
+    outcome.loaded.expect("it is a load")
+}
+
+fn simulated(load: &str, server: Server, stall: Option<(Instant, Duration)>) -> (Judge, Outcome) {
     let text = format!("title: A load\nexercises: [UPD-08]\nload:\n{load}");
     let scenario = scenario::read("test.yaml", &text).unwrap_or_else(|errors| panic!("{errors:?}"));
     let context = Context {
@@ -22,15 +98,14 @@ fn run(load: &str, settings: Settings, stall: Option<(Instant, Duration)>) -> Lo
         deadlines: Deadlines::default(),
     };
     let limits = Limits { delay: (Duration::from_millis(2), Duration::from_millis(2)), stall, ..Limits::default() };
-    let server = Server { settings, seed: 5, ..Server::default() };
     let options = Options { seed: 5, ..Options::default() };
-    let (judge, outcome) = simulate("load/test", &scenario, options, server, Judge::new(context), &limits);
-    assert_eq!(outcome.end, End::Finished);
-    let judgement = judge.finish();
-    if stall.is_none() {
-        assert!(judgement.findings.is_empty(), "{:?}", judgement.findings);
-    }
-    outcome.loaded.expect("it is a load")
+    simulate("load/test", &scenario, options, server, Judge::new(context), &limits)
+}
+
+/// The failures of a metric by cause.
+fn failures(phase: &Phase, metric: Metric) -> Vec<(String, u64)> {
+    let series = phase.metrics.series(metric).into_owned();
+    series.failures().most_frequent().into_iter().map(|(cause, times)| (cause.to_owned(), times)).collect()
 }
 
 fn once(loaded: Loaded) -> Phase {
@@ -165,4 +240,39 @@ fn virtual_users_for_whom_nothing_is_free_wait() {
     let nothing = load.replace("lock: 1", "subscribe: 1").replace("calls: 1", "calls: 0\n  subscriptions: 0");
     let nothing = nothing.replace("iterations: 50", "iterations: 50, max-duration: 3s");
     assert_eq!(once(run(&nothing, boundless(), None)).pace.taken, 0);
+}
+
+#[test]
+fn a_connection_that_is_lost_is_not_waited_for() {
+    let outcome = run_against(Wrong::Ends, 400, &MUTES.replace("connections: 2", "connections: 1"));
+    assert_eq!(outcome.end, End::Finished);
+    let phase = once(outcome.loaded.unwrap());
+    // The 400th message is not sent any more; without a connection the load is over.
+    assert_eq!(phase.lost_connections, 1);
+    assert!((350..405).contains(&phase.pace.taken), "{:?}", phase.pace);
+    let lost: u64 = failures(&phase, Metric::UpdateMute).iter().map(|(_, times)| times).sum();
+    assert!((1..5).contains(&lost), "{:?}", failures(&phase, Metric::UpdateMute));
+    assert_eq!(failures(&phase, Metric::UpdateMute)[0].0, "the connection was lost");
+    assert!(crate::report::loads::doubt(&Loaded::Once(Box::new(phase))).unwrap().contains("1 connection "));
+}
+
+#[test]
+fn subscriptions_that_are_refused_are_no_load_to_measure() {
+    let settings = Settings { subscription_limit: 3, ..boundless() };
+    let load = MUTES.replace("participants: 40", "participants: 1\n  subscriptions: 5");
+    let (_, outcome) = simulated(&load, Server { settings, seed: 5, ..Server::default() }, None);
+    let End::Unfinished { why, .. } = outcome.end else { panic!("{:?}", outcome.end) };
+    assert!(why.contains("5 subscriptions: it was refused"), "{why}");
+}
+
+#[test]
+fn what_others_wait_for_is_told_before_subscriptions_change() {
+    let load = MUTES.replace("stimuli: {mute: 1}", "stimuli: {mute: 9, subscribe: 1}");
+    let settings = Settings { bundle_delay: Duration::from_millis(50), ..boundless() };
+    let phase = once(run(&load, settings, None));
+    let (updates, settled) = (phase.metrics.series(Metric::Update), phase.metrics.series(Metric::Settle));
+    // Of 900 changes a few are told to one client only, since the other asks for other subscriptions meanwhile.
+    assert!((1300..1800).contains(&updates.count()), "{}", updates.count());
+    assert!(settled.count() > 20, "{}", settled.count());
+    assert_eq!((updates.errors(), settled.errors()), (0, 0), "{:?}", updates.failures());
 }

@@ -14,6 +14,7 @@ use rand::RngExt as _;
 use super::effects::{self, Effect, Goal};
 use super::population::Population;
 use crate::load::{Metric, Metrics, Schedule, Stamps, Threshold};
+use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::{Ack, Message};
 use crate::protocol::guid;
 use crate::scenario::syntax::{Load, Stimuli, Stimulus};
@@ -37,8 +38,9 @@ pub(super) enum Subject {
     Guest { call: usize, id: Option<String> },
     /// A call of its own in this coSpace, once its id is known.
     Own { space: String, id: Option<String> },
-    /// The watcher at this place, and the id of its request for subscriptions.
-    Watcher { place: usize, request: u64, is_acked: bool },
+    /// The watcher at this place, and the id of its request for subscriptions, once it is sent: what is still to be told
+    /// of earlier stimuli comes first.
+    Watcher { place: usize, request: Option<u64>, is_acked: bool },
 }
 
 /// A piece of work that has begun.
@@ -90,6 +92,8 @@ pub(in super::super) struct Live {
     extra: HashMap<ExchangeId, Stamps>,
     /// What has to be asked of the server.
     pub(super) orders: VecDeque<Order>,
+    /// Requests for subscriptions that wait until nothing waits for their watcher.
+    pub(super) held: Vec<u64>,
     /// Messages that were received.
     pub(super) messages: u64,
     pub(super) thresholds: Vec<Threshold>,
@@ -130,6 +134,7 @@ impl Live {
             alarms: BinaryHeap::new(),
             extra: HashMap::new(),
             orders: VecDeque::new(),
+            held: Vec::new(),
             messages: 0,
             looks: thresholds.iter().any(|threshold| threshold.abort.is_some()).then(|| metrics_start + LOOKS),
             thresholds,
@@ -162,6 +167,9 @@ impl Live {
     /// Takes a piece of work in.
     pub(super) fn begin(&mut self, number: u64, work: Work) {
         self.metrics.sent(work.stamps);
+        if matches!(work.subject, Subject::Watcher { .. }) {
+            self.held.push(number);
+        }
         self.enter(number, work);
     }
 
@@ -374,41 +382,101 @@ impl Live {
     /// A watcher heard an ack.
     pub(in super::super) fn hear_ack(&mut self, watcher: u32, ack: Ack<'_>, now: Instant) {
         let Some(id) = ack.message_id() else { return };
-        let is_it = |work: &&mut Work| matches!(work.subject, Subject::Watcher { place, request, .. } if place == watcher as usize && request == id);
-        if let Some(work) = self.works.values_mut().find(is_it)
-            && let Subject::Watcher { is_acked, .. } = &mut work.subject
+        let is_it = |work: &Work| matches!(work.subject, Subject::Watcher { place, request, .. } if place == watcher as usize && request == Some(id));
+        let Some((number, work)) = self.works.iter_mut().find(|(_, work)| is_it(work)) else { return };
+        let (number, stamps) = (*number, work.stamps);
+        if let Subject::Watcher { is_acked, .. } = &mut work.subject
             && !std::mem::replace(is_acked, true)
         {
-            self.metrics.record(Metric::Ack, work.stamps, now);
+            self.metrics.record(Metric::Ack, stamps, now);
+        }
+        if ack.status() != Some(SUCCESS) {
+            let watcher = &mut self.all.watchers[watcher as usize];
+            watcher.lacks = watcher.lacked;
+            self.metrics.fail(Metric::Settle, stamps.scheduled, now, "the request for subscriptions was refused");
+            self.end(number, now);
         }
     }
 
-    /// The subscriptions of a watcher are settled: a request for others is through.
-    pub(in super::super) fn settled(&mut self, watcher: u32, now: Instant) {
+    /// The subscriptions of a watcher are settled, all of them active or not: a request for others is through.
+    pub(in super::super) fn settled(&mut self, watcher: u32, is_active: bool, now: Instant) {
         let of_it = |work: &Work| matches!(work.subject, Subject::Watcher { place, is_acked: true, .. } if place == watcher as usize);
         let Some(number) = self.works.iter().find(|(_, work)| of_it(work)).map(|(number, _)| *number) else { return };
         let stamps = self.works[&number].stamps;
-        self.metrics.record(Metric::Settle, stamps, now);
+        if is_active {
+            self.metrics.record(Metric::Settle, stamps, now);
+        } else {
+            self.metrics.fail(Metric::Settle, stamps.scheduled, now, "not every subscription became active");
+        }
         self.end(number, now);
+    }
+
+    /// The connection of a watcher is gone: what waits for it waits in vain.
+    pub(in super::super) fn lost(&mut self, watcher: u32, now: Instant) {
+        let place = watcher as usize;
+        let Some(one) = self.all.watchers.get_mut(place) else { return };
+        one.is_lost = true;
+        let is_about = |work: &Work| matches!(work.subject, Subject::Watcher { place: about, .. } if about == place);
+        let concerned = |work: &Work| is_about(work) || work.waits_for.contains(&watcher);
+        let concerned = self.works.iter().filter(|(_, work)| concerned(work)).map(|(number, _)| *number);
+        let mut concerned: Vec<u64> = concerned.collect();
+        concerned.sort_unstable();
+        for number in concerned {
+            let Some(work) = self.works.get_mut(&number) else { continue };
+            work.waits_for.retain(|waits| *waits != watcher);
+            let (is_about, scheduled) = (is_about(work), work.stamps.scheduled);
+            let metric = self.metric_of(&self.works[&number]);
+            self.metrics.fail(metric, scheduled, now, "the connection was lost");
+            if is_about {
+                self.end(number, now);
+            } else {
+                self.look(number, now);
+            }
+        }
+    }
+
+    /// How many connections are gone.
+    pub(super) fn lost_connections(&self) -> u64 {
+        self.all.watchers.iter().filter(|watcher| watcher.is_lost).count() as u64
+    }
+
+    /// Whether there is no connection any more, and there was one.
+    pub(super) fn is_deserted(&self) -> bool {
+        !self.all.watchers.is_empty() && self.all.watchers.iter().all(|watcher| watcher.is_lost)
+    }
+
+    /// A request for subscriptions that can be sent now: nothing waits any more for what its watcher was to be told.
+    pub(super) fn next_held(&mut self) -> Option<(u64, usize)> {
+        self.held.retain(|number| self.works.contains_key(number));
+        let place_of = |number: &u64| match self.works.get(number)?.subject {
+            Subject::Watcher { place, .. } => Some(place),
+            _ => None,
+        };
+        let is_awaited =
+            |place: usize| self.works.values().any(|work| work.waits_for.iter().any(|waits| *waits as usize == place));
+        let at = self.held.iter().position(|number| place_of(number).is_some_and(|place| !is_awaited(place)))?;
+        let place = place_of(&self.held[at])?;
+        Some((self.held.swap_remove(at), place))
+    }
+
+    /// A request for subscriptions was sent that leaves `lacks` out, or could not be.
+    pub(super) fn asked(&mut self, number: u64, sent: Option<u64>, lacks: Option<u64>, now: Instant) {
+        let Some(work) = self.works.get_mut(&number) else { return };
+        let Subject::Watcher { place, request, .. } = &mut work.subject else { return };
+        // What came first was not the server's to hurry.
+        (work.stamps, work.deadline, *request) = (Stamps::at(now), now + self.within, sent);
+        let watcher = &mut self.all.watchers[*place];
+        if sent.is_some() {
+            watcher.lacked = std::mem::replace(&mut watcher.lacks, lacks);
+            self.alarms.push(Reverse((work.deadline, Alarm::Overdue(number))));
+        } else {
+            self.metrics.fail(Metric::Settle, now, now, "there was no open connection");
+            self.end(number, now);
+        }
     }
 
     /// Whether a watcher's request for subscriptions is under way.
     pub(in super::super) fn awaits_states(&self, watcher: u32) -> bool {
         self.all.watchers.get(watcher as usize).is_some_and(|watcher| watcher.is_busy)
-    }
-
-    /// A watcher is not told any more of what it was told: nothing waits for it.
-    pub(super) fn release(&mut self, watcher: u32, now: Instant) {
-        let mut through = Vec::new();
-        for (number, work) in &mut self.works {
-            let before = work.waits_for.len();
-            work.waits_for.retain(|waits| *waits != watcher);
-            if before > 0 && work.waits_for.is_empty() {
-                through.push(*number);
-            }
-        }
-        for number in through {
-            self.look(number, now);
-        }
     }
 }

@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use super::super::client_steps::ack_policy;
-use super::super::core::{Handle, Stop};
+use super::super::core::{Core, Handle, Stop};
 use super::super::events_client::AckPolicy;
 use crate::protocol::events::Resource;
+use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::write::Subscription;
 use crate::protocol::guid;
 use crate::scenario::syntax::{Load, LoadAcks, Stimulus};
@@ -60,8 +61,12 @@ pub(super) struct Watcher {
     pub(super) set: Vec<Subscription>,
     /// The index that it lacks at the moment.
     pub(super) lacks: Option<u64>,
-    /// Whether a request for another set is under way: what it is told meanwhile is open.
+    /// The index that it lacked before the request that is under way; it does again if that is refused.
+    pub(super) lacked: Option<u64>,
+    /// Whether a request for another set is under way, or about to be: what it is told meanwhile is open.
     pub(super) is_busy: bool,
+    /// Whether its connection is gone.
+    pub(super) is_lost: bool,
 }
 
 /// What a load is put on.
@@ -98,7 +103,7 @@ impl Watcher {
     pub(super) fn watches(&self, resource: Resource, place: usize) -> bool {
         let index = index_of(resource, place);
         let has = self.set.iter().any(|one| one.index == index);
-        has && !self.is_busy && self.lacks != Some(index)
+        has && !self.is_busy && !self.is_lost && self.lacks != Some(index)
     }
 }
 
@@ -190,6 +195,18 @@ impl<S: Sink + Send> Handle<S> {
         }
     }
 
+    /// Asks for subscriptions, all of which have to become active: a load that is told of less than it waits for says
+    /// nothing of the server.
+    async fn subscribe_wholly(&self, name: &str, set: &[Subscription], within: Duration) -> Result<(), Stop> {
+        let begun = self.now();
+        let id = self.with(|core| core.ask_for(name, set))?;
+        let asked = format!("{name}'s request for {} subscriptions", set.len());
+        match self.until(begun + within, |core| said_of(core, name, id)).await? {
+            Some(said) => said.map_err(|why| Stop::Unfinished(format!("{asked}: {why}"))),
+            None => Err(self.missed(begun, &format!("what becomes of {asked}"))),
+        }
+    }
+
     /// Opens a connection and subscribes on it.
     async fn add_watcher(
         &self,
@@ -211,7 +228,7 @@ impl<S: Sink + Send> Handle<S> {
         let set = self.with(|core| subscriptions(load, all, core.options.version));
         if !set.is_empty() {
             let begun = self.now();
-            self.subscribe_to(&name, &set, load.within()).await?;
+            self.subscribe_wholly(&name, &set, load.within()).await?;
             setup.settled.push(self.now().since(begun));
         }
         self.with(|core| {
@@ -220,7 +237,18 @@ impl<S: Sink + Send> Handle<S> {
             client.watcher = Some(number - 1);
             Ok(())
         })?;
-        Ok(Watcher { name, set, lacks: None, is_busy: false })
+        Ok(Watcher { name, set, lacks: None, lacked: None, is_busy: false, is_lost: false })
+    }
+}
+
+/// What a server said to a request for a set of subscriptions, once it is known.
+fn said_of<S: Sink>(core: &Core<S>, name: &str, id: u64) -> Option<Result<(), String>> {
+    let ear = &core.clients.get(name)?.ear;
+    match ear.acks.get(&id)?.as_str() {
+        SUCCESS if !ear.is_settled() => None,
+        SUCCESS if ear.is_active() => Some(Ok(())),
+        SUCCESS => Some(Err("not every subscription became active".to_owned())),
+        status => Some(Err(format!("it was refused with `{status}`"))),
     }
 }
 
