@@ -28,6 +28,8 @@ pub struct Phase {
     pub messages: u64,
     /// How many of its connections were lost.
     pub lost_connections: u64,
+    /// How many participants and calls that were to stay did not.
+    pub gone: u64,
     /// What was timed.
     pub metrics: Metrics,
     /// What was asked of it.

@@ -1,6 +1,8 @@
 //! Loads on virtual time: what is measured is what arithmetic says.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::*;
@@ -32,6 +34,8 @@ struct Faulty {
     every: u64,
     seen: u64,
     late: BTreeSet<ExchangeKey>,
+    /// How many were invited and not sent away.
+    guests: Arc<AtomicU64>,
 }
 
 impl Faulty {
@@ -43,10 +47,15 @@ impl Faulty {
 
 impl Mutant for Faulty {
     fn input(&mut self, _: &View<'_>, mut input: typed::Input, pass: &mut Pass<typed::Input>) {
+        if let typed::Input::Request { request, .. } = &input {
+            let of_guests = request.target.contains("/participants");
+            self.guests.fetch_add(u64::from(of_guests && request.method == Method::Post), Ordering::Relaxed);
+            self.guests.fetch_sub(u64::from(of_guests && request.method == Method::Delete), Ordering::Relaxed);
+        }
         if let typed::Input::Request { exchange, request } = &mut input
             && let Wrong::Refuses(method, part) | Wrong::AnswersLate(method, part, _) = self.wrong
             && request.method == method
-            && request.target.contains(part)
+            && (request.target.ends_with(part) || part.ends_with('/') && request.target.contains(part))
             && self.is_hit()
         {
             match self.wrong {
@@ -72,8 +81,15 @@ impl Mutant for Faulty {
 
 /// Carries a load out against a server that does something wrong.
 fn run_against(wrong: Wrong, every: u64, load: &str) -> Outcome {
-    let mutant = Faulty { wrong, every, seen: 0, late: BTreeSet::new() };
-    simulated(load, Server { settings: boundless(), mutants: vec![Box::new(mutant)], seed: 5 }, None).1
+    run_and_count(wrong, every, load).0
+}
+
+/// The same. How many guests were invited and not sent away, too.
+fn run_and_count(wrong: Wrong, every: u64, load: &str) -> (Outcome, u64) {
+    let guests = Arc::default();
+    let mutant = Faulty { wrong, every, seen: 0, late: BTreeSet::new(), guests: Arc::clone(&guests) };
+    let server = Server { settings: boundless(), mutants: vec![Box::new(mutant)], seed: 5 };
+    (simulated(load, server, None).1, guests.load(Ordering::Relaxed))
 }
 
 /// Carries a load out over a network that takes 2 ms each way. The findings count as well.
@@ -275,4 +291,82 @@ fn what_others_wait_for_is_told_before_subscriptions_change() {
     assert!((1300..1800).contains(&updates.count()), "{}", updates.count());
     assert!(settled.count() > 20, "{}", settled.count());
     assert_eq!((updates.errors(), settled.errors()), (0, 0), "{:?}", updates.failures());
+}
+
+#[test]
+fn answers_that_come_late_are_timed_and_charged_to_nobody_else() {
+    let load = format!("{MUTES}  within: 1s\n");
+    let wrong = Wrong::AnswersLate(Method::Put, "/callLegs/", Duration::from_secs(3));
+    let outcome = run_against(wrong, 50, &load);
+    assert!(outcome.network_errors.is_empty(), "{:?}", outcome.network_errors);
+    let phase = once(outcome.loaded.unwrap());
+    let row = phase.metrics.series(Metric::Api).row("api").unwrap();
+    assert_eq!((row.count, row.errors), (1000, 0));
+    assert!(row.p99_us >= 3_000_000 && row.max_us < 3_100_000, "{row:?}");
+    // The events came in time.
+    let row = phase.metrics.series(Metric::UpdateMute).row("update_mute").unwrap();
+    assert_eq!((row.count, row.errors), (2000, 0));
+}
+
+#[test]
+fn a_refusal_fails_each_that_should_have_been_told_and_changes_nothing() {
+    let phase = once(run_against(Wrong::Refuses(Method::Put, "/callLegs/"), 10, MUTES).loaded.unwrap());
+    assert_eq!(phase.metrics.series(Metric::UpdateMute).count(), 1800);
+    assert_eq!(failures(&phase, Metric::UpdateMute), [("the API refused".to_owned(), 200)]);
+    assert_eq!(failures(&phase, Metric::Api), [("the API refused".to_owned(), 100)]);
+}
+
+#[test]
+fn who_comes_too_late_is_sent_away_all_the_same() {
+    let load = "
+  connections: 1
+  calls: 2
+  participants: 1
+  within: 1s
+  stimuli: {join-and-leave: {weight: 1, lasts: 300ms}}
+  executor: {constant-arrival-rate: {rate: 10, duration: 5s}}
+";
+    let late = Wrong::AnswersLate(Method::Post, "/participants", Duration::from_secs(2));
+    let (outcome, guests) = run_and_count(late, 5, load);
+    // Those who take part all the time go with their calls.
+    assert_eq!(guests, 2);
+    let phase = once(outcome.loaded.unwrap());
+    assert_eq!((phase.unfinished, phase.metrics.series(Metric::UpdateLeave).count()), (0, 40));
+    assert_eq!(failures(&phase, Metric::UpdateJoin), [("the API did not answer in time".to_owned(), 10)]);
+}
+
+#[test]
+fn calls_that_begin_too_late_are_ended_before_others_begin_in_their_spaces() {
+    let load = "
+  connections: 1
+  calls: 1
+  within: 1s
+  stimuli: {call: {weight: 1, lasts: 200ms}}
+  executor: {constant-arrival-rate: {rate: 20, duration: 10s}}
+";
+    let late = Wrong::AnswersLate(Method::Post, "/calls", Duration::from_secs(3));
+    let phase = once(run_against(late, 10, load).loaded.unwrap());
+    let (began, ended) = (phase.metrics.series(Metric::UpdateCallStart), phase.metrics.series(Metric::UpdateCallEnd));
+    assert_eq!((phase.pace.taken, began.count(), ended.count(), ended.errors()), (200, 180, 180, 0));
+    assert_eq!(failures(&phase, Metric::UpdateCallStart), [("the API did not answer in time".to_owned(), 20)]);
+}
+
+#[test]
+fn a_probe_that_is_ended_early_leaves_nothing_to_the_next() {
+    let load = "
+  connections: 1
+  calls: 1
+  participants: 4
+  within: 5s
+  stimuli: {mute: 1, join-and-leave: {weight: 1, lasts: 4s}, call: {weight: 1, lasts: 4s}}
+  capacity: {from: 2, up-to: 4, hold: 5s, confirm: {times: 1, of: 1}}
+  thresholds: {api: [{threshold: 'count<5', abort-on-fail: true}]}
+";
+    let (outcome, guests) = run_and_count(Wrong::Ends, u64::MAX, load);
+    let Some(Loaded::Search { curve, .. }) = outcome.loaded else { panic!("no search") };
+    assert!(curve.len() > 3 && curve.iter().any(|point| point.detail.is_aborted), "{}", curve.len());
+    assert!(curve.iter().any(|point| point.detail.unfinished > 0));
+    // Four take part all the time; two of each call that came and went went with it.
+    let calls: u64 = curve.iter().map(|point| point.detail.metrics.series(Metric::UpdateCallStart).count()).sum();
+    assert_eq!(guests, 4 + 4 * calls);
 }

@@ -87,14 +87,17 @@ pub(super) fn of_message<'d>(
         };
         let Some(subject) = subject else { continue };
         match entry.update_type() {
+            Some(UpdateType::Remove) => {
+                tell(Effect::Gone, subject, &|goal| goal == Goal::Any);
+                continue;
+            }
             Some(UpdateType::Add) => tell(Effect::Come, subject, &|goal| goal == Goal::Any),
-            Some(UpdateType::Remove) => tell(Effect::Gone, subject, &|goal| goal == Goal::Any),
-            Some(UpdateType::Update) | None => {
-                for (name, value) in entry.fields() {
-                    if let Some(effect) = Effect::of_element(name) {
-                        tell(effect, subject, &|goal| effect.reaches(goal, value));
-                    }
-                }
+            Some(UpdateType::Update) | None => {}
+        }
+        // The entry that tells that somebody is there may be the one that tells of a change as well.
+        for (name, value) in entry.fields() {
+            if let Some(effect) = Effect::of_element(name) {
+                tell(effect, subject, &|goal| effect.reaches(goal, value));
             }
         }
     }

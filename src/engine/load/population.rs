@@ -3,6 +3,7 @@
 //! It is made before anything is measured, over the same API and in the same way as by the steps of a scenario, so that it
 //! is removed at the end in the same way, too.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::super::client_steps::ack_policy;
@@ -37,6 +38,8 @@ pub(super) struct Call {
     pub(super) number: u128,
     pub(super) is_locked: bool,
     pub(super) is_recorded: bool,
+    /// Whether it has ended, which the load did not ask for.
+    pub(super) is_gone: bool,
     /// How many parties are under way that were sent into it.
     pub(super) is_busy: bool,
 }
@@ -51,6 +54,8 @@ pub(super) struct Party {
     pub(super) is_muted: bool,
     pub(super) layout: usize,
     pub(super) is_busy: bool,
+    /// Whether it left, which the load did not ask for.
+    pub(super) is_gone: bool,
 }
 
 /// An events client with what it is subscribed to.
@@ -76,7 +81,7 @@ pub(super) struct Population {
     pub(super) parties: Vec<Party>,
     pub(super) watchers: Vec<Watcher>,
     /// coSpaces in which no call is at the moment.
-    pub(super) spaces: Vec<String>,
+    pub(super) spaces: VecDeque<String>,
 }
 
 /// The name of the client of that number, counted from 1.
@@ -107,6 +112,25 @@ impl Watcher {
     }
 }
 
+impl Population {
+    /// A participant or a call is there no longer. If it is one of those that were to stay, nothing is asked of it any more.
+    pub(super) fn forget(&mut self, who: u128) {
+        if let Some(party) = self.parties.iter_mut().find(|party| party.number == who) {
+            party.is_gone = true;
+        } else if let Some(place) = self.calls.iter().position(|call| call.number == who) {
+            self.calls[place].is_gone = true;
+            self.parties.iter_mut().filter(|party| party.call == place).for_each(|party| party.is_gone = true);
+            self.watchers.iter_mut().for_each(|watcher| watcher.set.retain(|one| place_of(one.index) != Some(place)));
+        }
+    }
+
+    /// How many participants and calls that were to stay are there no longer.
+    pub(super) fn gone(&self) -> u64 {
+        let parties = self.parties.iter().filter(|party| party.is_gone).count();
+        (parties + self.calls.iter().filter(|call| call.is_gone).count()) as u64
+    }
+}
+
 /// The timed steps of making a population.
 #[derive(Debug, Default)]
 pub(super) struct Setup {
@@ -130,13 +154,13 @@ impl<S: Sink + Send> Handle<S> {
             let space = self.make_space(&format!("load {number}")).await?;
             let id = self.create("/calls", &[("coSpace", &space), ("name", &self.object_called(number))]).await?;
             let number = guid::number(&id).ok_or_else(|| Stop::Unfinished(format!("the call `{id}` has no GUID")))?;
-            all.calls.push(Call { id, number, is_locked: false, is_recorded: false, is_busy: false });
+            all.calls.push(Call { id, number, is_locked: false, is_recorded: false, is_gone: false, is_busy: false });
         }
         self.add_parties(load, &mut all).await?;
         // Calls that come and go need coSpaces of their own; more of them than these at a time are not possible.
         if load.stimuli.weight(Stimulus::Call).weight > 0 {
             for number in 1..=SPACES {
-                all.spaces.push(self.make_space(&format!("load, coming and going {number}")).await?);
+                all.spaces.push_back(self.make_space(&format!("load, coming and going {number}")).await?);
             }
         }
         let mut setup = Setup::default();
@@ -176,7 +200,7 @@ impl<S: Sink + Send> Handle<S> {
             let leg = leg.ok_or_else(|| Stop::Unfinished(format!("the participant {id} has no call leg")))?.to_owned();
             let number =
                 guid::number(&id).ok_or_else(|| Stop::Unfinished(format!("the participant `{id}` has no GUID")))?;
-            all.parties.push(Party { call, number, leg, is_muted: false, layout: 0, is_busy: false });
+            all.parties.push(Party { call, number, leg, is_muted: false, layout: 0, is_busy: false, is_gone: false });
         }
         Ok(())
     }
