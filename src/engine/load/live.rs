@@ -108,6 +108,8 @@ pub(in super::super) struct Live {
     pub(super) orders: VecDeque<Order>,
     /// Requests for subscriptions that wait until nothing waits for their watcher.
     pub(super) held: Vec<u64>,
+    /// Arrivals for which nothing was free.
+    pub(super) unserved: u64,
     /// Messages that were received.
     pub(super) messages: u64,
     pub(super) thresholds: Vec<Threshold>,
@@ -181,6 +183,7 @@ impl Live {
             extra: HashMap::new(),
             orders: VecDeque::new(),
             held: Vec::new(),
+            unserved: 0,
             messages: 0,
             looks: thresholds.iter().any(|threshold| threshold.abort.is_some()).then(|| metrics_start + LOOKS),
             thresholds,
