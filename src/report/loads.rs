@@ -2,20 +2,23 @@
 
 use super::model::{Latency, LoadProbe, LoadResult, ThresholdResult};
 use super::quantity::counted;
-use crate::load::search::Point;
+use crate::load::search::{Point, Verdict};
 use crate::load::{Executor, Loaded, Phase};
 
 /// The latencies of a load; of a search for a capacity, those at the highest rate that held.
-pub(super) fn latencies(loaded: &Loaded) -> Vec<Latency> {
+pub(super) fn latencies(scenario: &str, loaded: &Loaded) -> Vec<Latency> {
     let rows = representative(loaded).map(|phase| phase.metrics.rows()).unwrap_or_default();
     // Those of records the run has of all its scenarios.
-    rows.into_iter().filter(|row| !row.name.starts_with("cdr_")).map(Into::into).collect()
+    let rows = rows.into_iter().filter(|row| !row.name.starts_with("cdr_"));
+    rows.map(|row| Latency { scenario: Some(scenario.to_owned()), ..row.into() }).collect()
 }
 
 /// What became of the thresholds, likewise.
-pub(super) fn thresholds(loaded: &Loaded) -> Vec<ThresholdResult> {
-    let outcomes = representative(loaded).map(|phase| phase.thresholds.as_slice()).unwrap_or_default();
-    outcomes.iter().cloned().map(Into::into).collect()
+pub(super) fn thresholds(scenario: &str, loaded: &Loaded) -> Vec<ThresholdResult> {
+    let Some(phase) = representative(loaded) else { return Vec::new() };
+    let undecided = !phase.is_paced;
+    let outcomes = phase.thresholds.iter().cloned();
+    outcomes.map(|one| ThresholdResult { scenario: scenario.to_owned(), undecided, ..one.into() }).collect()
 }
 
 /// The heads of the columns of a curve.
@@ -38,14 +41,51 @@ pub fn cells(probe: &LoadProbe) -> [String; 7] {
 /// What a search for a capacity has found, in a sentence; nothing where none was searched.
 pub fn capacity(load: &LoadResult) -> Option<String> {
     let limit = load.limit.as_deref()?;
-    let above = load.broke_at_per_s.map_or_else(String::new, |rate| format!("; {rate:.1} broke a threshold"));
+    let above = load.broke_at_per_s.map_or_else(String::new, |rate| {
+        let is_broken = load.curve.iter().any(|probe| probe.rate == rate && probe.verdict == Verdict::Broke.as_str());
+        let what = if is_broken { "broke a threshold" } else { "could not be put on the target" };
+        format!("; {rate:.1} {what}")
+    });
     Some(match (load.capacity_per_s, limit) {
         (Some(rate), "threshold") => format!("{}: capacity {rate:.1} stimuli per time unit{above}", load.scenario),
         (Some(rate), limit) => {
-            format!("{}: capacity at least {rate:.1}, the search ended by {limit}{above}", load.scenario)
+            let why = limit_in_words(limit);
+            format!("{}: capacity at least {rate:.1} stimuli per time unit, since {why}{above}", load.scenario)
         }
         (None, _) => format!("{}: no rate held{above}", load.scenario),
     })
+}
+
+/// Why a search ended without a rate that broke a threshold.
+fn limit_in_words(limit: &str) -> &'static str {
+    match limit {
+        "generator" => "the harness, or the participants and calls it has, allow no more",
+        "up_to" => "the highest rate that was to be tried held",
+        _ => "results contradicted each other too often",
+    }
+}
+
+/// How a load went, in a sentence.
+pub fn course(load: &LoadResult) -> String {
+    let seconds = load.duration_ms as f64 / 1000.0;
+    let rate = if seconds > 0.0 { load.begun as f64 / seconds } else { 0.0 };
+    let of = load.planned.map_or_else(String::new, |planned| format!(" of {planned}"));
+    let mut text = format!("{}: {}{of} begun in {seconds:.1} s, {rate:.1} per second", load.scenario, load.begun);
+    let counts = [
+        (load.late, "late"),
+        (load.unserved, "with nothing free to change"),
+        (load.unfinished, "unfinished"),
+        (load.lost_connections, "connections lost"),
+        (load.gone, "participants or calls gone"),
+    ];
+    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+        text.push_str(&format!(", {count} {what}"));
+    }
+    text.push_str(&format!("; {} received", counted(usize::try_from(load.messages).unwrap_or(usize::MAX), "message")));
+    if load.aborted {
+        text.push_str("; ended early by a threshold");
+    }
+    text
 }
 
 /// The stretch of load that stands for all.
@@ -54,7 +94,7 @@ pub fn representative(loaded: &Loaded) -> Option<&Phase> {
         Loaded::Once(phase) => Some(phase),
         Loaded::Search { capacity, curve } => {
             let rate = capacity.and_then(|capacity| capacity.rate);
-            let at_it = |point: &&Point<Phase>| rate == Some(point.probe.rate) && point.detail.holds();
+            let at_it = |point: &&Point<Phase>| rate == Some(point.probe.rate) && point.verdict == Verdict::Held;
             curve.iter().rev().find(at_it).or_else(|| curve.last()).map(|point| &point.detail)
         }
     }
@@ -76,9 +116,16 @@ pub fn doubt(loaded: &Loaded) -> Option<String> {
         let lost = counted(usize::try_from(phase.lost_connections).unwrap_or(usize::MAX), "connection");
         return Some(format!("{lost} of the load ended before it was over"));
     }
+    if !phase.is_served() && phase.holds() {
+        return Some(format!(
+            "{} of {} found nothing that was free to be changed: the load needs more participants and calls",
+            phase.unserved,
+            counted(usize::try_from(phase.pace.taken).unwrap_or(usize::MAX), "arrival")
+        ));
+    }
     match loaded {
         Loaded::Search { capacity: Some(capacity), .. } if !capacity.limit.is_found() => {
-            Some(format!("the capacity was not found: the search ended by {}", capacity.limit.as_str()))
+            Some(format!("the capacity was not found: {}", limit_in_words(capacity.limit.as_str())))
         }
         Loaded::Search { capacity: None, .. } => Some("the search for the capacity was interrupted".to_owned()),
         _ => None,
@@ -98,7 +145,10 @@ pub(super) fn result(scenario: &str, loaded: &Loaded) -> LoadResult {
         planned: phase.and_then(|phase| phase.planned),
         begun: phase.map_or(0, |phase| phase.pace.taken),
         late: phase.map_or(0, |phase| phase.pace.late),
+        unserved: phase.map_or(0, |phase| phase.unserved),
         unfinished: phase.map_or(0, |phase| phase.unfinished),
+        lost_connections: phase.map_or(0, |phase| phase.lost_connections),
+        gone: phase.map_or(0, |phase| phase.gone),
         messages: phase.map_or(0, |phase| phase.messages),
         duration_ms: phase.map_or(0, |phase| phase.ended_at.since(phase.begun_at).as_millis() as u64),
         aborted: phase.is_some_and(|phase| phase.is_aborted),

@@ -291,6 +291,8 @@ fn what_others_wait_for_is_told_before_subscriptions_change() {
     assert!((1300..1800).contains(&updates.count()), "{}", updates.count());
     assert!(settled.count() > 20, "{}", settled.count());
     assert_eq!((updates.errors(), settled.errors()), (0, 0), "{:?}", updates.failures());
+    // Now and then both did.
+    assert!((1..10).contains(&phase.unserved) && phase.is_served(), "{}", phase.unserved);
 }
 
 #[test]
@@ -369,4 +371,15 @@ fn a_probe_that_is_ended_early_leaves_nothing_to_the_next() {
     // Four take part all the time; two of each call that came and went went with it.
     let calls: u64 = curve.iter().map(|point| point.detail.metrics.series(Metric::UpdateCallStart).count()).sum();
     assert_eq!(guests, 4 + 4 * calls);
+}
+
+#[test]
+fn a_load_that_has_too_few_to_change_says_nothing_of_the_server() {
+    let load = MUTES.replace("calls: 5", "calls: 1").replace("participants: 40", "participants: 5");
+    let settings = Settings { bundle_delay: Duration::from_millis(250), ..boundless() };
+    // Five can be changed 20 times a second, not 100 times.
+    let phase = once(run(&load, settings, None));
+    assert!((700..850).contains(&phase.unserved) && phase.is_paced && !phase.is_served(), "{}", phase.unserved);
+    let told = crate::report::loads::doubt(&Loaded::Once(Box::new(phase))).unwrap();
+    assert!(told.contains("of 1000 arrivals found nothing that was free"), "{told}");
 }
