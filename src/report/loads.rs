@@ -182,3 +182,82 @@ const fn word(executor: &Executor) -> &'static str {
         Executor::Listen { .. } => "listen",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::exit::ExitCode;
+    use crate::load::search::{Capacity, Limit, Probe, Purpose};
+    use crate::load::{Condition, Metric, Metrics, Pace};
+    use crate::report::assemble::assemble;
+    use crate::report::fixtures;
+    use crate::time::Instant;
+
+    /// A load of 200 arrivals in 10 s, of which so many were late, that missed a threshold.
+    fn phase(late: u64) -> Phase {
+        let metrics = Metrics::new(Instant::ZERO);
+        let missed =
+            Condition::parse("p(99)<1ms").unwrap().judge(Metric::Update, &metrics.series(Metric::Update), None);
+        Phase {
+            executor: Executor::Listen { duration: Duration::from_secs(10) },
+            begun_at: Instant::ZERO,
+            ended_at: Instant::from_millis(10_000),
+            pace: Pace { max_lag: Duration::from_millis(20), taken: 200, late, worst: Duration::from_secs(1) },
+            is_paced: late == 0,
+            planned: Some(200),
+            unfinished: 0,
+            unserved: 3,
+            messages: 4000,
+            lost_connections: 0,
+            gone: 0,
+            metrics,
+            thresholds: vec![missed],
+            is_aborted: false,
+        }
+    }
+
+    #[test]
+    fn a_load_that_the_harness_spoiled_misses_no_threshold() {
+        for (late, code) in [(0, ExitCode::Threshold), (50, ExitCode::Inconclusive)] {
+            let loaded = Loaded::Once(Box::new(phase(late)));
+            let mut run = fixtures::scenario("load/steady", &["MSG-01"]);
+            run.unfinished = doubt(&loaded);
+            run.loaded = Some(loaded);
+            let report = assemble(fixtures::facts(), &[run]);
+            assert_eq!(report.exit_code, code.number(), "{late}");
+            assert_eq!(
+                (report.thresholds[0].scenario.as_str(), report.thresholds[0].undecided),
+                ("load/steady", late > 0)
+            );
+            let told = "load/steady: 200 of 200 begun in 10.0 s, 20.0 per second";
+            let text = crate::report::text::render(&report, &crate::report::text::Options::default());
+            assert!(
+                text.contains(told) && text.contains("3 with nothing free to change; 4000 messages received"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rate_that_lagged_broke_no_threshold() {
+        let limit = |verdict| {
+            let probe = Probe { number: 1, rate: 50.0, purpose: Purpose::Staircase };
+            let curve = vec![Point { probe, verdict, detail: phase(0) }];
+            let capacity = Capacity { rate: Some(25.0), broke_at: Some(50.0), limit: Limit::Generator };
+            capacity_of(&result("load/capacity", &Loaded::Search { capacity: Some(capacity), curve }))
+        };
+        assert!(
+            limit(Verdict::Lagged).ends_with("; 50.0 could not be put on the target"),
+            "{}",
+            limit(Verdict::Lagged)
+        );
+        assert!(limit(Verdict::Broke).ends_with("; 50.0 broke a threshold"), "{}", limit(Verdict::Broke));
+        assert!(limit(Verdict::Broke).contains("capacity at least 25.0 stimuli per time unit, since the harness"));
+    }
+
+    fn capacity_of(load: &LoadResult) -> String {
+        capacity(load).unwrap()
+    }
+}

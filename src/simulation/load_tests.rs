@@ -24,8 +24,12 @@ enum Wrong {
     Refuses(Method, &'static str),
     /// Such a request is carried out, but its answer takes this long.
     AnswersLate(Method, &'static str, Duration),
-    /// A message does not leave its place until its connection has ended.
+    /// A message is not sent, and its connection ends in its place.
     Ends,
+    /// A request to change a call ends it.
+    EndsCalls,
+    /// A set of subscriptions is refused.
+    RefusesSets,
 }
 
 #[derive(Debug)]
@@ -51,6 +55,19 @@ impl Mutant for Faulty {
             let of_guests = request.target.contains("/participants");
             self.guests.fetch_add(u64::from(of_guests && request.method == Method::Post), Ordering::Relaxed);
             self.guests.fetch_sub(u64::from(of_guests && request.method == Method::Delete), Ordering::Relaxed);
+        }
+        if let (typed::Input::Subscribe { wanted, .. }, Wrong::RefusesSets) = (&mut input, self.wrong)
+            && self.is_hit()
+        {
+            // No index may be there twice.
+            wanted.extend(wanted.first().cloned());
+        }
+        if let (typed::Input::Request { request, .. }, Wrong::EndsCalls) = (&mut input, self.wrong)
+            && request.method == Method::Put
+            && request.target.contains("/calls/")
+            && self.is_hit()
+        {
+            (request.method, request.body) = (Method::Delete, Vec::new());
         }
         if let typed::Input::Request { exchange, request } = &mut input
             && let Wrong::Refuses(method, part) | Wrong::AnswersLate(method, part, _) = self.wrong
@@ -382,4 +399,32 @@ fn a_load_that_has_too_few_to_change_says_nothing_of_the_server() {
     assert!((700..850).contains(&phase.unserved) && phase.is_paced && !phase.is_served(), "{}", phase.unserved);
     let told = crate::report::loads::doubt(&Loaded::Once(Box::new(phase))).unwrap();
     assert!(told.contains("of 1000 arrivals found nothing that was free"), "{told}");
+}
+
+#[test]
+fn a_call_that_ends_by_itself_is_left_alone_and_told_of() {
+    let load = "
+  connections: 1
+  calls: 3
+  participants: 2
+  within: 1s
+  stimuli: {lock: 1}
+  executor: {constant-arrival-rate: {rate: 10, duration: 10s}}
+";
+    let phase = once(run_against(Wrong::EndsCalls, 20, load).loaded.unwrap());
+    // Each of the calls goes with its participants, one after 20 locks, one after 40, one after 60.
+    assert_eq!((phase.gone, phase.unserved), (9, 40));
+    // `calls` or `callInfo` tells of a lock: one event of one connection each.
+    assert_eq!(failures(&phase, Metric::UpdateLock), [("no event in time".to_owned(), 3)]);
+    assert_eq!(failures(&phase, Metric::Api), []);
+}
+
+#[test]
+fn a_set_that_is_refused_while_the_load_goes_on_is_a_failure() {
+    let load = MUTES.replace("{mute: 1}", "{subscribe: 1}").replace("rate: 100", "rate: 2");
+    let phase = once(run_against(Wrong::RefusesSets, 6, &load).loaded.unwrap());
+    // The first two sets are part of the population, and 20 follow: the 6th, 12th and 18th are refused.
+    assert_eq!(failures(&phase, Metric::Settle), [("the request for subscriptions was refused".to_owned(), 3)]);
+    assert_eq!((phase.pace.taken, phase.unfinished), (20, 0));
+    assert!(phase.metrics.series(Metric::Settle).count() >= 17);
 }
