@@ -250,6 +250,8 @@ fn a_capacity_is_found_where_the_server_has_its_limit() {
 ";
     let Loaded::Search { capacity, curve } = run(load, settings, None) else { panic!("no search") };
     let found = capacity.unwrap().rate.unwrap();
+    // What was timed while the population was made counts for the thresholds of each.
+    assert!(curve.iter().all(|point| point.detail.metrics.series(Metric::Settle).count() == 1));
     assert!(
         (28.0..=32.0).contains(&found),
         "{found} {:?}",
