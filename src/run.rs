@@ -50,9 +50,8 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
     let settings = settings(&config.dialect)?;
     check_mutants(&config.mutants)?;
     folder::prepare(&config.report_dir).map_err(Failure::usage)?;
-    for file in [TRACE_FILE, histograms::FILE] {
-        folder::forget(&config.report_dir, file).map_err(Failure::usage)?;
-    }
+    folder::forget(&config.report_dir, TRACE_FILE).map_err(Failure::usage)?;
+    histograms::forget(&config.report_dir).map_err(Failure::usage)?;
     runtime()?.block_on(async {
         let clock = Clock::start();
         let stop = interrupt::watch();

@@ -3,7 +3,7 @@
 //! The journal is kept where answers arrive and not in the steps, so that an object whose step was interrupted is
 //! removed at the end all the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::core::{Core, Handle, Seen, Stop};
@@ -20,7 +20,10 @@ const BUSY_REPEATS: u32 = 4;
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long an exchange may take beyond the time to react.
-const EXCHANGE_GRACE: Duration = Duration::from_secs(5);
+pub(super) const EXCHANGE_GRACE: Duration = Duration::from_secs(5);
+
+/// What is said of a request that was refused.
+pub(super) const REFUSED: &str = "the API refused";
 
 /// The collections whose objects are removed at the end.
 const JOURNALLED: [&str; 3] = ["/calls", "/coSpaces", COLLECTION];
@@ -33,6 +36,8 @@ pub(super) struct Api {
     answers: BTreeMap<ExchangeId, Result<Response, NetworkError>>,
     /// Paths below the API's base of objects made and not removed yet, oldest first.
     journal: Vec<String>,
+    /// Exchanges of a load that ended before they did: nobody wants their answers.
+    pub(super) strays: BTreeSet<ExchangeId>,
     /// Ids of the calls made, removed ones included.
     pub(super) calls_made: Vec<String>,
     /// Paths that could not be removed.
@@ -103,7 +108,7 @@ impl<S: Sink> Core<S> {
         let made = match response.status {
             200..=299 => Ok(response.headers.get("Location").map(|location| id_of(below_base(location)))),
             500..=599 => Err("the API answered 5xx"),
-            _ => Err("the API refused"),
+            _ => Err(REFUSED),
         };
         if self.tell_load(exchange, made) {
             return;

@@ -120,7 +120,9 @@ impl Ear {
                     if status != SUCCESS {
                         self.take_refusal(id);
                     }
-                    self.acks.insert(id, status.to_owned());
+                    if !self.is_brief {
+                        self.acks.insert(id, status.to_owned());
+                    }
                 }
             }
             Heard::Message(message) => {

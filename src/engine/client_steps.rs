@@ -209,17 +209,6 @@ impl<S: Sink + std::marker::Send> Handle<S> {
         Err(Stop::Unfinished(format!("the connection of {name} was not opened: {why}")))
     }
 
-    /// Asks for a set of subscriptions, and waits until all of it is settled.
-    pub(super) async fn subscribe_to(&self, name: &str, set: &[Subscription], within: Duration) -> Result<(), Stop> {
-        let begun = self.now();
-        self.with(|core| core.ask_for(name, set))?;
-        let settled = |core: &mut Core<S>| core.clients.get(name)?.ear.is_settled().then_some(());
-        match self.until(begun + within, settled).await? {
-            Some(()) => Ok(()),
-            None => Err(self.missed(begun, &format!("the states of {name}'s subscriptions"))),
-        }
-    }
-
     pub(super) async fn close(&self, step: &Close) -> Result<(), Stop> {
         let name = step.client.value.as_str();
         let (code, reason) = (step.code.unwrap_or(1000), step.reason.as_deref().unwrap_or_default());
@@ -469,6 +458,11 @@ impl Ear {
     pub(super) fn is_settled(&self) -> bool {
         self.wanted.keys().all(|index| matches!(self.states.get(index), Some(State::Active | State::Deactivated)))
             && self.states.iter().all(|(index, state)| self.wanted.contains_key(index) || *state == State::Deactivated)
+    }
+
+    /// Whether every index wanted is active.
+    pub(super) fn is_active(&self) -> bool {
+        self.wanted.keys().all(|index| self.states.get(index) == Some(&State::Active))
     }
 }
 

@@ -267,7 +267,7 @@ impl<S: Sink> Core<S> {
             && live.awaits_states(watcher)
             && client.ear.is_settled()
         {
-            live.settled(watcher, *now);
+            live.settled(watcher, client.ear.is_active(), *now);
         }
         self.last_activity = self.now;
         self.last_seen = Some(Seen::Heard(connection));
@@ -305,6 +305,9 @@ impl<S: Sink> Core<S> {
         }
         line.end();
         client.close_deadline = None;
+        if let (Some(live), Some(watcher)) = (&mut self.live, client.watcher) {
+            live.lost(watcher, self.now);
+        }
         self.last_activity = self.now;
         self.last_seen = Some(Seen::Told(format!("the connection of {name} ended")));
         self.observe(Event::Ended { connection, cause });

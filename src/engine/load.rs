@@ -13,22 +13,23 @@ use rand::RngExt as _;
 
 use self::effects::{Effect, Goal, LAYOUTS};
 pub(super) use self::live::Live;
-use self::live::{Order, Subject, Work};
+use self::live::{Left, Order, Subject, Then, Work};
 pub(super) use self::population::client_name;
 use self::population::{Population, Setup};
-use super::api_client::request;
+use super::api_client::{EXCHANGE_GRACE, request};
+use super::client::Client;
 use super::core::{Core, Handle, Stop};
 use super::outcome::StepMark;
 use crate::load::search::{self, Search};
-use crate::load::{Executor, Loaded, Metric, Metrics, Phase, Schedule, Series, Stamps};
+use crate::load::{Arrival, Executor, Loaded, Metric, Metrics, Phase, Schedule, Series, Stamps};
 use crate::protocol::events::Resource;
 use crate::protocol::http::{Method, Request};
 use crate::scenario::syntax::{Load, Stimulus};
 use crate::time::Instant;
 use crate::trace::{Event, ExchangeId, Sink};
 
-/// What is said of a stimulus for which nothing was free.
-const NOBODY: &str = "all that could be changed was still being changed";
+/// How long a virtual user waits for which nothing was free.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Who is told of a change: of these resources, of the call at this place, or of all calls.
 type Told<'a> = (&'a [Resource], usize);
@@ -52,15 +53,20 @@ impl<S: Sink + Send> Handle<S> {
         let (mut population, mut ended) = (population, Ok(()));
         while let (Some(probe), Ok(())) = (search.next_probe(), &ended) {
             let phase;
-            (phase, population, ended) =
-                self.phase(load, capacity.executor(probe.rate), population, &Setup::default()).await;
-            let verdict = match (phase.is_paced, phase.holds()) {
-                (false, _) => search::Verdict::Lagged,
-                (true, true) => search::Verdict::Held,
-                (true, false) => search::Verdict::Broke,
+            (phase, population, ended) = self.phase(load, capacity.executor(probe.rate), population, &setup).await;
+            // Where too few were free, those that took long are missing from what was measured: it was at least as bad.
+            let verdict = match (phase.is_paced, phase.holds(), phase.is_served()) {
+                (false, ..) | (true, true, false) => search::Verdict::Lagged,
+                (true, true, true) => search::Verdict::Held,
+                (true, false, _) => search::Verdict::Broke,
             };
+            let is_whole = phase.lost_connections == 0;
             if ended.is_ok() {
                 search.result(verdict, phase);
+            }
+            if !is_whole {
+                // What is left is another load than the one whose capacity is searched.
+                break;
             }
         }
         let (capacity, curve) = (search.capacity(), search.curve().to_vec());
@@ -87,17 +93,33 @@ impl<S: Sink + Send> Handle<S> {
             let mut metrics = Metrics::new(core.now + load.warm_up());
             note_setup(&mut metrics, setup);
             let random = rand::SeedableRng::from_seed(core.random.random());
-            core.live = Some(Live::new(load, schedule, metrics, population, random));
+            let mut live = Live::new(load, schedule, metrics, population, random);
+            for watcher in &mut live.all.watchers {
+                watcher.is_lost |= !core.clients.get(&watcher.name).is_some_and(Client::is_open);
+            }
+            core.live = Some(live);
             core.now
         });
         // What was begun last may take its time, stay, and take its time to go; the second is for a loop that wakes late.
         let lasts = [Stimulus::JoinAndLeave, Stimulus::Call].map(|stimulus| load.stimuli.weight(stimulus).lasts);
         let lasts = lasts.into_iter().flatten().map(|time| time.0).max().unwrap_or(Duration::from_secs(1));
-        let latest = begun + executor.duration() + load.within() * 2 + lasts + Duration::from_secs(1);
+        let latest = begun + executor.duration() + load.within() * 3 + lasts + Duration::from_secs(1);
         let ended = self.until(latest, Core::pump).await.map(drop);
-        let (live, ended_at) = self.with(|core| (core.live.take(), core.now));
+        let (unfinished, ended_at) =
+            self.with(|core| (core.live.as_mut().map_or(0, |live| live.wind_up(core.now)), core.now));
+        if ended.is_ok() {
+            // Each exchange has a deadline of its own; who came with the last of them is sent away in one more.
+            let longest = self.with(|core| core.options.reaction) + EXCHANGE_GRACE + Duration::from_secs(1);
+            let _ = self.until(ended_at + longest * 2, Core::drain).await;
+        }
+        let live = self.with(|core| {
+            let live = core.live.take();
+            core.api.strays.extend(live.iter().flat_map(Live::unanswered));
+            live
+        });
         let live = live.expect("only here it is taken away");
-        let Live { schedule, metrics, thresholds, works, messages, is_aborted, all, .. } = live;
+        let (lost_connections, gone) = (live.lost_connections(), live.all.gone());
+        let Live { schedule, metrics, thresholds, messages, unserved, is_aborted, all, .. } = live;
         let phase = Phase {
             executor,
             begun_at: begun,
@@ -105,8 +127,11 @@ impl<S: Sink + Send> Handle<S> {
             is_paced: schedule.pace().is_kept(share),
             pace: *schedule.pace(),
             planned: schedule.planned(),
-            unfinished: works.len() as u64,
+            unfinished,
+            unserved,
             messages,
+            lost_connections,
+            gone,
             thresholds: thresholds.iter().map(|threshold| threshold.judge(&metrics, None)).collect(),
             metrics,
             is_aborted,
@@ -157,16 +182,20 @@ impl<S: Sink> Core<S> {
         let now = self.now;
         live.handle_timeout(now);
         while let Some(arrival) = live.schedule.take(now) {
-            self.begin_work(&mut live, arrival.number, arrival.scheduled);
+            self.begin_work(&mut live, arrival);
         }
         while let Some(order) = live.orders.pop_front() {
             match order {
-                Order::End(number) => self.send_away(&mut live, number),
+                Order::End(number, at) => self.send_away(&mut live, number, at),
                 Order::Fill(number) => self.fill(&mut live, number),
+                Order::Remove(left) => self.remove(&mut live, left, Some(Stamps::at(now))),
             }
         }
+        while let Some((number, place)) = live.next_held() {
+            self.send_held(&mut live, number, place);
+        }
         live.look_at_thresholds(now);
-        let is_over = live.schedule.is_over(now) || live.is_aborted;
+        let is_over = live.schedule.is_over(now) || live.is_aborted || live.is_deserted();
         if let Some(at) = live.next_due(now) {
             self.wake_at(at.max(now));
         }
@@ -174,8 +203,32 @@ impl<S: Sink> Core<S> {
         is_over.then_some(())
     }
 
+    /// Sends away who came and did not leave, which is not timed any more. Something once every exchange has its answer.
+    fn drain(&mut self) -> Option<()> {
+        let mut live = self.live.take()?;
+        while let Some(order) = live.orders.pop_front() {
+            if let Order::Remove(left) = order {
+                self.remove(&mut live, left, None);
+            }
+        }
+        let is_drained = live.is_drained();
+        self.live = Some(live);
+        is_drained.then_some(())
+    }
+
+    /// Sends somebody away, or ends a call, that no piece of work is about any more.
+    fn remove(&mut self, live: &mut Live, left: Left, stamps: Option<Stamps>) {
+        let (path, then) = match left {
+            Left::Guest(id) => (format!("/participants/{id}"), Then::Nothing),
+            Left::Own(id, space) => (format!("/calls/{id}"), Then::Free(space)),
+        };
+        let exchange = self.send_request(request(Method::Delete, &path, &[]));
+        live.accompany(exchange, stamps, then);
+    }
+
     /// Begins a piece of work.
-    fn begin_work(&mut self, live: &mut Live, number: u64, scheduled: Instant) {
+    fn begin_work(&mut self, live: &mut Live, arrival: Arrival) {
+        let Arrival { number, scheduled } = arrival;
         let stamps = Stamps { scheduled, sent: self.now };
         let Some(stimulus) = live.draw() else { return live.schedule.finished(self.now) };
         let begun = match stimulus {
@@ -187,29 +240,33 @@ impl<S: Sink> Core<S> {
         };
         match begun {
             Some((subject, effect, goal, exchange, key, waits_for)) => {
-                let deadline = self.now + live.within;
-                let work = Work { subject, stamps, effect, goal, exchange, waits_for, key, deadline, stays: false };
-                live.begin(number, work);
+                // Before a request for subscriptions is sent, what others wait for may take its time.
+                let within = if stimulus == Stimulus::Subscribe { live.within * 2 } else { live.within };
+                let deadline = self.now + within;
+                let (is_told, stays) = (false, false);
+                live.begin(
+                    number,
+                    Work { subject, stamps, effect, goal, exchange, waits_for, is_told, key, deadline, stays },
+                );
             }
             None => {
-                live.metrics.fail(Metric::Update, scheduled, self.now, NOBODY);
-                live.schedule.finished(self.now);
+                live.unserved += u64::from(live.schedule.is_open());
+                live.schedule.put_back(arrival, self.now, self.now + LOOK_AGAIN);
             }
         }
     }
 
     /// One participant that is free is muted, or not any longer, or gets another layout.
     fn change_party(&mut self, live: &mut Live, stimulus: Stimulus) -> Option<Begun> {
-        let place = pick(live, |live| live.all.parties.iter().map(|party| party.is_busy).collect())?;
+        let place = pick(live, |live| live.all.parties.iter().map(|party| party.is_busy || party.is_gone).collect())?;
         let party = &mut live.all.parties[place];
         party.is_busy = true;
         let (effect, goal, field, value) = if stimulus == Stimulus::Mute {
-            party.is_muted = !party.is_muted;
-            let value = if party.is_muted { "true" } else { "false" };
-            (Effect::Mute, Goal::Flag(party.is_muted), "rxAudioMute", value)
+            let value = if party.is_muted { "false" } else { "true" };
+            (Effect::Mute, Goal::Flag(!party.is_muted), "rxAudioMute", value)
         } else {
-            party.layout = (party.layout + 1) % LAYOUTS.len();
-            (Effect::Layout, Goal::Layout(party.layout), "chosenLayout", LAYOUTS[party.layout])
+            let layout = (party.layout + 1) % LAYOUTS.len();
+            (Effect::Layout, Goal::Layout(layout), "chosenLayout", LAYOUTS[layout])
         };
         let put = request(Method::Put, &format!("/callLegs/{}", party.leg), &[(field, value)]);
         let (number, call) = (party.number, party.call);
@@ -220,17 +277,16 @@ impl<S: Sink> Core<S> {
 
     /// One call that is free is locked or recorded, or not any longer.
     fn change_one_call(&mut self, live: &mut Live, stimulus: Stimulus) -> Option<Begun> {
-        let place = pick(live, |live| live.all.calls.iter().map(|call| call.is_busy).collect())?;
+        let place = pick(live, |live| live.all.calls.iter().map(|call| call.is_busy || call.is_gone).collect())?;
         let call = &mut live.all.calls[place];
         call.is_busy = true;
-        let (effect, flag, field) = if stimulus == Stimulus::Lock {
-            (Effect::Lock, &mut call.is_locked, "locked")
+        let (effect, was, field) = if stimulus == Stimulus::Lock {
+            (Effect::Lock, call.is_locked, "locked")
         } else {
-            (Effect::Record, &mut call.is_recorded, "recording")
+            (Effect::Record, call.is_recorded, "recording")
         };
-        *flag = !*flag;
-        let goal = Goal::Flag(*flag);
-        let value = if *flag { "true" } else { "false" };
+        let goal = Goal::Flag(!was);
+        let value = if was { "false" } else { "true" };
         let put = request(Method::Put, &format!("/calls/{}", call.id), &[(field, value)]);
         let key = (effect, call.number);
         let exchange = self.send_request(put);
@@ -240,8 +296,7 @@ impl<S: Sink> Core<S> {
 
     /// A party joins a call.
     fn invite(&mut self, live: &mut Live) -> Option<Begun> {
-        let calls = live.all.calls.len();
-        let call = (calls > 0).then(|| live.random.random_range(0..calls))?;
+        let call = pick(live, |live| live.all.calls.iter().map(|call| call.is_gone).collect())?;
         let exchange = self.send_request(self.invitation(&live.all.calls[call].id));
         let watchers = watchers(live, (&[Resource::CallRoster], call));
         Some((Subject::Guest { call, id: None }, Effect::Come, Goal::Any, Some(exchange), None, watchers))
@@ -254,7 +309,7 @@ impl<S: Sink> Core<S> {
 
     /// A call begins in a coSpace that is free.
     fn begin_call(&mut self, live: &mut Live) -> Option<Begun> {
-        let space = live.all.spaces.pop()?;
+        let space = live.all.spaces.pop_front()?;
         let name = format!("{} load", self.options.run_id);
         let exchange = self.send_request(request(Method::Post, "/calls", &[("coSpace", &space), ("name", &name)]));
         let watchers = watchers(live, (&[Resource::Calls], 0));
@@ -267,12 +322,12 @@ impl<S: Sink> Core<S> {
         let invitation = self.invitation(id);
         for _ in 0..live.participants {
             let exchange = self.send_request(invitation.clone());
-            live.accompany(exchange, Stamps::at(self.now));
+            live.accompany(exchange, Some(Stamps::at(self.now)), Then::Nothing);
         }
     }
 
     /// Somebody who came, or a call, has stayed long enough.
-    fn send_away(&mut self, live: &mut Live, number: u64) {
+    fn send_away(&mut self, live: &mut Live, number: u64, at: Instant) {
         let now = self.now;
         let Some(mut work) = live.works.remove(&number) else { return };
         let (path, who, told): (String, &str, Told<'_>) = match &work.subject {
@@ -285,9 +340,10 @@ impl<S: Sink> Core<S> {
         work.key = crate::protocol::guid::number(who).map(|who| (Effect::Gone, who));
         work.waits_for = watchers(live, told);
         work.effect = Effect::Gone;
-        work.stays = false;
+        (work.stays, work.is_told) = (false, false);
         work.exchange = Some(self.send_request(request(Method::Delete, &path, &[])));
-        work.stamps = Stamps::at(now);
+        work.stamps = Stamps { scheduled: at, sent: now };
+        live.metrics.sent(work.stamps);
         work.deadline = now + live.within;
         live.enter(number, work);
     }
@@ -295,27 +351,32 @@ impl<S: Sink> Core<S> {
     /// A connection that is free asks for its whole set, or for all but one of it.
     fn subscribe_otherwise(&mut self, live: &mut Live) -> Option<Begun> {
         let place = pick(live, |live| {
-            live.all.watchers.iter().map(|watcher| watcher.is_busy || watcher.set.is_empty()).collect()
+            let watchers = live.all.watchers.iter();
+            watchers.map(|watcher| watcher.is_busy || watcher.is_lost || watcher.set.is_empty()).collect()
         })?;
-        let watcher = &mut live.all.watchers[place];
-        watcher.is_busy = true;
-        watcher.lacks = match watcher.lacks {
+        live.all.watchers[place].is_busy = true;
+        let subject = Subject::Watcher { place, request: None, is_acked: false };
+        Some((subject, Effect::Come, Goal::Any, None, Some((Effect::Come, place as u128)), Vec::new()))
+    }
+
+    /// Sends a request for subscriptions that was held back for what was still to be told.
+    fn send_held(&mut self, live: &mut Live, number: u64, place: usize) {
+        let now = self.now;
+        let watcher = &live.all.watchers[place];
+        let lacks = match watcher.lacks {
             Some(_) => None,
             None => Some(watcher.set[live.random.random_range(0..watcher.set.len())].index),
         };
-        let set: Vec<_> = watcher.set.iter().filter(|one| Some(one.index) != watcher.lacks).cloned().collect();
-        let name = watcher.name.clone();
-        let number = u32::try_from(place).unwrap_or(u32::MAX);
-        live.release(number, self.now);
-        let request = self.ask_for(&name, &set).ok()?;
-        let subject = Subject::Watcher { place, request, is_acked: false };
-        Some((subject, Effect::Come, Goal::Any, None, Some((Effect::Come, u128::from(number))), Vec::new()))
+        let set: Vec<_> = watcher.set.iter().filter(|one| Some(one.index) != lacks).cloned().collect();
+        let sent = self.ask_for(&watcher.name, &set);
+        live.asked(number, sent.ok(), lacks, now);
     }
 
     /// An answer came, or none will. Whether it belongs to the load.
     pub(super) fn tell_load(&mut self, exchange: ExchangeId, made: Result<Option<&str>, &str>) -> bool {
         let now = self.now;
-        self.live.as_mut().is_some_and(|live| live.answered(exchange, made, now))
+        let is_stray = self.api.strays.remove(&exchange);
+        is_stray || self.live.as_mut().is_some_and(|live| live.answered(exchange, made, now))
     }
 }
 

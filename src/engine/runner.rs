@@ -17,7 +17,7 @@ use super::options::Options;
 use super::outcome::{End, Outcome, StepMark};
 use super::step_text;
 use crate::load::search::Search;
-use crate::scenario::syntax::{Repeat, Scenario, Step};
+use crate::scenario::syntax::{Repeat, Scenario, Step, Stimulus};
 use crate::time::Instant;
 use crate::trace::{Event, Sink};
 
@@ -172,12 +172,23 @@ async fn carry_out<S: Sink + Send>(handle: Handle<S>, id: String, scenario: &Sce
     end
 }
 
+/// What a stretch of load may take before and after work begins, until the server rests and what was left is removed.
+const AROUND_A_STRETCH: Duration = Duration::from_secs(15);
+
+/// How long a request may take that makes what a load is put on.
+const FOR_ONE_OBJECT: Duration = Duration::from_millis(100);
+
 /// How long a scenario may take that does not say so itself.
 pub fn default_deadline(scenario: &Scenario) -> Duration {
     let of_load = scenario.load.as_ref().map(|load| {
         let load = &load.value;
         let tries = load.capacity.as_ref().map_or(1, |capacity| Search::<()>::new(capacity.plan()).most_probes());
-        (load.executor().duration() + load.within() * 3) * tries
+        let weights = Stimulus::ALL.map(|stimulus| load.stimuli.weight(stimulus)).into_iter();
+        let lasts = weights.filter(|weight| weight.weight > 0).map(|weight| weight.lasts()).max().unwrap_or_default();
+        // Making one takes a few requests; so does seeing that it is there.
+        let made = load.calls().saturating_mul(load.participants().saturating_mul(4).saturating_add(2));
+        let made = made.saturating_add(load.connections().saturating_mul(4)).saturating_add(128);
+        (load.executor().duration() + load.within() * 5 + lasts + AROUND_A_STRETCH) * tries + FOR_ONE_OBJECT * made
     });
     SCENARIO_DEADLINE + of_load.unwrap_or_default()
 }

@@ -118,6 +118,12 @@ impl Pace {
         self.worst = self.worst.max(lag);
     }
 
+    /// Takes one back that did not begin after all.
+    fn take_back(&mut self, lag: Duration) {
+        self.taken = self.taken.saturating_sub(1);
+        self.late = self.late.saturating_sub(u64::from(lag > self.max_lag));
+    }
+
     /// Adds the pace of another part of the load.
     pub fn merge(&mut self, other: &Self) {
         self.taken += other.taken;
@@ -243,6 +249,17 @@ impl Schedule {
         Some(Arrival { number, scheduled })
     }
 
+    /// What was taken last cannot begin, since nothing is free that it could be about. An arrival of an open schedule has
+    /// passed; a virtual user tries again at `again`, so that time goes on meanwhile.
+    pub fn put_back(&mut self, arrival: Arrival, now: Instant, again: Instant) {
+        let Kind::Closed { free, left, .. } = &mut self.kind else { return self.finished(now) };
+        let place = free.partition_point(|due| *due <= again);
+        free.insert(place, again);
+        *left = left.saturating_add(1);
+        self.taken = self.taken.saturating_sub(1);
+        self.pace.take_back(now.since(arrival.scheduled));
+    }
+
     /// A piece of work has come to its end, well or not: its virtual user is free.
     pub fn finished(&mut self, now: Instant) {
         if self.finished == self.taken {
@@ -250,8 +267,14 @@ impl Schedule {
         }
         self.finished += 1;
         if let Kind::Closed { free, .. } = &mut self.kind {
-            free.push_back(now);
+            let place = free.partition_point(|due| *due <= now);
+            free.insert(place, now);
         }
+    }
+
+    /// Whether work begins at its time, whatever became of earlier work.
+    pub const fn is_open(&self) -> bool {
+        matches!(self.kind, Kind::Open { .. })
     }
 
     /// Whether nothing begins any more.

@@ -120,7 +120,7 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
     let mut latency = LatencyRecorder::new();
     order.iter().for_each(|run| latency.merge(&run.latency));
     let loads: Vec<_> = order.iter().filter_map(|run| Some((run.id.as_str(), run.loaded.as_ref()?))).collect();
-    let of_loads = loads.iter().flat_map(|(_, loaded)| loads::latencies(loaded));
+    let of_loads = loads.iter().flat_map(|(id, loaded)| loads::latencies(id, loaded));
     let latency = latency.rows().into_iter().map(Into::into).chain(of_loads).collect();
     let mut report = Report {
         schema: SCHEMA,
@@ -134,7 +134,7 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
         findings,
         characteristics,
         latency,
-        thresholds: loads.iter().flat_map(|(_, loaded)| loads::thresholds(loaded)).collect(),
+        thresholds: loads.iter().flat_map(|(id, loaded)| loads::thresholds(id, loaded)).collect(),
         loads: loads.iter().map(|(id, loaded)| loads::result(id, loaded)).collect(),
         errors: facts.errors,
     };
@@ -156,7 +156,7 @@ fn exit_code(report: &Report, mut codes: Vec<ExitCode>) -> ExitCode {
     if report.run.interrupted {
         codes.push(ExitCode::Interrupted);
     }
-    let missed = report.thresholds.iter().filter(|threshold| !threshold.passed);
+    let missed = report.thresholds.iter().filter(|threshold| !threshold.passed && !threshold.undecided);
     codes.extend(missed.map(|one| if one.relative { ExitCode::Regression } else { ExitCode::Threshold }));
     if report.requirements.iter().all(|one| one.tested == 0) {
         codes.push(ExitCode::NothingTested);

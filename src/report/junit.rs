@@ -62,9 +62,10 @@ pub fn render(report: &Report) -> String {
 fn thresholds(report: &Report) -> TestSuite {
     let mut suite = TestSuite::new("thresholds");
     for one in &report.thresholds {
-        let mut status = match one.passed {
-            true => TestCaseStatus::success(),
-            false => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        let mut status = match (one.undecided, one.passed) {
+            (true, _) => TestCaseStatus::skipped(),
+            (false, true) => TestCaseStatus::success(),
+            (false, false) => TestCaseStatus::non_success(NonSuccessKind::Failure),
         };
         status.set_message(clean(&one.observed).as_ref());
         suite.add_test_case(TestCase::new(clean(&format!("{}: {}", one.metric, one.expression)).as_ref(), status));

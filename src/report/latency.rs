@@ -24,21 +24,49 @@ pub fn cells(latency: &Latency) -> [String; 9] {
     ]
 }
 
+/// How many causes of errors are told.
+const CAUSES: usize = 4;
+
 /// What the errors of a latency are; nothing where there are none.
 pub fn errors_explained(latency: &Latency) -> Option<String> {
+    if latency.errors == 0 {
+        return None;
+    }
     let what = match latency.name.as_str() {
-        "cdr_arrival" => "records whose time is none, lies behind their arrival, or more than an hour before it",
-        "cdr_redelivery" => "failed deliveries that no repetition followed",
-        _ => return None,
+        "cdr_arrival" => {
+            "records whose time is none, lies behind their arrival, or more than an hour before it".to_owned()
+        }
+        "cdr_redelivery" => "failed deliveries that no repetition followed".to_owned(),
+        _ => causes(latency)?,
     };
-    (latency.errors > 0).then(|| format!("errors of {}: {what}", latency.name))
+    Some(format!("errors of {}: {what}", latency.name))
+}
+
+/// The most frequent causes of errors.
+fn causes(latency: &Latency) -> Option<String> {
+    let mut causes: Vec<_> = latency.causes.iter().collect();
+    causes.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
+    let told: Vec<_> = causes.iter().take(CAUSES).map(|(cause, times)| format!("{times} x {cause}")).collect();
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 impl From<Row> for Latency {
     fn from(row: Row) -> Self {
         let Row { name, count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us, failures } = row;
         let causes = failures.most_frequent().into_iter().map(|(cause, times)| (cause.to_owned(), times)).collect();
-        Self { name: name.to_owned(), count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us, causes }
+        Self {
+            scenario: None,
+            name: name.to_owned(),
+            count,
+            errors,
+            min_us,
+            p50_us,
+            p90_us,
+            p99_us,
+            p99_9_us,
+            max_us,
+            causes,
+        }
     }
 }
 

@@ -2,20 +2,23 @@
 
 use super::model::{Latency, LoadProbe, LoadResult, ThresholdResult};
 use super::quantity::counted;
-use crate::load::search::Point;
+use crate::load::search::{Point, Verdict};
 use crate::load::{Executor, Loaded, Phase};
 
 /// The latencies of a load; of a search for a capacity, those at the highest rate that held.
-pub(super) fn latencies(loaded: &Loaded) -> Vec<Latency> {
+pub(super) fn latencies(scenario: &str, loaded: &Loaded) -> Vec<Latency> {
     let rows = representative(loaded).map(|phase| phase.metrics.rows()).unwrap_or_default();
     // Those of records the run has of all its scenarios.
-    rows.into_iter().filter(|row| !row.name.starts_with("cdr_")).map(Into::into).collect()
+    let rows = rows.into_iter().filter(|row| !row.name.starts_with("cdr_"));
+    rows.map(|row| Latency { scenario: Some(scenario.to_owned()), ..row.into() }).collect()
 }
 
 /// What became of the thresholds, likewise.
-pub(super) fn thresholds(loaded: &Loaded) -> Vec<ThresholdResult> {
-    let outcomes = representative(loaded).map(|phase| phase.thresholds.as_slice()).unwrap_or_default();
-    outcomes.iter().cloned().map(Into::into).collect()
+pub(super) fn thresholds(scenario: &str, loaded: &Loaded) -> Vec<ThresholdResult> {
+    let Some(phase) = representative(loaded) else { return Vec::new() };
+    let undecided = !phase.is_paced;
+    let outcomes = phase.thresholds.iter().cloned();
+    outcomes.map(|one| ThresholdResult { scenario: scenario.to_owned(), undecided, ..one.into() }).collect()
 }
 
 /// The heads of the columns of a curve.
@@ -38,14 +41,51 @@ pub fn cells(probe: &LoadProbe) -> [String; 7] {
 /// What a search for a capacity has found, in a sentence; nothing where none was searched.
 pub fn capacity(load: &LoadResult) -> Option<String> {
     let limit = load.limit.as_deref()?;
-    let above = load.broke_at_per_s.map_or_else(String::new, |rate| format!("; {rate:.1} broke a threshold"));
+    let above = load.broke_at_per_s.map_or_else(String::new, |rate| {
+        let is_broken = load.curve.iter().any(|probe| probe.rate == rate && probe.verdict == Verdict::Broke.as_str());
+        let what = if is_broken { "broke a threshold" } else { "could not be put on the target" };
+        format!("; {rate:.1} {what}")
+    });
     Some(match (load.capacity_per_s, limit) {
         (Some(rate), "threshold") => format!("{}: capacity {rate:.1} stimuli per time unit{above}", load.scenario),
         (Some(rate), limit) => {
-            format!("{}: capacity at least {rate:.1}, the search ended by {limit}{above}", load.scenario)
+            let why = limit_in_words(limit);
+            format!("{}: capacity at least {rate:.1} stimuli per time unit, since {why}{above}", load.scenario)
         }
         (None, _) => format!("{}: no rate held{above}", load.scenario),
     })
+}
+
+/// Why a search ended without a rate that broke a threshold.
+fn limit_in_words(limit: &str) -> &'static str {
+    match limit {
+        "generator" => "the harness, or the participants and calls it has, allow no more",
+        "up_to" => "the highest rate that was to be tried held",
+        _ => "results contradicted each other too often",
+    }
+}
+
+/// How a load went, in a sentence.
+pub fn course(load: &LoadResult) -> String {
+    let seconds = load.duration_ms as f64 / 1000.0;
+    let rate = if seconds > 0.0 { load.begun as f64 / seconds } else { 0.0 };
+    let of = load.planned.map_or_else(String::new, |planned| format!(" of {planned}"));
+    let mut text = format!("{}: {}{of} begun in {seconds:.1} s, {rate:.1} per second", load.scenario, load.begun);
+    let counts = [
+        (load.late, "late"),
+        (load.unserved, "with nothing free to change"),
+        (load.unfinished, "unfinished"),
+        (load.lost_connections, "connections lost"),
+        (load.gone, "participants or calls gone"),
+    ];
+    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+        text.push_str(&format!(", {count} {what}"));
+    }
+    text.push_str(&format!("; {} received", counted(usize::try_from(load.messages).unwrap_or(usize::MAX), "message")));
+    if load.aborted {
+        text.push_str("; ended early by a threshold");
+    }
+    text
 }
 
 /// The stretch of load that stands for all.
@@ -54,7 +94,7 @@ pub fn representative(loaded: &Loaded) -> Option<&Phase> {
         Loaded::Once(phase) => Some(phase),
         Loaded::Search { capacity, curve } => {
             let rate = capacity.and_then(|capacity| capacity.rate);
-            let at_it = |point: &&Point<Phase>| rate == Some(point.probe.rate) && point.detail.holds();
+            let at_it = |point: &&Point<Phase>| rate == Some(point.probe.rate) && point.verdict == Verdict::Held;
             curve.iter().rev().find(at_it).or_else(|| curve.last()).map(|point| &point.detail)
         }
     }
@@ -72,9 +112,20 @@ pub fn doubt(loaded: &Loaded) -> Option<String> {
             phase.pace.worst.as_millis()
         ));
     }
+    if phase.lost_connections > 0 {
+        let lost = counted(usize::try_from(phase.lost_connections).unwrap_or(usize::MAX), "connection");
+        return Some(format!("{lost} of the load ended before it was over"));
+    }
+    if !phase.is_served() && phase.holds() {
+        return Some(format!(
+            "{} of {} found nothing that was free to be changed: the load needs more participants and calls",
+            phase.unserved,
+            counted(usize::try_from(phase.pace.taken).unwrap_or(usize::MAX), "arrival")
+        ));
+    }
     match loaded {
         Loaded::Search { capacity: Some(capacity), .. } if !capacity.limit.is_found() => {
-            Some(format!("the capacity was not found: the search ended by {}", capacity.limit.as_str()))
+            Some(format!("the capacity was not found: {}", limit_in_words(capacity.limit.as_str())))
         }
         Loaded::Search { capacity: None, .. } => Some("the search for the capacity was interrupted".to_owned()),
         _ => None,
@@ -94,7 +145,10 @@ pub(super) fn result(scenario: &str, loaded: &Loaded) -> LoadResult {
         planned: phase.and_then(|phase| phase.planned),
         begun: phase.map_or(0, |phase| phase.pace.taken),
         late: phase.map_or(0, |phase| phase.pace.late),
+        unserved: phase.map_or(0, |phase| phase.unserved),
         unfinished: phase.map_or(0, |phase| phase.unfinished),
+        lost_connections: phase.map_or(0, |phase| phase.lost_connections),
+        gone: phase.map_or(0, |phase| phase.gone),
         messages: phase.map_or(0, |phase| phase.messages),
         duration_ms: phase.map_or(0, |phase| phase.ended_at.since(phase.begun_at).as_millis() as u64),
         aborted: phase.is_some_and(|phase| phase.is_aborted),
@@ -126,5 +180,84 @@ const fn word(executor: &Executor) -> &'static str {
         Executor::ConstantVus { .. } => "constant-vus",
         Executor::SharedIterations { .. } => "shared-iterations",
         Executor::Listen { .. } => "listen",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::exit::ExitCode;
+    use crate::load::search::{Capacity, Limit, Probe, Purpose};
+    use crate::load::{Condition, Metric, Metrics, Pace};
+    use crate::report::assemble::assemble;
+    use crate::report::fixtures;
+    use crate::time::Instant;
+
+    /// A load of 200 arrivals in 10 s, of which so many were late, that missed a threshold.
+    fn phase(late: u64) -> Phase {
+        let metrics = Metrics::new(Instant::ZERO);
+        let missed =
+            Condition::parse("p(99)<1ms").unwrap().judge(Metric::Update, &metrics.series(Metric::Update), None);
+        Phase {
+            executor: Executor::Listen { duration: Duration::from_secs(10) },
+            begun_at: Instant::ZERO,
+            ended_at: Instant::from_millis(10_000),
+            pace: Pace { max_lag: Duration::from_millis(20), taken: 200, late, worst: Duration::from_secs(1) },
+            is_paced: late == 0,
+            planned: Some(200),
+            unfinished: 0,
+            unserved: 3,
+            messages: 4000,
+            lost_connections: 0,
+            gone: 0,
+            metrics,
+            thresholds: vec![missed],
+            is_aborted: false,
+        }
+    }
+
+    #[test]
+    fn a_load_that_the_harness_spoiled_misses_no_threshold() {
+        for (late, code) in [(0, ExitCode::Threshold), (50, ExitCode::Inconclusive)] {
+            let loaded = Loaded::Once(Box::new(phase(late)));
+            let mut run = fixtures::scenario("load/steady", &["MSG-01"]);
+            run.unfinished = doubt(&loaded);
+            run.loaded = Some(loaded);
+            let report = assemble(fixtures::facts(), &[run]);
+            assert_eq!(report.exit_code, code.number(), "{late}");
+            assert_eq!(
+                (report.thresholds[0].scenario.as_str(), report.thresholds[0].undecided),
+                ("load/steady", late > 0)
+            );
+            let told = "load/steady: 200 of 200 begun in 10.0 s, 20.0 per second";
+            let text = crate::report::text::render(&report, &crate::report::text::Options::default());
+            assert!(
+                text.contains(told) && text.contains("3 with nothing free to change; 4000 messages received"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rate_that_lagged_broke_no_threshold() {
+        let limit = |verdict| {
+            let probe = Probe { number: 1, rate: 50.0, purpose: Purpose::Staircase };
+            let curve = vec![Point { probe, verdict, detail: phase(0) }];
+            let capacity = Capacity { rate: Some(25.0), broke_at: Some(50.0), limit: Limit::Generator };
+            capacity_of(&result("load/capacity", &Loaded::Search { capacity: Some(capacity), curve }))
+        };
+        assert!(
+            limit(Verdict::Lagged).ends_with("; 50.0 could not be put on the target"),
+            "{}",
+            limit(Verdict::Lagged)
+        );
+        assert!(limit(Verdict::Broke).ends_with("; 50.0 broke a threshold"), "{}", limit(Verdict::Broke));
+        assert!(limit(Verdict::Broke).contains("capacity at least 25.0 stimuli per time unit, since the harness"));
+    }
+
+    fn capacity_of(load: &LoadResult) -> String {
+        capacity(load).unwrap()
     }
 }

@@ -253,6 +253,9 @@ pub struct CharacteristicResult {
 /// The distribution of one latency.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
+    /// The scenario, of a load; those of records are of all scenarios together.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub scenario: Option<String>,
     /// What was timed: `cdr_arrival` (from a record's own time to its arrival), `cdr_stimulus` (from the API request that
     /// caused a record to its arrival), `cdr_redelivery` (from a failed delivery to its repetition); of loads, any metric,
     /// and with `_from_send` the same from the actual send.
@@ -281,6 +284,9 @@ pub struct Latency {
 /// The outcome of one threshold.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ThresholdResult {
+    /// The scenario.
+    #[serde(default)]
+    pub scenario: String,
     /// What it is about.
     pub metric: String,
     /// The threshold as written.
@@ -289,6 +295,9 @@ pub struct ThresholdResult {
     pub value: Option<f64>,
     /// Whether it was met. What was not measured is not met.
     pub passed: bool,
+    /// Whether nothing is known, since the harness could not keep its schedule.
+    #[serde(default)]
+    pub undecided: bool,
     /// Whether it compares with an earlier run.
     pub relative: bool,
     /// What was measured, and what it was compared with, in words.
@@ -308,8 +317,17 @@ pub struct LoadResult {
     pub begun: u64,
     /// How many of them began late.
     pub late: u64,
+    /// How many of them found nothing that they could be about: all was still being changed.
+    #[serde(default)]
+    pub unserved: u64,
     /// How many had not come to their end when they were given up.
     pub unfinished: u64,
+    /// How many connections were lost.
+    #[serde(default)]
+    pub lost_connections: u64,
+    /// How many participants and calls that were to stay did not.
+    #[serde(default)]
+    pub gone: u64,
     /// How many messages of the server were received.
     pub messages: u64,
     /// How long work began.
@@ -333,7 +351,7 @@ pub struct LoadProbe {
     pub rate: f64,
     /// What it was tried for: `staircase`, `bisection`, `confirmation`.
     pub purpose: String,
-    /// `held`, `broke`, or `lagged`: the harness could not keep it.
+    /// `held`, `broke`, or `lagged`: the harness could not keep it, or had not enough participants and calls to keep it with.
     pub verdict: String,
     /// How many events that were waited for came.
     pub count: u64,

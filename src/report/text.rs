@@ -38,6 +38,7 @@ pub fn render(report: &Report, options: &Options) -> String {
         details(&mut out, report);
     }
     area_table(&mut out, report);
+    courses(&mut out, report);
     latencies(&mut out, report);
     curves(&mut out, report);
     threshold_table(&mut out, report);
@@ -106,25 +107,39 @@ fn area_table(out: &mut String, report: &Report) {
     }
 }
 
+fn courses(out: &mut String, report: &Report) {
+    if !report.loads.is_empty() {
+        out.push('\n');
+    }
+    report.loads.iter().for_each(|load| line(out, &clean(&loads::course(load))));
+}
+
 fn latencies(out: &mut String, report: &Report) {
-    if report.latency.is_empty() {
+    // Beside the times from the scheduled instant, those from the actual send are for a closer look.
+    let shown: Vec<_> = report.latency.iter().filter(|one| !one.name.ends_with("_from_send")).collect();
+    if shown.is_empty() {
         return;
     }
     out.push('\n');
     let mut row = |cells: &[&str]| {
-        let _ = write!(out, "{:16}", clean(cells[0]));
+        let _ = write!(out, "{:18}", clean(cells[0]));
         cells[1..].iter().for_each(|cell| {
             let _ = write!(out, " {cell:>8}");
         });
         out.push('\n');
     };
     row(&latency::COLUMNS);
-    for one in &report.latency {
+    let mut scenario = None;
+    for one in &shown {
+        if report.loads.len() > 1 && one.scenario.is_some() && one.scenario != scenario {
+            scenario.clone_from(&one.scenario);
+            row(&[scenario.as_deref().unwrap_or_default()]);
+        }
         let cells = latency::cells(one);
         row(&cells.each_ref().map(String::as_str));
     }
-    for errors in report.latency.iter().filter_map(latency::errors_explained) {
-        line(out, &errors);
+    for errors in shown.iter().filter_map(|one| latency::errors_explained(one)) {
+        line(out, &clean(&errors));
     }
 }
 
@@ -152,13 +167,17 @@ fn threshold_table(out: &mut String, report: &Report) {
     out.push('\n');
     let mut row = |cells: &[&str], verdict: Option<Verdict>| {
         let last = verdict.map_or_else(|| cells[3].to_owned(), |verdict| painted(verdict, cells[3]));
-        let _ = write!(out, "{:16} {:28} {:32}", clean(cells[0]), clean(cells[1]), clean(cells[2]));
+        let _ = write!(out, "{:18} {:28} {:32}", clean(cells[0]), clean(cells[1]), clean(cells[2]));
         line(out, &format!(" {last}"));
     };
     row(&thresholds::COLUMNS, None);
     for one in &report.thresholds {
         let cells = thresholds::cells(one);
-        let verdict = if one.passed { Verdict::Pass } else { Verdict::Fail };
+        let verdict = match (one.undecided, one.passed) {
+            (true, _) => Verdict::Inconclusive,
+            (false, true) => Verdict::Pass,
+            (false, false) => Verdict::Fail,
+        };
         row(&cells.each_ref().map(String::as_str), Some(verdict));
     }
 }

@@ -14,7 +14,11 @@ pub fn cells(threshold: &ThresholdResult) -> [String; 4] {
 
 /// The word for what became of it.
 pub const fn result(threshold: &ThresholdResult) -> &'static str {
-    if threshold.passed { "met" } else { "missed" }
+    match (threshold.undecided, threshold.passed) {
+        (true, _) => "undecided",
+        (false, true) => "met",
+        (false, false) => "missed",
+    }
 }
 
 /// What a report says of its latencies, for a run that is compared with it.
@@ -33,7 +37,9 @@ impl From<Outcome> for ThresholdResult {
             metric: outcome.metric.as_str().to_owned(),
             expression: outcome.expression,
             value: outcome.value,
+            scenario: String::new(),
             passed: outcome.passed,
+            undecided: false,
             relative: outcome.is_relative,
             observed: outcome.told,
         }

@@ -6,11 +6,25 @@ use std::path::Path;
 use crate::load::hlog;
 use crate::net::clock::Clock;
 use crate::report::assemble::ScenarioRun;
+use crate::report::folder::{FolderError, forget as forget_file};
 use crate::report::loads::representative;
 
 /// The file in the report folder; with several loads in a run, that of the first. Those of others have their ids in their
 /// names.
-pub(super) const FILE: &str = "latency.hlog";
+const FILE: &str = "latency.hlog";
+
+/// Removes what an earlier run left, which would stand beside a report that it does not belong to.
+///
+/// # Errors
+/// If a file is there and cannot be removed.
+pub(super) fn forget(folder: &Path) -> Result<(), FolderError> {
+    let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let is_one = |name: &String| name.starts_with("latency-") && name.ends_with(".hlog");
+    for name in names.filter_map(|name| name.into_string().ok()).filter(is_one).chain([FILE.to_owned()]) {
+        forget_file(folder, &name)?;
+    }
+    Ok(())
+}
 
 /// Writes what loads measured. Returns what went wrong, in words.
 pub(super) fn write(folder: &Path, results: &[ScenarioRun], clock: Clock) -> Vec<String> {

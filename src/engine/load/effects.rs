@@ -87,14 +87,17 @@ pub(super) fn of_message<'d>(
         };
         let Some(subject) = subject else { continue };
         match entry.update_type() {
+            Some(UpdateType::Remove) => {
+                tell(Effect::Gone, subject, &|goal| goal == Goal::Any);
+                continue;
+            }
             Some(UpdateType::Add) => tell(Effect::Come, subject, &|goal| goal == Goal::Any),
-            Some(UpdateType::Remove) => tell(Effect::Gone, subject, &|goal| goal == Goal::Any),
-            Some(UpdateType::Update) | None => {
-                for (name, value) in entry.fields() {
-                    if let Some(effect) = Effect::of_element(name) {
-                        tell(effect, subject, &|goal| effect.reaches(goal, value));
-                    }
-                }
+            Some(UpdateType::Update) | None => {}
+        }
+        // The entry that tells that somebody is there may be the one that tells of a change as well.
+        for (name, value) in entry.fields() {
+            if let Some(effect) = Effect::of_element(name) {
+                tell(effect, subject, &|goal| effect.reaches(goal, value));
             }
         }
     }
@@ -111,5 +114,35 @@ pub(super) const fn metric(effect: Effect, is_call: bool) -> Metric {
         (Effect::Gone, false) => Metric::UpdateLeave,
         (Effect::Come, true) => Metric::UpdateCallStart,
         (Effect::Gone, true) => Metric::UpdateCallEnd,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::events::Envelope;
+    use crate::protocol::json::Document;
+
+    #[test]
+    fn an_entry_that_adds_tells_of_what_it_carries_as_well() {
+        let told = |entry: &str| {
+            let text = format!(
+                r#"{{"type":"message","message":{{"messageId":1,"type":"rosterUpdate","subscriptionIndex":3,"updates":[{entry}]}}}}"#
+            );
+            let mut document = Document::default();
+            let Envelope::Message(message) = Envelope::of(document.parse(&text).unwrap()) else { panic!("{text}") };
+            let mut told = Vec::new();
+            of_message(message, &Population::default(), |effect, _, reaches| {
+                told.push((effect, reaches(Goal::Flag(true)), reaches(Goal::Any)));
+            });
+            told
+        };
+        let participant = r#""participant":"00000000-0000-4000-8000-000000000001""#;
+        let (came, muted, left) =
+            ((Effect::Come, false, true), (Effect::Mute, true, false), (Effect::Gone, false, true));
+        let with = |kind: &str| format!(r#"{{{participant},"updateType":"{kind}","audioMuted":true}}"#);
+        assert_eq!(told(&with("add")), [came, muted]);
+        assert_eq!(told(&with("update")), [muted]);
+        assert_eq!(told(&with("remove")), [left]);
     }
 }

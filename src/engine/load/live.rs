@@ -2,7 +2,7 @@
 //!
 //! A piece of work begins when the schedule says so, sends a request, and ends when the request is answered and every
 //! connection that watches was told of the effect, or when its time is up. Each connection's event is a value of its own.
-//! Nothing is done per message but a lookup, and that only while something is waited for.
+//! Nothing is done per message but a lookup for each effect that it tells of, and that only where something happens.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -11,9 +11,11 @@ use std::time::Duration;
 use chacha20::ChaCha8Rng;
 use rand::RngExt as _;
 
+use super::super::api_client::REFUSED;
 use super::effects::{self, Effect, Goal};
 use super::population::Population;
 use crate::load::{Metric, Metrics, Schedule, Stamps, Threshold};
+use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::{Ack, Message};
 use crate::protocol::guid;
 use crate::scenario::syntax::{Load, Stimuli, Stimulus};
@@ -37,8 +39,9 @@ pub(super) enum Subject {
     Guest { call: usize, id: Option<String> },
     /// A call of its own in this coSpace, once its id is known.
     Own { space: String, id: Option<String> },
-    /// The watcher at this place, and the id of its request for subscriptions.
-    Watcher { place: usize, request: u64, is_acked: bool },
+    /// The watcher at this place, and the id of its request for subscriptions, once it is sent: what is still to be told
+    /// of earlier stimuli comes first.
+    Watcher { place: usize, request: Option<u64>, is_acked: bool },
 }
 
 /// A piece of work that has begun.
@@ -53,11 +56,24 @@ pub(super) struct Work {
     pub(super) exchange: Option<ExchangeId>,
     /// The watchers that have not been told.
     pub(super) waits_for: Vec<u32>,
+    /// Whether all that were to be told were, and there were some.
+    pub(super) is_told: bool,
     /// What its effect is kept under.
     pub(super) key: Option<(Effect, u128)>,
     pub(super) deadline: Instant,
     /// Whether it has come about, and only stays until it is ended.
     pub(super) stays: bool,
+}
+
+impl Work {
+    /// The id and coSpace of a call that may not have ended, since the request to end it came to nothing for this cause.
+    fn ending_again(&self, cause: &str) -> Option<(String, String)> {
+        let is_open = self.effect == Effect::Gone && cause != REFUSED;
+        match &self.subject {
+            Subject::Own { space, id: Some(id) } if is_open => Some((id.clone(), space.clone())),
+            _ => None,
+        }
+    }
 }
 
 /// What is to be done at an instant.
@@ -86,10 +102,14 @@ pub(in super::super) struct Live {
     unnamed: u32,
     unclaimed: VecDeque<(u128, u32, Instant)>,
     alarms: BinaryHeap<Reverse<(Instant, Alarm)>>,
-    /// Exchanges that belong to no piece of work, with when they were sent.
-    extra: HashMap<ExchangeId, Stamps>,
+    /// Exchanges that belong to no piece of work, or to none any more.
+    extra: HashMap<ExchangeId, Extra>,
     /// What has to be asked of the server.
     pub(super) orders: VecDeque<Order>,
+    /// Requests for subscriptions that wait until nothing waits for their watcher.
+    pub(super) held: Vec<u64>,
+    /// Arrivals for which nothing was free.
+    pub(super) unserved: u64,
     /// Messages that were received.
     pub(super) messages: u64,
     pub(super) thresholds: Vec<Threshold>,
@@ -102,10 +122,42 @@ pub(in super::super) struct Live {
 /// What has to be asked of the server about a piece of work.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// The guest or the call has stayed long enough.
-    End(u64),
+    /// The guest or the call has stayed long enough, at this instant.
+    End(u64, Instant),
     /// The call is there: its participants are to come.
     Fill(u64),
+    /// What came is sent away, whatever is told of it.
+    Remove(Left),
+}
+
+/// Somebody who came, or a call, that no piece of work is about any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Left {
+    /// A participant of this id.
+    Guest(String),
+    /// A call of this id in this coSpace.
+    Own(String, String),
+}
+
+/// An exchange that no piece of work waits for.
+#[derive(Debug)]
+struct Extra {
+    /// When it was sent, if it is timed.
+    stamps: Option<Stamps>,
+    then: Then,
+}
+
+/// What follows from the answer of an exchange that no piece of work waits for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Nothing.
+    Nothing,
+    /// Somebody came, too late, and is sent away.
+    RemoveGuest,
+    /// A call began in this coSpace, too late, and is ended.
+    RemoveOwn(String),
+    /// The call in this coSpace is over.
+    Free(String),
 }
 
 impl Live {
@@ -130,6 +182,8 @@ impl Live {
             alarms: BinaryHeap::new(),
             extra: HashMap::new(),
             orders: VecDeque::new(),
+            held: Vec::new(),
+            unserved: 0,
             messages: 0,
             looks: thresholds.iter().any(|threshold| threshold.abort.is_some()).then(|| metrics_start + LOOKS),
             thresholds,
@@ -162,6 +216,9 @@ impl Live {
     /// Takes a piece of work in.
     pub(super) fn begin(&mut self, number: u64, work: Work) {
         self.metrics.sent(work.stamps);
+        if matches!(work.subject, Subject::Watcher { .. }) {
+            self.held.push(number);
+        }
         self.enter(number, work);
     }
 
@@ -178,9 +235,28 @@ impl Live {
         self.works.insert(number, work);
     }
 
-    /// Takes note of an exchange that is only timed.
-    pub(super) fn accompany(&mut self, exchange: ExchangeId, stamps: Stamps) {
-        self.extra.insert(exchange, stamps);
+    /// Takes note of an exchange that no piece of work waits for.
+    pub(super) fn accompany(&mut self, exchange: ExchangeId, stamps: Option<Stamps>, then: Then) {
+        self.extra.insert(exchange, Extra { stamps, then });
+    }
+
+    /// Whether every exchange has an answer and nothing is left to be asked.
+    pub(super) fn is_drained(&self) -> bool {
+        self.extra.is_empty() && self.orders.is_empty()
+    }
+
+    /// Gives up all that has begun: what it is about is free, and who came is sent away. How many pieces of work it was.
+    pub(super) fn wind_up(&mut self, now: Instant) -> u64 {
+        self.orders.clear();
+        let mut left: Vec<u64> = self.works.keys().copied().collect();
+        left.sort_unstable();
+        left.iter().for_each(|number| self.end(*number, now));
+        left.len() as u64
+    }
+
+    /// The exchanges that have no answer.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = ExchangeId> {
+        self.extra.keys().copied()
     }
 
     /// Does what is due, apart from arrivals.
@@ -197,7 +273,7 @@ impl Live {
                         self.give_up(number, now);
                     }
                 }
-                Alarm::Stayed(number) => self.orders.push_back(Order::End(number)),
+                Alarm::Stayed(number) => self.orders.push_back(Order::End(number, at)),
             }
         }
     }
@@ -210,11 +286,18 @@ impl Live {
             (_, Some(_)) => "the API did not answer in time",
             _ => "no event in time",
         };
+        self.fail(number, cause, now);
+    }
+
+    /// A piece of work has failed, for each of those that should have been told of it.
+    fn fail(&mut self, number: u64, cause: &str, now: Instant) {
+        let Some(work) = self.works.get(&number) else { return };
         let (metric, scheduled) = (self.metric_of(work), work.stamps.scheduled);
-        for _ in 0..work.waits_for.len().max(1) {
+        // Of an answer alone, the metric of the API tells.
+        let times = if work.is_told { 0 } else { work.waits_for.len().max(1) };
+        for _ in 0..times {
             self.metrics.fail(metric, scheduled, now, cause);
         }
-        // Who came all the same is sent away at the end, with everything else that was made.
         self.end(number, now);
     }
 
@@ -226,24 +309,56 @@ impl Live {
         }
     }
 
-    /// A piece of work is over: its subject and its virtual user are free.
+    /// A piece of work is over: its subject and its virtual user are free. An answer that it still waits for is timed when it
+    /// comes; who came, or comes with that answer, does not stay.
     pub(super) fn end(&mut self, number: u64, now: Instant) {
         let Some(work) = self.works.remove(&number) else { return };
         self.forget_waits(&work);
-        match work.subject {
-            Subject::Party(place) => self.all.parties[place].is_busy = false,
-            Subject::Call(place) => self.all.calls[place].is_busy = false,
-            Subject::Own { space, .. } => self.all.spaces.push(space),
-            Subject::Watcher { place, .. } => self.all.watchers[place].is_busy = false,
-            Subject::Guest { .. } => {}
+        let pending = work.exchange.filter(|exchange| self.by_exchange.remove(exchange).is_some());
+        let is_leaving = work.effect == Effect::Gone;
+        let then = match work.subject {
+            Subject::Party(place) => {
+                self.all.parties[place].is_busy = false;
+                Then::Nothing
+            }
+            Subject::Call(place) => {
+                self.all.calls[place].is_busy = false;
+                Then::Nothing
+            }
+            Subject::Watcher { place, .. } => {
+                self.all.watchers[place].is_busy = false;
+                Then::Nothing
+            }
+            Subject::Guest { .. } if is_leaving => Then::Nothing,
+            Subject::Guest { id: Some(id), .. } => {
+                self.orders.push_back(Order::Remove(Left::Guest(id)));
+                Then::Nothing
+            }
+            Subject::Guest { id: None, .. } => Then::RemoveGuest,
+            Subject::Own { space, .. } if is_leaving => self.leave(space, pending.is_some()),
+            Subject::Own { space, id: Some(id) } => {
+                self.orders.push_back(Order::Remove(Left::Own(id, space)));
+                Then::Nothing
+            }
+            Subject::Own { space, id: None } if pending.is_some() => Then::RemoveOwn(space),
+            Subject::Own { space, id: None } => self.leave(space, false),
+        };
+        if let Some(exchange) = pending {
+            self.accompany(exchange, Some(work.stamps), then);
         }
         self.schedule.finished(now);
     }
 
-    fn forget_waits(&mut self, work: &Work) {
-        if let Some(exchange) = work.exchange {
-            self.by_exchange.remove(&exchange);
+    /// No call is in a coSpace any more, unless an answer has yet to tell.
+    fn leave(&mut self, space: String, is_open: bool) -> Then {
+        if is_open {
+            return Then::Free(space);
         }
+        self.all.spaces.push_back(space);
+        Then::Nothing
+    }
+
+    fn forget_waits(&mut self, work: &Work) {
         match work.key {
             Some(key) => drop(self.awaited.remove(&key)),
             None if work.effect == Effect::Come && !work.stays => self.unnamed = self.unnamed.saturating_sub(1),
@@ -257,41 +372,67 @@ impl Live {
     /// An exchange has ended: with success, and the id of what was made if something was, or for this cause without.
     /// Whether it belongs to the load.
     pub(super) fn answered(&mut self, exchange: ExchangeId, made: Result<Option<&str>, &str>, now: Instant) -> bool {
-        if let Some(stamps) = self.extra.remove(&exchange) {
-            self.time_exchange(stamps, made.err(), now);
+        if let Some(Extra { stamps, then }) = self.extra.remove(&exchange) {
+            if let Some(stamps) = stamps {
+                self.time_exchange(stamps, made.err(), now);
+            }
+            self.follow(then, made);
             return true;
         }
         let Some(number) = self.by_exchange.remove(&exchange) else { return false };
         let Some(work) = self.works.get(&number) else { return true };
-        let (stamps, metric) = (work.stamps, self.metric_of(work));
-        self.time_exchange(stamps, made.err(), now);
+        let again = made.err().and_then(|cause| work.ending_again(cause));
+        self.time_exchange(work.stamps, made.err(), now);
         match made {
             Err(cause) => {
-                self.metrics.fail(metric, stamps.scheduled, now, cause);
-                self.end(number, now);
+                self.fail(number, cause, now);
+                if let Some((id, space)) = again {
+                    self.all.spaces.retain(|free| *free != space);
+                    self.orders.push_back(Order::Remove(Left::Own(id, space)));
+                }
             }
             Ok(made) => {
-                self.named(number, made);
-                self.look(number, now);
+                if self.named(number, made) {
+                    self.apply(number);
+                    self.look(number, now);
+                } else {
+                    self.fail(number, "the answer does not say what was made", now);
+                }
             }
         }
         true
     }
 
-    /// A request was answered; where it made something, this is its id.
-    fn named(&mut self, number: u64, made: Option<&str>) {
-        let Some(work) = self.works.get_mut(&number) else { return };
+    /// Does what follows from the answer of an exchange that no piece of work waits for.
+    fn follow(&mut self, then: Then, made: Result<Option<&str>, &str>) {
+        match (then, made) {
+            (Then::RemoveGuest, Ok(Some(id))) => self.orders.push_back(Order::Remove(Left::Guest(id.to_owned()))),
+            (Then::RemoveOwn(space), Ok(Some(id))) => {
+                self.orders.push_back(Order::Remove(Left::Own(id.to_owned(), space)));
+            }
+            // Where nothing came of it, there is no call. One whose end is not confirmed keeps its coSpace.
+            (Then::RemoveOwn(space), Err(REFUSED)) | (Then::Free(space), Ok(_) | Err(REFUSED)) => {
+                self.all.spaces.push_back(space);
+            }
+            _ => {}
+        }
+    }
+
+    /// A request was answered; where it made something, this is its id. Whether that is known where it has to be.
+    fn named(&mut self, number: u64, made: Option<&str>) -> bool {
+        let Some(work) = self.works.get_mut(&number) else { return false };
         work.exchange = None;
-        let (None, Effect::Come, Some(made)) = (work.key, work.effect, made) else { return };
+        let (None, Effect::Come) = (work.key, work.effect) else { return true };
+        let Some(made) = made else { return false };
         if let Subject::Guest { id, .. } | Subject::Own { id, .. } = &mut work.subject {
             *id = Some(made.to_owned());
         }
-        if let Some(who) = guid::number(made) {
-            work.key = Some((Effect::Come, who));
-            self.unnamed = self.unnamed.saturating_sub(1);
-            self.awaited.insert((Effect::Come, who), number);
-            self.claim(number, who);
-        }
+        let Some(who) = guid::number(made) else { return false };
+        work.key = Some((Effect::Come, who));
+        self.unnamed = self.unnamed.saturating_sub(1);
+        self.awaited.insert((Effect::Come, who), number);
+        self.claim(number, who);
+        true
     }
 
     fn time_exchange(&mut self, stamps: Stamps, failed: Option<&str>, now: Instant) {
@@ -309,12 +450,25 @@ impl Live {
             let is_it = *who == id;
             if is_it && let Some(place) = work.waits_for.iter().position(|waits| waits == watcher) {
                 work.waits_for.swap_remove(place);
+                work.is_told = work.waits_for.is_empty();
                 self.metrics.record(metric, work.stamps, *at);
             }
             !is_it
         });
         if self.unnamed == 0 {
             self.unclaimed.clear();
+        }
+    }
+
+    /// What a piece of work was to change has changed: the next one changes it back.
+    fn apply(&mut self, number: u64) {
+        let Some(work) = self.works.get(&number) else { return };
+        match (&work.subject, work.effect, work.goal) {
+            (Subject::Party(place), Effect::Mute, Goal::Flag(on)) => self.all.parties[*place].is_muted = on,
+            (Subject::Party(place), Effect::Layout, Goal::Layout(layout)) => self.all.parties[*place].layout = layout,
+            (Subject::Call(place), Effect::Lock, Goal::Flag(on)) => self.all.calls[*place].is_locked = on,
+            (Subject::Call(place), Effect::Record, Goal::Flag(on)) => self.all.calls[*place].is_recorded = on,
+            _ => {}
         }
     }
 
@@ -344,15 +498,22 @@ impl Live {
     /// A watcher heard a message.
     pub(in super::super) fn hear(&mut self, watcher: u32, message: Message<'_>, now: Instant) {
         self.messages += 1;
-        if self.awaited.is_empty() && self.unnamed == 0 {
+        if self.stimuli.is_empty() {
             return;
         }
-        let Self { all, awaited, works, metrics, unnamed, unclaimed, .. } = self;
-        let mut through = Vec::new();
+        let Self { all, awaited, works, metrics, unnamed, unclaimed, within, .. } = self;
+        let (mut through, mut gone) = (Vec::new(), Vec::new());
         effects::of_message(message, all, |effect, subject, reaches| {
             let Some(number) = awaited.get(&(effect, subject)) else {
-                if effect == Effect::Come && *unnamed > 0 && unclaimed.len() < UNCLAIMED {
+                if effect == Effect::Come && *unnamed > 0 {
+                    let is_old = |at: Instant| now.since(at) > *within;
+                    while unclaimed.len() >= UNCLAIMED || unclaimed.front().is_some_and(|(.., at)| is_old(*at)) {
+                        unclaimed.pop_front();
+                    }
                     unclaimed.push_back((subject, watcher, now));
+                }
+                if effect == Effect::Gone {
+                    gone.push(subject);
                 }
                 return;
             };
@@ -362,53 +523,118 @@ impl Live {
                 return;
             }
             work.waits_for.swap_remove(place);
+            work.is_told = work.waits_for.is_empty();
             let is_own = matches!(work.subject, Subject::Own { .. });
             metrics.record(effects::metric(effect, is_own), work.stamps, now);
-            if work.waits_for.is_empty() && work.exchange.is_none() {
+            if work.is_told {
                 through.push(*number);
             }
         });
-        through.into_iter().for_each(|number| self.look(number, now));
+        for number in through {
+            self.apply(number);
+            self.look(number, now);
+        }
+        gone.into_iter().for_each(|who| self.all.forget(who));
     }
 
     /// A watcher heard an ack.
     pub(in super::super) fn hear_ack(&mut self, watcher: u32, ack: Ack<'_>, now: Instant) {
         let Some(id) = ack.message_id() else { return };
-        let is_it = |work: &&mut Work| matches!(work.subject, Subject::Watcher { place, request, .. } if place == watcher as usize && request == id);
-        if let Some(work) = self.works.values_mut().find(is_it)
-            && let Subject::Watcher { is_acked, .. } = &mut work.subject
+        let is_it = |work: &Work| matches!(work.subject, Subject::Watcher { place, request, .. } if place == watcher as usize && request == Some(id));
+        let Some((number, work)) = self.works.iter_mut().find(|(_, work)| is_it(work)) else { return };
+        let (number, stamps) = (*number, work.stamps);
+        if let Subject::Watcher { is_acked, .. } = &mut work.subject
             && !std::mem::replace(is_acked, true)
         {
-            self.metrics.record(Metric::Ack, work.stamps, now);
+            self.metrics.record(Metric::Ack, stamps, now);
+        }
+        if ack.status() != Some(SUCCESS) {
+            let watcher = &mut self.all.watchers[watcher as usize];
+            watcher.lacks = watcher.lacked;
+            self.metrics.fail(Metric::Settle, stamps.scheduled, now, "the request for subscriptions was refused");
+            self.end(number, now);
         }
     }
 
-    /// The subscriptions of a watcher are settled: a request for others is through.
-    pub(in super::super) fn settled(&mut self, watcher: u32, now: Instant) {
+    /// The subscriptions of a watcher are settled, all of them active or not: a request for others is through.
+    pub(in super::super) fn settled(&mut self, watcher: u32, is_active: bool, now: Instant) {
         let of_it = |work: &Work| matches!(work.subject, Subject::Watcher { place, is_acked: true, .. } if place == watcher as usize);
         let Some(number) = self.works.iter().find(|(_, work)| of_it(work)).map(|(number, _)| *number) else { return };
         let stamps = self.works[&number].stamps;
-        self.metrics.record(Metric::Settle, stamps, now);
+        if is_active {
+            self.metrics.record(Metric::Settle, stamps, now);
+        } else {
+            self.metrics.fail(Metric::Settle, stamps.scheduled, now, "not every subscription became active");
+        }
         self.end(number, now);
+    }
+
+    /// The connection of a watcher is gone: what waits for it waits in vain.
+    pub(in super::super) fn lost(&mut self, watcher: u32, now: Instant) {
+        let place = watcher as usize;
+        let Some(one) = self.all.watchers.get_mut(place) else { return };
+        one.is_lost = true;
+        let is_about = |work: &Work| matches!(work.subject, Subject::Watcher { place: about, .. } if about == place);
+        let concerned = |work: &Work| is_about(work) || work.waits_for.contains(&watcher);
+        let concerned = self.works.iter().filter(|(_, work)| concerned(work)).map(|(number, _)| *number);
+        let mut concerned: Vec<u64> = concerned.collect();
+        concerned.sort_unstable();
+        for number in concerned {
+            let Some(work) = self.works.get_mut(&number) else { continue };
+            work.waits_for.retain(|waits| *waits != watcher);
+            let (is_about, scheduled) = (is_about(work), work.stamps.scheduled);
+            let metric = self.metric_of(&self.works[&number]);
+            self.metrics.fail(metric, scheduled, now, "the connection was lost");
+            if is_about {
+                self.end(number, now);
+            } else {
+                self.look(number, now);
+            }
+        }
+    }
+
+    /// How many connections are gone.
+    pub(super) fn lost_connections(&self) -> u64 {
+        self.all.watchers.iter().filter(|watcher| watcher.is_lost).count() as u64
+    }
+
+    /// Whether there is no connection any more, and there was one.
+    pub(super) fn is_deserted(&self) -> bool {
+        !self.all.watchers.is_empty() && self.all.watchers.iter().all(|watcher| watcher.is_lost)
+    }
+
+    /// A request for subscriptions that can be sent now: nothing waits any more for what its watcher was to be told.
+    pub(super) fn next_held(&mut self) -> Option<(u64, usize)> {
+        self.held.retain(|number| self.works.contains_key(number));
+        let place_of = |number: &u64| match self.works.get(number)?.subject {
+            Subject::Watcher { place, .. } => Some(place),
+            _ => None,
+        };
+        let is_awaited =
+            |place: usize| self.works.values().any(|work| work.waits_for.iter().any(|waits| *waits as usize == place));
+        let at = self.held.iter().position(|number| place_of(number).is_some_and(|place| !is_awaited(place)))?;
+        let place = place_of(&self.held[at])?;
+        Some((self.held.swap_remove(at), place))
+    }
+
+    /// A request for subscriptions was sent that leaves `lacks` out, or could not be.
+    pub(super) fn asked(&mut self, number: u64, sent: Option<u64>, lacks: Option<u64>, now: Instant) {
+        let Some(work) = self.works.get_mut(&number) else { return };
+        let Subject::Watcher { place, request, .. } = &mut work.subject else { return };
+        // What came first was not the server's to hurry.
+        (work.stamps, work.deadline, *request) = (Stamps::at(now), now + self.within, sent);
+        let watcher = &mut self.all.watchers[*place];
+        if sent.is_some() {
+            watcher.lacked = std::mem::replace(&mut watcher.lacks, lacks);
+            self.alarms.push(Reverse((work.deadline, Alarm::Overdue(number))));
+        } else {
+            self.metrics.fail(Metric::Settle, now, now, "there was no open connection");
+            self.end(number, now);
+        }
     }
 
     /// Whether a watcher's request for subscriptions is under way.
     pub(in super::super) fn awaits_states(&self, watcher: u32) -> bool {
         self.all.watchers.get(watcher as usize).is_some_and(|watcher| watcher.is_busy)
-    }
-
-    /// A watcher is not told any more of what it was told: nothing waits for it.
-    pub(super) fn release(&mut self, watcher: u32, now: Instant) {
-        let mut through = Vec::new();
-        for (number, work) in &mut self.works {
-            let before = work.waits_for.len();
-            work.waits_for.retain(|waits| *waits != watcher);
-            if before > 0 && work.waits_for.is_empty() {
-                through.push(*number);
-            }
-        }
-        for number in through {
-            self.look(number, now);
-        }
     }
 }

@@ -3,12 +3,14 @@
 //! It is made before anything is measured, over the same API and in the same way as by the steps of a scenario, so that it
 //! is removed at the end in the same way, too.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::super::client_steps::ack_policy;
-use super::super::core::{Handle, Stop};
+use super::super::core::{Core, Handle, Stop};
 use super::super::events_client::AckPolicy;
 use crate::protocol::events::Resource;
+use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::write::Subscription;
 use crate::protocol::guid;
 use crate::scenario::syntax::{Load, LoadAcks, Stimulus};
@@ -36,6 +38,8 @@ pub(super) struct Call {
     pub(super) number: u128,
     pub(super) is_locked: bool,
     pub(super) is_recorded: bool,
+    /// Whether it has ended, which the load did not ask for.
+    pub(super) is_gone: bool,
     /// How many parties are under way that were sent into it.
     pub(super) is_busy: bool,
 }
@@ -50,6 +54,8 @@ pub(super) struct Party {
     pub(super) is_muted: bool,
     pub(super) layout: usize,
     pub(super) is_busy: bool,
+    /// Whether it left, which the load did not ask for.
+    pub(super) is_gone: bool,
 }
 
 /// An events client with what it is subscribed to.
@@ -60,8 +66,12 @@ pub(super) struct Watcher {
     pub(super) set: Vec<Subscription>,
     /// The index that it lacks at the moment.
     pub(super) lacks: Option<u64>,
-    /// Whether a request for another set is under way: what it is told meanwhile is open.
+    /// The index that it lacked before the request that is under way; it does again if that is refused.
+    pub(super) lacked: Option<u64>,
+    /// Whether a request for another set is under way, or about to be: what it is told meanwhile is open.
     pub(super) is_busy: bool,
+    /// Whether its connection is gone.
+    pub(super) is_lost: bool,
 }
 
 /// What a load is put on.
@@ -71,7 +81,7 @@ pub(super) struct Population {
     pub(super) parties: Vec<Party>,
     pub(super) watchers: Vec<Watcher>,
     /// coSpaces in which no call is at the moment.
-    pub(super) spaces: Vec<String>,
+    pub(super) spaces: VecDeque<String>,
 }
 
 /// The name of the client of that number, counted from 1.
@@ -98,7 +108,26 @@ impl Watcher {
     pub(super) fn watches(&self, resource: Resource, place: usize) -> bool {
         let index = index_of(resource, place);
         let has = self.set.iter().any(|one| one.index == index);
-        has && !self.is_busy && self.lacks != Some(index)
+        has && !self.is_busy && !self.is_lost && self.lacks != Some(index)
+    }
+}
+
+impl Population {
+    /// A participant or a call is there no longer. If it is one of those that were to stay, nothing is asked of it any more.
+    pub(super) fn forget(&mut self, who: u128) {
+        if let Some(party) = self.parties.iter_mut().find(|party| party.number == who) {
+            party.is_gone = true;
+        } else if let Some(place) = self.calls.iter().position(|call| call.number == who) {
+            self.calls[place].is_gone = true;
+            self.parties.iter_mut().filter(|party| party.call == place).for_each(|party| party.is_gone = true);
+            self.watchers.iter_mut().for_each(|watcher| watcher.set.retain(|one| place_of(one.index) != Some(place)));
+        }
+    }
+
+    /// How many participants and calls that were to stay are there no longer.
+    pub(super) fn gone(&self) -> u64 {
+        let parties = self.parties.iter().filter(|party| party.is_gone).count();
+        (parties + self.calls.iter().filter(|call| call.is_gone).count()) as u64
     }
 }
 
@@ -125,13 +154,13 @@ impl<S: Sink + Send> Handle<S> {
             let space = self.make_space(&format!("load {number}")).await?;
             let id = self.create("/calls", &[("coSpace", &space), ("name", &self.object_called(number))]).await?;
             let number = guid::number(&id).ok_or_else(|| Stop::Unfinished(format!("the call `{id}` has no GUID")))?;
-            all.calls.push(Call { id, number, is_locked: false, is_recorded: false, is_busy: false });
+            all.calls.push(Call { id, number, is_locked: false, is_recorded: false, is_gone: false, is_busy: false });
         }
         self.add_parties(load, &mut all).await?;
         // Calls that come and go need coSpaces of their own; more of them than these at a time are not possible.
         if load.stimuli.weight(Stimulus::Call).weight > 0 {
             for number in 1..=SPACES {
-                all.spaces.push(self.make_space(&format!("load, coming and going {number}")).await?);
+                all.spaces.push_back(self.make_space(&format!("load, coming and going {number}")).await?);
             }
         }
         let mut setup = Setup::default();
@@ -171,7 +200,7 @@ impl<S: Sink + Send> Handle<S> {
             let leg = leg.ok_or_else(|| Stop::Unfinished(format!("the participant {id} has no call leg")))?.to_owned();
             let number =
                 guid::number(&id).ok_or_else(|| Stop::Unfinished(format!("the participant `{id}` has no GUID")))?;
-            all.parties.push(Party { call, number, leg, is_muted: false, layout: 0, is_busy: false });
+            all.parties.push(Party { call, number, leg, is_muted: false, layout: 0, is_busy: false, is_gone: false });
         }
         Ok(())
     }
@@ -187,6 +216,18 @@ impl<S: Sink + Send> Handle<S> {
                 }
                 Some(_) => self.pause(LOOK_PAUSE).await?,
             }
+        }
+    }
+
+    /// Asks for subscriptions, all of which have to become active: a load that is told of less than it waits for says
+    /// nothing of the server.
+    async fn subscribe_wholly(&self, name: &str, set: &[Subscription], within: Duration) -> Result<(), Stop> {
+        let begun = self.now();
+        let id = self.with(|core| core.ask_for(name, set))?;
+        let asked = format!("{name}'s request for {} subscriptions", set.len());
+        match self.until(begun + within, |core| said_of(core, name, id)).await? {
+            Some(said) => said.map_err(|why| Stop::Unfinished(format!("{asked}: {why}"))),
+            None => Err(self.missed(begun, &format!("what becomes of {asked}"))),
         }
     }
 
@@ -211,7 +252,7 @@ impl<S: Sink + Send> Handle<S> {
         let set = self.with(|core| subscriptions(load, all, core.options.version));
         if !set.is_empty() {
             let begun = self.now();
-            self.subscribe_to(&name, &set, load.within()).await?;
+            self.subscribe_wholly(&name, &set, load.within()).await?;
             setup.settled.push(self.now().since(begun));
         }
         self.with(|core| {
@@ -220,7 +261,18 @@ impl<S: Sink + Send> Handle<S> {
             client.watcher = Some(number - 1);
             Ok(())
         })?;
-        Ok(Watcher { name, set, lacks: None, is_busy: false })
+        Ok(Watcher { name, set, lacks: None, lacked: None, is_busy: false, is_lost: false })
+    }
+}
+
+/// What a server said to a request for a set of subscriptions, once it is known.
+fn said_of<S: Sink>(core: &Core<S>, name: &str, id: u64) -> Option<Result<(), String>> {
+    let ear = &core.clients.get(name)?.ear;
+    match ear.acks.get(&id)?.as_str() {
+        SUCCESS if !ear.is_settled() => None,
+        SUCCESS if ear.is_active() => Some(Ok(())),
+        SUCCESS => Some(Err("not every subscription became active".to_owned())),
+        status => Some(Err(format!("it was refused with `{status}`"))),
     }
 }
 
