@@ -416,10 +416,12 @@ impl Receiver {
         }
     }
 
-    /// The first set of a session begins with that record, `declared` others before it being discarded.
-    pub(super) fn begins(&mut self, session: u128, index: u64, declared: u64, moment: &mut Moment<'_>) {
+    /// The first set of a session begins with that record, `declared` others before it being discarded; or with one that
+    /// says nothing, since what it begins with is open.
+    pub(super) fn begins(&mut self, session: u128, index: Option<u64>, declared: u64, moment: &mut Moment<'_>) {
         let Some(lacking) = self.lacking.filter(|lacking| lacking.session == session) else { return };
         self.lacking = None;
+        let Some(index) = index else { return };
         if lacking.index < index.saturating_sub(declared)
             && self.trouble.is_none_or(|trouble| trouble.seq < lacking.seq)
         {

@@ -145,11 +145,8 @@ impl CdrJudge {
         session.history.reach = reach(receiver, begun);
         let mut set = begins(receiver, open.link, begun, moment.at);
         (set.others, set.skew) = (others, session.skew);
-        match first.index.get().filter(|_| set.ordered) {
-            Some(index) => receiver.begins(id, index, first.missing.get().unwrap_or(0), &mut moment),
-            // Something of the session has come: what it begins with is open.
-            None => receiver.lacking = receiver.lacking.filter(|lacking| lacking.session != id),
-        }
+        let begun = first.index.get().filter(|_| set.ordered);
+        receiver.begins(id, begun, first.missing.get().unwrap_or(0), &mut moment);
         let before = receiver.chains[chain].highest;
         if let Some(restart) = self.sessions.first_restart(place, at, moment.deadlines.reaction) {
             from_the_start(chain, &first, restart, receiver, &mut moment);
