@@ -131,6 +131,14 @@ struct Entry {
     lost: bool,
 }
 
+impl Entry {
+    /// One that a request has just made.
+    fn made(uri: String, asked: &Asked, moment: &Moment<'_>) -> Self {
+        let (answered, seq, name) = (moment.at, moment.seq, asked.name());
+        Self { uri, asked: asked.at, answered, seq, name, pristine: true, unsure: false, lost: false }
+    }
+}
+
 /// One that was removed.
 #[derive(Debug)]
 struct Removed {
@@ -290,16 +298,7 @@ impl Ledger {
         self.entries.remove(LEGACY);
         let uri = asked.uri().unwrap_or_default().to_owned();
         if response.is_success() && !uri.is_empty() {
-            let entry = Entry {
-                uri,
-                asked: asked.at,
-                answered: moment.at,
-                seq: moment.seq,
-                name: asked.name(),
-                pristine: false,
-                unsure: true,
-                lost: false,
-            };
+            let entry = Entry { pristine: false, unsure: true, ..Entry::made(uri, asked, moment) };
             self.entries.insert(LEGACY.to_owned(), entry);
         }
     }
@@ -391,17 +390,7 @@ impl Ledger {
             }
             self.removed.retain(|removed| removed.id != id);
             if self.entries.len() < REMEMBERED {
-                let entry = Entry {
-                    uri,
-                    asked: asked.at,
-                    answered: moment.at,
-                    seq: moment.seq,
-                    name: asked.name(),
-                    pristine: true,
-                    unsure: false,
-                    lost: false,
-                };
-                self.entries.insert(id, entry);
+                self.entries.insert(id, Entry::made(uri, asked, moment));
             }
             return;
         }
