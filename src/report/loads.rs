@@ -215,6 +215,7 @@ mod tests {
             metrics,
             thresholds: vec![missed],
             is_aborted: false,
+            shares: Vec::new(),
         }
     }
 

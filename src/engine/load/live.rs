@@ -14,7 +14,7 @@ use rand::RngExt as _;
 use super::super::api_client::REFUSED;
 use super::effects::{self, Effect, Goal};
 use super::population::Population;
-use crate::load::{Metric, Metrics, Schedule, Stamps, Threshold};
+use crate::load::{Metric, Metrics, Part, Schedule, Stamps};
 use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::{Ack, Message};
 use crate::protocol::guid;
@@ -112,7 +112,8 @@ pub(in super::super) struct Live {
     pub(super) unserved: u64,
     /// Messages that were received.
     pub(super) messages: u64,
-    pub(super) thresholds: Vec<Threshold>,
+    /// The part of the load that this is.
+    part: Part,
     /// When thresholds that may end the load are looked at next.
     looks: Option<Instant>,
     /// Whether a threshold that is missed has ended it.
@@ -162,10 +163,15 @@ pub(super) enum Then {
 
 impl Live {
     /// A load that is about to run.
-    pub(super) fn new(load: &Load, schedule: Schedule, metrics: Metrics, all: Population, random: ChaCha8Rng) -> Self {
-        let (mut thresholds, metrics_start) = (load.thresholds(), metrics.start());
-        // What is relative to an earlier run, or about records, is judged when all is known.
-        thresholds.retain(|threshold| !threshold.condition.is_relative() && !threshold.metric.is_of_records());
+    pub(super) fn new(
+        load: &Load,
+        schedule: Schedule,
+        metrics: Metrics,
+        all: Population,
+        (random, part): (ChaCha8Rng, Part),
+    ) -> Self {
+        let may_end_early = load.thresholds().iter().any(|threshold| threshold.abort.is_some());
+        let looks = may_end_early.then(|| metrics.start() + LOOKS);
         Self {
             schedule,
             metrics,
@@ -185,8 +191,8 @@ impl Live {
             held: Vec::new(),
             unserved: 0,
             messages: 0,
-            looks: thresholds.iter().any(|threshold| threshold.abort.is_some()).then(|| metrics_start + LOOKS),
-            thresholds,
+            part,
+            looks,
             is_aborted: false,
         }
     }
@@ -198,7 +204,7 @@ impl Live {
         }
         self.looks = Some(now + LOOKS);
         let measured = self.metrics.measured(now);
-        self.is_aborted = self.thresholds.iter().any(|threshold| threshold.aborts(measured, &self.metrics, None));
+        self.is_aborted = self.part.look(measured, &self.metrics);
     }
 
     /// What happens next, by weight.
