@@ -184,7 +184,9 @@ impl Part {
         let state = self.whole.state();
         match state.parts.iter().find_map(|part| Some((part, part.left.as_ref()?))) {
             // Once it is known when, it begins for all that are there: what is left of the load is seen in what they bring.
-            Some((part, why)) if state.begins.is_none() => Err(format!("the load cannot go on: {}: {why}", part.server)),
+            Some((part, why)) if state.begins.is_none() => {
+                Err(format!("the load cannot go on: {}: {why}", part.server))
+            }
             _ => Ok(state.begins),
         }
     }
@@ -346,7 +348,8 @@ mod tests {
         let Some(Loaded::Once(phase)) = whole.loaded() else { panic!("nothing came of it") };
         assert_eq!((phase.pace.taken, phase.planned, phase.messages), (100, Some(100), 100));
         assert!(phase.is_paced && phase.holds(), "{:?}", phase.thresholds);
-        let shares: Vec<_> = phase.shares.iter().map(|share| (&*share.server, share.connections, share.begun)).collect();
+        let shares: Vec<_> =
+            phase.shares.iter().map(|share| (&*share.server, share.connections, share.begun)).collect();
         assert_eq!(shares, [("s0", 3, 80), ("s1", 2, 20)]);
     }
 

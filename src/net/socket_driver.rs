@@ -79,6 +79,7 @@ pub struct Link {
     tls: ClientTls,
     clock: Clock,
     reception: Arc<Reception>,
+    first_receiver: u16,
     restart: Option<Arc<str>>,
 }
 
@@ -95,13 +96,19 @@ impl Link {
             Scheme::Http => ClientTls::new(&Tls::Insecure)?,
         };
         let http = HttpClient::new(Arc::clone(&target), &tls)?;
-        Ok(Self { http, target, tls, clock, reception: Arc::default(), restart: None })
+        Ok(Self { http, target, tls, clock, reception: Arc::default(), first_receiver: 0, restart: None })
     }
 
     /// Has CDR receivers listen elsewhere than on free ports of the loopback interface.
     #[must_use]
-    pub fn with_reception(self, reception: Reception) -> Self {
-        Self { reception: Arc::new(reception), ..self }
+    pub fn with_reception(self, reception: impl Into<Arc<Reception>>) -> Self {
+        Self { reception: reception.into(), ..self }
+    }
+
+    /// Has the first CDR receiver take the port of this number, counted from 0: other links of the run have those before it.
+    #[must_use]
+    pub fn with_first_receiver(self, first_receiver: u16) -> Self {
+        Self { first_receiver, ..self }
     }
 
     /// Where CDR receivers listen.
@@ -227,7 +234,7 @@ impl<'l> Driver<'l> {
             exchanges: JoinSet::new(),
             connections: JoinSet::new(),
             open: BTreeMap::new(),
-            listeners: Listeners::new(Arc::clone(&link.reception)),
+            listeners: Listeners::new(Arc::clone(&link.reception)).starting_at(link.first_receiver),
             links: BTreeMap::new(),
             last_link: 0,
         }

@@ -127,7 +127,7 @@ fn run(load: &str, settings: Settings, stall: Option<(Instant, Duration)>) -> Lo
 
 /// The scenario of a load.
 pub(super) fn scenario_of(load: &str) -> Scenario {
-    let text = format!("title: A load\nexercises: [UPD-08]\nload:\n{load}");
+    let text = format!("title: A load\nexercises: [UPD-08]\nneeds: [limits]\nload:\n{load}");
     scenario::read("test.yaml", &text).unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
