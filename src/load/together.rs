@@ -80,8 +80,10 @@ struct One {
     /// What its server is called.
     server: String,
     is_ready: bool,
-    /// What it measured so far, of each threshold that may end the load.
+    /// What it measured so far, of each threshold that may end the load, as it showed it last.
     seen: Vec<Series>,
+    /// Whether it has shown that since it was looked at.
+    has_looked: bool,
     /// What it brought in of the stretch: how many connections it has, and whether it came to its end.
     brought: Option<(Phase, u32, bool)>,
     /// Why it takes part no longer.
@@ -194,8 +196,9 @@ impl Part {
     /// Brings in what was measured, on so many connections, and whether the stretch came to its end.
     pub fn done(&self, phase: Phase, connections: u32, is_whole: bool) {
         let mut state = self.whole.state();
+        let seen = state.ending_series(&phase.metrics);
         if let Some(own) = state.parts.get_mut(self.index as usize) {
-            own.brought = Some((phase, connections, is_whole));
+            (own.seen, own.brought) = (seen, Some((phase, connections, is_whole)));
         }
         state.close_if_all_are_through();
     }
@@ -214,25 +217,40 @@ impl Part {
         state.close_if_all_are_through();
     }
 
-    /// Shows what was measured so far, after so long. Whether a threshold ends the stretch, looking at what all have shown.
+    /// Shows what was measured so far, after so long. Whether a threshold ends the stretch: that is looked at when all have
+    /// shown once more what they have.
     pub fn look(&self, measured: Duration, metrics: &Metrics) -> bool {
         let mut state = self.whole.state();
-        let State { terms, parts, is_aborted, .. } = &mut *state;
-        let ending: Vec<&Threshold> = terms.thresholds.iter().filter(|threshold| threshold.abort.is_some()).collect();
-        let own: Vec<Series> = ending.iter().map(|one| metrics.series(one.metric).into_owned()).collect();
-        if let Some(part) = parts.get_mut(self.index as usize) {
-            part.seen = own;
+        let state = &mut *state;
+        let seen = state.ending_series(metrics);
+        if let Some(own) = state.parts.get_mut(self.index as usize) {
+            (own.seen, own.has_looked) = (seen, true);
         }
-        *is_aborted |= ending.iter().enumerate().any(|(place, threshold)| {
-            let mut all = Series::default();
-            parts.iter().filter_map(|part| part.seen.get(place)).for_each(|seen| all.merge(seen));
-            threshold.aborts(measured, &all, None)
-        });
-        *is_aborted
+        let has_looked = |part: &One| part.has_looked || part.brought.is_some() || part.left.is_some();
+        if state.parts.iter().all(has_looked) {
+            state.parts.iter_mut().for_each(|part| part.has_looked = false);
+            let ends = state.ending().enumerate().any(|(place, threshold)| {
+                let mut all = Series::default();
+                state.parts.iter().filter_map(|part| part.seen.get(place)).for_each(|seen| all.merge(seen));
+                threshold.aborts(measured, &all, None)
+            });
+            state.is_aborted |= ends;
+        }
+        state.is_aborted
     }
 }
 
 impl State {
+    /// The thresholds that may end the load.
+    fn ending(&self) -> impl Iterator<Item = &Threshold> {
+        self.terms.thresholds.iter().filter(|one| one.abort.is_some())
+    }
+
+    /// What was measured for each of them.
+    fn ending_series(&self, metrics: &Metrics) -> Vec<Series> {
+        self.ending().map(|one| metrics.series(one.metric).into_owned()).collect()
+    }
+
     fn close_if_all_are_through(&mut self) {
         let is_through = |part: &One| part.brought.is_some() || part.left.is_some();
         if self.parts.iter().all(is_through) && self.parts.iter().any(|part| part.brought.is_some()) {
@@ -245,7 +263,7 @@ impl State {
         let mut whole: Option<Phase> = None;
         let (mut is_whole, is_spread) = (true, self.parts.len() > 1);
         for part in &mut self.parts {
-            (part.is_ready, part.seen) = (false, Vec::new());
+            (part.is_ready, part.has_looked, part.seen) = (false, false, Vec::new());
             let Some((mut phase, connections, came_to_its_end)) = part.brought.take() else {
                 is_whole = false;
                 continue;
@@ -408,8 +426,9 @@ mod tests {
         let second = Duration::from_secs(1);
         assert!(!fast.look(second, &phase(80, 10, 0).metrics));
         assert!(!slow.look(second, &phase(60, 50, 0).metrics));
-        assert!(slow.look(second, &phase(90, 50, 0).metrics), "more than half of all are slow now");
-        assert!(fast.look(second, &phase(80, 10, 0).metrics));
+        assert!(!slow.look(second, &phase(90, 50, 0).metrics), "the other has not looked again");
+        assert!(fast.look(second, &phase(80, 10, 0).metrics), "more than half of all are slow now");
+        assert!(slow.look(second, &phase(90, 50, 0).metrics));
     }
 
     proptest! {

@@ -14,6 +14,7 @@ use super::servers::{OneServer, Site, part_seed};
 use crate::engine::{Addresses, End, Options, Outcome, default_deadline};
 use crate::load::{self, Baseline, LatencyRecorder, Loaded, Together};
 use crate::net::clock::Clock;
+use crate::net::event_loop::Waiting;
 use crate::report::assemble::{ExpectationFailure, ScenarioRun, StepMark};
 use crate::report::loads;
 use crate::rules::{Context, Deadlines, Judge};
@@ -39,6 +40,8 @@ pub(super) struct Terms {
     pub(super) baseline: Option<Arc<Baseline>>,
     /// Whether the scenario is recorded.
     pub(super) record: bool,
+    /// How a load waits for what happens.
+    pub(super) waiting: Waiting,
 }
 
 /// What became of a scenario.
@@ -162,7 +165,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         part(&planned, &site, &terms, server, (part_seed(seed, place), began, of_load))
     };
     let parts = servers.iter().enumerate().map(part).collect();
-    let mut ended = drive_together(parts, &stop).await;
+    let (mut ended, failed) = drive_together(parts, &stop, terms.waiting).await;
     let duration = terms.clock.now().since(began);
     let mut loaded =
         whole.map_or_else(|| ended.first_mut().and_then(|one| one.outcome.loaded.take()), |whole| whole.loaded());
@@ -173,6 +176,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
     }
     let doubt = loaded.as_ref().and_then(loads::doubt);
     let mut played = Played::of(&planned.id);
+    played.trouble.extend(failed.map(|error| format!("connections could not be waited for: {error}")));
     for (server, one) in servers.iter().zip(ended) {
         played.add(&planned, server, one, (began, duration), doubt.as_deref());
     }

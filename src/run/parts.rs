@@ -1,13 +1,15 @@
 //! The parts of a scenario under way: one engine for each server, each with a trace and a judge of its own.
 
+use std::io;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use super::one::Watch;
 use crate::engine::{Engine, Options, Outcome};
 use crate::load;
+use crate::net::event_loop::{self, Waiting};
 use crate::net::socket_driver::{Link, drive};
 use crate::scenario::syntax::Scenario;
 use crate::trace::Sink;
@@ -36,36 +38,55 @@ pub(super) struct Ended {
     pub(super) limit: Duration,
 }
 
-/// Carries out all parts at the same time, each in a task of its own, so that they are spread over the cores. In the order of
-/// the parts.
-pub(super) async fn drive_together(parts: Vec<Part>, stop: &watch::Receiver<bool>) -> Vec<Ended> {
-    let mut under_way = JoinSet::new();
-    for (place, part) in parts.into_iter().enumerate() {
-        let stop = stop.clone();
-        under_way.spawn(async move { (place, drive_one(part, stop).await) });
-    }
-    let mut ended = Vec::new();
-    while let Some(one) = under_way.join_next().await {
-        match one {
-            Ok(one) => ended.push(one),
-            // The others would wait for it.
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => {}
-        }
-    }
-    ended.sort_by_key(|(place, _)| *place);
-    ended.into_iter().map(|(_, one)| one).collect()
+/// One engine and its way to its server.
+struct UnderWay<'s> {
+    engine: Engine<'s, Watch>,
+    link: Link,
+    limit: Duration,
 }
 
-async fn drive_one(part: Part, stop: watch::Receiver<bool>) -> Ended {
-    let Part { id, scenario, options, watch, link, of_load, limit } = part;
-    let mut engine = Engine::new(&id, &scenario, options, watch);
-    if let Some(of_load) = of_load {
-        engine = engine.with_part(of_load);
-    }
-    let late = drive_within(&mut engine, &link, stop, limit).await;
-    let (watch, outcome) = engine.finish();
-    Ended { watch, outcome, late, limit }
+/// Carries out all parts at the same time. What became of each, in the order of the parts, and why connections could not be
+/// waited for, if that was so.
+pub(super) async fn drive_together(
+    mut parts: Vec<Part>,
+    stop: &watch::Receiver<bool>,
+    waiting: Waiting,
+) -> (Vec<Ended>, Option<io::Error>) {
+    let scenarios: Vec<Scenario> = parts.iter_mut().map(|part| std::mem::take(&mut part.scenario)).collect();
+    let begin = |(part, scenario): (Part, _)| {
+        let Part { id, options, watch, link, of_load, limit, .. } = part;
+        let engine = Engine::new(&id, scenario, options, watch);
+        let engine = if let Some(of_load) = of_load { engine.with_part(of_load) } else { engine };
+        UnderWay { engine, link, limit }
+    };
+    let mut all: Vec<UnderWay<'_>> = parts.into_iter().zip(&scenarios).map(begin).collect();
+    let late = match all.as_mut_slice() {
+        [one] if scenarios.iter().all(|scenario| scenario.load.is_none()) => {
+            Ok(vec![drive_within(&mut one.engine, &one.link, stop.clone(), one.limit).await])
+        }
+        all => drive_loads(all, stop, waiting),
+    };
+    let (late, failed) = match late {
+        Ok(late) => (late, None),
+        Err(error) => (vec![false; all.len()], Some(error)),
+    };
+    let end = |(one, late): (UnderWay<'_>, bool)| {
+        let (watch, outcome) = one.engine.finish();
+        Ended { watch, outcome, late, limit: one.limit }
+    };
+    (all.into_iter().zip(late).map(end).collect(), failed)
+}
+
+/// Carries out loads: each thread, of as many as there are processors, has some of the engines. Whether each was too late.
+fn drive_loads<'s>(all: &mut [UnderWay<'s>], stop: &watch::Receiver<bool>, waiting: Waiting) -> io::Result<Vec<bool>> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let parts = all.iter_mut().map(|UnderWay { engine, link, limit }| event_loop::Part {
+        engine,
+        link,
+        interrupt: stop.clone(),
+        limit: *limit,
+    });
+    event_loop::drive_together(parts.collect(), threads, waiting)
 }
 
 /// Drives the engine; one that takes longer than `limit` is told to end. Returns whether that was so.

@@ -148,7 +148,7 @@ fn a_capacity_is_searched_on_all_at_once() {
   calls: 1
   participants: 8
   stimuli: {mute: 1}
-  capacity: {from: 15, up-to: 300, hold: 5s}
+  capacity: {from: 15, up-to: 300, hold: 3s, confirm: {times: 1, of: 1}}
   thresholds: {update: ['rate<=0']}
 ";
     let all = spread(load, vec![slow(), slow(), slow()]);
@@ -158,5 +158,5 @@ fn a_capacity_is_searched_on_all_at_once() {
     let told: Vec<_> = curve.iter().map(|point| (point.probe.rate, point.verdict)).collect();
     assert!((80.0..=96.0).contains(&found), "{found} {told:?}");
     assert!(curve.iter().all(|point| point.detail.shares.len() == 3));
-    assert!(curve.iter().any(|point| point.verdict == Verdict::Held && point.detail.planned == Some(75)));
+    assert!(curve.iter().any(|point| point.verdict == Verdict::Held && point.detail.planned == Some(45)));
 }
