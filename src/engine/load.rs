@@ -1,9 +1,10 @@
 //! A load: what it is put on is made, then work begins as its schedule says, then it is seen what came of it.
 //!
 //! `population` is what is there before anything is measured, `live` what has begun and not ended, `effects` how the event
-//! looks that a stimulus has to bring about. This file carries the phases out and sends what stimuli ask for.
+//! looks that a stimulus has to bring about, `follow` what a load that only listens subscribes to. This file carries the phases out and sends what stimuli ask for.
 
 mod effects;
+mod follow;
 mod live;
 mod population;
 
@@ -194,6 +195,7 @@ impl<S: Sink> Core<S> {
         while let Some((number, place)) = live.next_held() {
             self.send_held(&mut live, number, place);
         }
+        self.follow(&mut live);
         live.look_at_thresholds(now);
         let is_over = live.schedule.is_over(now) || live.is_aborted || live.is_deserted();
         if let Some(at) = live.next_due(now) {
