@@ -27,7 +27,7 @@ use crate::report::model::Report;
 use crate::report::thresholds;
 use crate::rules::Deadlines;
 use crate::scenario::syntax::Time;
-use crate::scenario::{self, Source};
+use crate::scenario::{self, Overrides, Source};
 
 pub use receive::ReceiveConfig;
 
@@ -93,6 +93,8 @@ pub struct RunConfig {
     pub options: String,
     /// Whether the trace is recorded.
     pub record: bool,
+    /// What outweighs what loads say.
+    pub overrides: Overrides,
 }
 
 /// A command of the user's that restarts the Call Bridge of a target.
@@ -241,6 +243,7 @@ impl RunConfig {
             command,
             options,
             record: args.record,
+            overrides: Overrides { duration: args.duration, rate: args.rate },
         })
     }
 }
@@ -411,6 +414,8 @@ fn options(args: &run::Args) -> String {
         // Such a command may hold a password.
         ("--restart-command", args.restart_command.as_ref().map(|_| "COMMAND".to_owned())),
         ("--restart-deadline", args.restart_deadline.map(length)),
+        ("--duration", args.duration.map(length)),
+        ("--rate", args.rate.map(|rate| rate.to_string())),
     ];
     let mut words: Vec<String> = Vec::new();
     for (name, value) in valued {
