@@ -46,7 +46,7 @@ pub(crate) use sample::failed_over_sockets;
 /// # Errors
 /// If a scenario or a setting is wrong, or the report folder cannot be written, before anything has run.
 pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Failure> {
-    let scenarios = plan::read(&config.scenarios)?;
+    let scenarios = plan::read(&config.scenarios, &config.overrides)?;
     let settings = settings(&config.dialect)?;
     check_mutants(&config.mutants)?;
     folder::prepare(&config.report_dir).map_err(Failure::usage)?;
