@@ -20,6 +20,7 @@ use crate::engine::Addresses;
 use crate::exit::Failure;
 use crate::load::Baseline;
 use crate::net::entropy;
+use crate::net::event_loop::Waiting;
 use crate::net::listeners::{Advertised, ListenAddress};
 use crate::net::target::{Account, Accounts, Target, Tls};
 use crate::report::known::{self, Known};
@@ -67,6 +68,8 @@ pub struct RunConfig {
     pub known: Vec<Known>,
     /// What loads are compared with.
     pub baseline: Option<Arc<Baseline>>,
+    /// How loads wait for what happens.
+    pub waiting: Waiting,
     /// Where the report goes.
     pub report_dir: PathBuf,
     /// Faults of the embedded emulator.
@@ -229,6 +232,7 @@ impl RunConfig {
             allow: args.allow,
             known,
             baseline: args.baseline.as_deref().map(baseline).transpose()?,
+            waiting: if args.spin { Waiting::Spin } else { Waiting::Sleep },
             report_dir: args.report_dir.unwrap_or_else(|| Path::new("reports").join(&id)),
             id,
             mutants: args.mutant,

@@ -238,6 +238,7 @@ impl Running {
             clock: self.clock,
             baseline: self.config.baseline.clone(),
             record: self.recording.is_some(),
+            waiting: self.config.waiting,
         }
     }
 

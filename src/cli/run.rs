@@ -136,6 +136,9 @@ pub struct Args {
     /// The report.json of an earlier run, for thresholds of loads such as `p(99) <= baseline * 1.10`.
     #[arg(long, value_name = "FILE", help_heading = "Judgement")]
     pub baseline: Option<PathBuf>,
+    /// Under load, never sleep but look again and again: shorter delays of the harness, for a whole processor.
+    #[arg(long, help_heading = "Load")]
+    pub spin: bool,
     /// Where to write report.json, junit.xml, report.html and summary.md; a new folder in reports/ without.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub report_dir: Option<PathBuf>,

@@ -15,6 +15,7 @@ use crate::engine::{Addresses, End, Engine, Options, Outcome, default_deadline};
 use crate::load::{Baseline, LatencyRecorder, Loaded};
 use crate::net::clock::Clock;
 use crate::net::emulator_shell::{EmulatorShell, ShellOptions, start};
+use crate::net::event_loop::{Part, Waiting, drive_together};
 use crate::net::socket_driver::{Link, drive};
 use crate::net::target::{Accounts, Target, Tls};
 use crate::report::assemble::{ExpectationFailure, ScenarioRun, StepMark};
@@ -53,6 +54,8 @@ pub(super) struct Terms {
     pub(super) baseline: Option<Arc<Baseline>>,
     /// Whether the scenario is recorded.
     pub(super) record: bool,
+    /// How a load waits for what happens.
+    pub(super) waiting: Waiting,
 }
 
 /// What became of a scenario.
@@ -195,11 +198,21 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
     let limit = planned.scenario.deadline.map_or_else(|| default_deadline(&planned.scenario), |deadline| deadline.0);
     let (watched, mut outcome, late) = {
         let mut engine = Engine::new(&planned.id, &planned.scenario, options, watching);
-        let late = drive_within(&mut engine, &link, stop, limit).await;
+        let late = match &planned.scenario.load {
+            None => Ok(drive_within(&mut engine, &link, stop, limit).await),
+            Some(_) => {
+                let part = Part { engine: &mut engine, link: &link, interrupt: stop, limit };
+                drive_together(vec![part], 1, terms.waiting).map(|late| late.contains(&true))
+            }
+        };
         let (watched, outcome) = engine.finish();
         (watched, outcome, late)
     };
-    let trouble = watched.trouble(&outcome.cut, &link.target().events_url(), frame_limit);
+    let mut trouble = watched.trouble(&outcome.cut, &link.target().events_url(), frame_limit);
+    let late = late.unwrap_or_else(|error| {
+        trouble.push(format!("connections could not be waited for: {error}"));
+        false
+    });
     let duration = terms.clock.now().since(began);
     if let Some(shell) = shell {
         shell.stop().await;

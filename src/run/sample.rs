@@ -10,6 +10,7 @@ use super::plan::Planned;
 use crate::emulator::Settings;
 use crate::engine::{Addresses, Restart};
 use crate::net::clock::Clock;
+use crate::net::event_loop::Waiting;
 use crate::rules::Deadlines;
 use crate::scenario::{self, Source};
 use crate::spec::{RequirementId, Version};
@@ -42,6 +43,7 @@ pub(crate) async fn failed_over_sockets(
         clock,
         baseline: None,
         record: false,
+        waiting: Waiting::Sleep,
     };
     let played = play(planned, Arc::new(site), terms, stop).await;
     let begun = played.network_error.is_none();
