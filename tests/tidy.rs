@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("load", &["trace", "protocol", "time"]),
     ("report", &["load", "rules", "spec", "trace", "time", "exit"]),
     ("net", &["engine", "emulator", "trace", "protocol", "time"]),
+    ("client_load", &["emulator", "load", "protocol", "scenario", "time"]),
     ("simulation", &["engine", "emulator", "scenario", "trace", "protocol", "time"]),
     ("traceability", &["emulator", "engine", "report", "rules", "scenario", "spec"]),
     ("config", &["cli", "engine", "exit", "load", "net", "report", "rules", "scenario"]),
@@ -46,7 +47,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("check", &["exit", "load", "protocol", "report", "rules", "scenario", "spec", "time", "trace"]),
-    ("serve", &["cli", "config", "emulator", "exit", "net", "report", "rules", "run", "spec", "time", "trace"]),
+    (
+        "serve",
+        &["cli", "client_load", "config", "emulator", "exit", "net", "report", "rules", "run", "spec", "time", "trace"],
+    ),
     (
         "receive",
         &["cli", "config", "engine", "exit", "load", "net", "protocol", "report", "rules", "spec", "time", "trace"],
