@@ -49,7 +49,22 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("check", &["exit", "load", "protocol", "report", "rules", "scenario", "spec", "time", "trace"]),
     (
         "serve",
-        &["cli", "client_load", "config", "emulator", "exit", "net", "report", "rules", "run", "spec", "time", "trace"],
+        &[
+            "cli",
+            "client_load",
+            "config",
+            "emulator",
+            "exit",
+            "load",
+            "net",
+            "protocol",
+            "report",
+            "rules",
+            "run",
+            "spec",
+            "time",
+            "trace",
+        ],
     ),
     (
         "receive",

@@ -330,6 +330,7 @@ fn played(
         judgement,
         latency,
         loaded: outcome.loaded,
+        unjudged: false,
     };
     let recorded = recorder.map(|recorder| recorder.and_then(|recorder| recorder.finish(end_line(&run))));
     Played { run, network_error, left_behind: outcome.left_behind, trouble: Vec::new(), recorded, reach }

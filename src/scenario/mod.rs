@@ -20,4 +20,4 @@ pub mod suggest;
 pub use diagnostic::{ScenarioError, render};
 pub use library::{SelectError, Source};
 pub use need::Need;
-pub use parse::{read, read_client_load, read_plan};
+pub use parse::{errors_of, read, read_client_load, read_plan};

@@ -35,6 +35,17 @@ pub fn read_client_load(file: &str, text: &str) -> Result<ClientScenario, Vec<Sc
     if errors.is_empty() { Ok(given) } else { Err(errors) }
 }
 
+/// Checks a file, be it a scenario or a load on what connects to an emulated server: that has `updates` or `records`.
+///
+/// # Errors
+/// As [`read`].
+pub fn errors_of(file: &str, text: &str) -> Result<(), Vec<ScenarioError>> {
+    let given = text.get(..MAX_BYTES).is_none().then(|| yaml::<serde_json::Value>(text).ok());
+    let given = given.flatten().unwrap_or_default();
+    let is_of_clients = ["updates", "records"].iter().any(|key| given["load"].get(key).is_some());
+    if is_of_clients { read_client_load(file, text).map(drop) } else { read(file, text).map(drop) }
+}
+
 /// Reads and checks a scenario's `plan` that stands alone: a list of its entries. What it refers to has no value.
 ///
 /// # Errors
