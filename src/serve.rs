@@ -108,6 +108,9 @@ async fn serving(
     };
     let url = shell.url();
     ready(Serving { url: &url, ca_pem: ca_pem.as_deref() })?;
+    if let Some(driven) = &driven {
+        note(&format!("the load waits for {}", driven.waits_for()));
+    }
     let over = async {
         match &driven {
             // An error would mean that nobody can say it any more.

@@ -134,7 +134,7 @@ impl LoadedServer {
             thresholds,
             search,
             loaded: None,
-            told: vec![format!("the load waits for {}", wanted(&load))],
+            told: Vec::new(),
             load,
         }
     }
@@ -256,6 +256,11 @@ impl LoadedServer {
     /// What was measured; `None` before the end, and where nothing was.
     pub const fn take_loaded(&mut self) -> Option<Loaded> {
         self.loaded.take()
+    }
+
+    /// Whom the load waits for, in words.
+    pub fn waits_for(&self) -> String {
+        wanted(&self.load)
     }
 
     /// What the user should know, since this was last asked.

@@ -24,6 +24,11 @@ impl Driven {
         Self { server: Arc::new(Mutex::new(server)), over: watch::Sender::new(false) }
     }
 
+    /// Whom the load waits for, in words.
+    pub(super) fn waits_for(&self) -> String {
+        self.lock().waits_for()
+    }
+
     /// Becomes true when the load has ended.
     pub(super) fn over(&self) -> watch::Receiver<bool> {
         self.over.subscribe()
