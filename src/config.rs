@@ -2,11 +2,11 @@
 //!
 //! The only place where defaults live. Passwords come from the environment, a file or a prompt, and show nowhere.
 
+mod emulate;
 mod receive;
 mod targets;
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -16,14 +16,14 @@ use std::time::Duration;
 use jiff::Zoned;
 use serde::Deserialize;
 
-use crate::cli::{emulate, prompt, run};
+use crate::cli::{prompt, run};
 use crate::engine::Addresses;
 use crate::exit::Failure;
 use crate::load::Baseline;
 use crate::net::entropy;
 use crate::net::event_loop::Waiting;
 use crate::net::listeners::{Advertised, ListenAddress};
-use crate::net::target::{Account, Accounts, Target};
+use crate::net::target::Target;
 use crate::report::known::{self, Known};
 use crate::report::model::Report;
 use crate::report::thresholds;
@@ -31,6 +31,7 @@ use crate::rules::Deadlines;
 use crate::scenario::syntax::Time;
 use crate::scenario::{self, Overrides, Source};
 
+pub use emulate::{EmulateConfig, EmulateTls, LoadConfig};
 pub use receive::ReceiveConfig;
 
 /// How long the command that restarts a target may take: a Meeting Server takes minutes.
@@ -110,40 +111,6 @@ pub struct RestartCommand {
     pub command: String,
     /// How long it may take.
     pub deadline: Duration,
-}
-
-/// The settings of a standalone emulator.
-#[derive(Debug)]
-pub struct EmulateConfig {
-    /// Where to listen.
-    pub listen: SocketAddr,
-    /// How to serve TLS; plain HTTP where absent.
-    pub tls: Option<EmulateTls>,
-    /// Its accounts.
-    pub accounts: Accounts,
-    /// The generated password, to be shown once.
-    pub shown_password: Option<String>,
-    /// Freedoms.
-    pub dialect: Vec<String>,
-    /// Faults on purpose.
-    pub mutants: Vec<String>,
-    /// What decides every choice.
-    pub seed: u64,
-    /// Whether to judge what connects.
-    pub judge: bool,
-    /// Where the report goes.
-    pub report_dir: Option<PathBuf>,
-    /// The command that serves the same again; it holds no secrets.
-    pub command: String,
-}
-
-/// Where an emulator's certificate comes from.
-#[derive(Debug)]
-pub enum EmulateTls {
-    /// Made for this run, and written to the file if there is one.
-    SelfMade(Option<PathBuf>),
-    /// Read: chain and key in PEM.
-    Pem(Vec<u8>, Vec<u8>),
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -405,57 +372,6 @@ fn options(args: &run::Args) -> String {
     words.join(" ")
 }
 
-impl EmulateConfig {
-    /// Resolves what was typed.
-    ///
-    /// # Errors
-    /// If a file cannot be read, or a password is missing.
-    pub fn resolve(args: emulate::Args) -> Result<Self, Failure> {
-        let listen = args.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)));
-        let seed = args.seed.unwrap_or_else(entropy::seed);
-        let command = emulate_command(&args, listen, seed);
-        let tls = match (&args.cert, &args.key) {
-            (Some(cert), Some(key)) => Some(EmulateTls::Pem(text(cert)?.into_bytes(), text(key)?.into_bytes())),
-            _ if args.tls => Some(EmulateTls::SelfMade(args.ca_out)),
-            _ => None,
-        };
-        let (secret, shown_password) = match &args.password_env {
-            Some(name) => (password(Some(name), None, "password")?, None),
-            None => {
-                let made = entropy::password();
-                (made.clone(), Some(made))
-            }
-        };
-        let privileged = match args.user {
-            Some(name) => Account::new(name, secret),
-            None => Account::new(Accounts::generated().privileged.name, secret),
-        };
-        let unprivileged = match args.unprivileged_user {
-            Some(name) => Some(Account::new(
-                name,
-                password(args.unprivileged_password_env.as_deref(), None, "unprivileged-password")?,
-            )),
-            None => None,
-        };
-        if unprivileged.as_ref().is_some_and(|second| second.name == privileged.name) {
-            return Err(Failure::usage(format!("both accounts are called `{}`", privileged.name)));
-        }
-        let accounts = Accounts { privileged, unprivileged };
-        Ok(Self {
-            listen,
-            tls,
-            accounts,
-            shown_password,
-            dialect: args.dialect,
-            mutants: args.mutant,
-            seed,
-            judge: args.judge,
-            report_dir: args.report_dir,
-            command,
-        })
-    }
-}
-
 /// What an earlier run measured.
 fn baseline(path: &Path) -> Result<Arc<Baseline>, Failure> {
     let wrong = |cause: &dyn std::fmt::Display| {
@@ -469,52 +385,9 @@ fn baseline(path: &Path) -> Result<Arc<Baseline>, Failure> {
     Ok(Arc::new(thresholds::baseline(&report)))
 }
 
-/// The command that emulates the same again.
-fn emulate_command(args: &emulate::Args, listen: SocketAddr, seed: u64) -> String {
-    let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-    let valued = [
-        ("--listen", Some(listen.to_string())),
-        ("--seed", Some(seed.to_string())),
-        ("--cert", shown(&args.cert)),
-        ("--key", shown(&args.key)),
-        ("--ca-out", shown(&args.ca_out)),
-        ("--user", args.user.clone()),
-        ("--password-env", args.password_env.clone()),
-        ("--unprivileged-user", args.unprivileged_user.clone()),
-        ("--unprivileged-password-env", args.unprivileged_password_env.clone()),
-    ];
-    let valued = valued.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    let mutants = args.mutant.iter().map(|name| ("--mutant", name.clone()));
-    let dialects = args.dialect.iter().map(|item| ("--dialect", item.clone()));
-    let mut command = "bridgeproof emulate".to_owned();
-    for (given, word) in [(args.judge, " --judge"), (args.tls, " --tls")] {
-        command.push_str(if given { word } else { "" });
-    }
-    for (name, value) in valued.chain(mutants).chain(dialects) {
-        command.push_str(&format!(" {name} {}", crate::report::model::quoted(&value)));
-    }
-    command
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_command_of_an_emulator_repeats_what_was_typed_and_what_was_drawn() {
-        #[derive(clap::Parser)]
-        struct Line {
-            #[command(flatten)]
-            args: emulate::Args,
-        }
-        let words = "emulate --judge --user bob --tls --cert-out ca.pem --seed 7 --dialect late,window=8 --mutant m";
-        let line = <Line as clap::Parser>::try_parse_from(words.split(' ')).unwrap();
-        assert_eq!(
-            EmulateConfig::resolve(line.args).unwrap().command,
-            "bridgeproof emulate --judge --tls --listen 127.0.0.1:8443 --seed 7 --ca-out ca.pem --user bob \
-             --mutant m --dialect late --dialect window=8"
-        );
-    }
 
     #[test]
     fn a_target_without_account_says_what_to_give() {

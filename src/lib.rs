@@ -3,12 +3,14 @@
 //! In reading order: [`protocol`] (wire types and codecs), [`spec`] (the catalogue of requirements), [`trace`] (what can
 //! be observed), [`rules`] (pure judges of the trace), [`scenario`] (the language), [`engine`] (carries scenarios out,
 //! sans-IO), [`emulator`] (what it is tried on), [`simulation`] and [`net`] (the two drivers), [`load`] (latencies),
+//! [`client_load`] (a load on what connects to the emulator),
 //! [`report`]; [`run`] joins them.
 //! Start with [`trace::Observation`], which everything meets in, and [`engine::driver`], the contract with the outside.
 //! `docs/ARCHITECTURE.md` tells why it is so.
 
 pub mod check;
 pub mod cli;
+pub mod client_load;
 pub mod config;
 pub mod emulator;
 pub mod engine;

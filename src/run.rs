@@ -5,7 +5,7 @@
 //! cannot be used it says so, of an interrupted run it holds what was judged until then.
 
 mod dry;
-mod histograms;
+pub(crate) mod histograms;
 mod one;
 mod parts;
 mod plan;

@@ -1,25 +1,37 @@
-//! A standalone emulator: served until the user ends it; what connects can be judged.
+//! A standalone emulator: served until the user ends it, or until the load on what connects is over; that can be judged.
 //!
 //! Judged are events clients and CDR receivers: the emulator observes from the server's side, and the rules for them see
-//! the same observations as they would in a run.
+//! the same observations as they would in a run. A load turns the emulator into the one who drives ([`crate::client_load`]).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod driven;
+mod watched;
+
+use std::collections::BTreeMap;
 
 use crate::cli::output::note;
-use crate::config::{EmulateConfig, EmulateTls};
-use crate::emulator::{MeetingServer, Settings, mutants};
+use crate::client_load::{Ending, LoadedServer};
+use crate::config::{EmulateConfig, EmulateTls, LoadConfig};
+use crate::emulator::{ExchangeKey, MeetingServer, Output, Settings, mutants};
 use crate::exit::{ExitCode, Failure};
+use crate::load::{LatencyRecorder, Loaded};
 use crate::net::clock::Clock;
 use crate::net::emulator_shell::{ShellError, ShellOptions, start};
 use crate::net::interrupt;
 use crate::net::tls::ServerTls;
+use crate::protocol::http::{Credentials, Method, Request};
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
+use crate::report::loads;
 use crate::report::model::{Report, Run, Target, TargetKind};
-use crate::rules::{Context, Deadlines, Judge, R};
-use crate::spec::{Subject, Version};
+use crate::rules::Deadlines;
+use crate::run::histograms;
+use crate::spec::Version;
 use crate::time::Instant;
-use crate::trace::{Chronicle, Event, Observation, Side, Sink};
+use crate::trace::Sink;
+use driven::Driven;
+use watched::Watched;
+
+/// Where CDR receivers are configured.
+const RECEIVERS: &str = "/api/v1/system/cdrReceivers";
 
 /// Told what a user has to know while the emulator is up.
 pub struct Serving<'a> {
@@ -29,7 +41,8 @@ pub struct Serving<'a> {
     pub ca_pem: Option<&'a str>,
 }
 
-/// Serves until the user wants an end. Returns the report of what connected, if that was judged.
+/// Serves until the user wants an end, or until a load is over. Returns the report of what connected, if that was judged or
+/// under load.
 ///
 /// # Errors
 /// If a setting is wrong or the address cannot be had.
@@ -42,7 +55,14 @@ pub fn serve(
         // Of a receiver that is given up before its answer is due nothing could be said.
         settings.cdr_answer_timeout = settings.cdr_answer_timeout.max(Deadlines::default().reaction * 2);
     }
+    if let Some(load) = &config.load {
+        // Whom the load waits for has to find a place.
+        settings.connection_limit = settings.connection_limit.max(u64::from(load.given.load.value.connections()));
+    }
     crate::run::check_mutants(&config.mutants)?;
+    if let Some(folder) = &config.report_dir {
+        histograms::forget(folder).map_err(Failure::usage)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -69,6 +89,7 @@ async fn serving(
     let faults = config.mutants.iter().filter_map(|name| mutants::make(name)).collect();
     let mut server = MeetingServer::new(settings, faults, config.seed);
     server.set_wall_clock(clock.now(), clock.unix_ms());
+    config.receivers.iter().try_for_each(|uri| configure(&mut server, clock.now(), uri))?;
     let options = ShellOptions {
         listen: config.listen,
         tls,
@@ -77,108 +98,135 @@ async fn serving(
         tell: Some(Box::new(note)),
     };
     let unusable = |error: ShellError| Failure { code: ExitCode::Unreachable, message: error.to_string() };
-    let shell = start(server, options, clock).await.map_err(unusable)?;
+    let (shell, driven) = match &config.load {
+        None => (start(server, options, clock).await.map_err(unusable)?, None),
+        Some(load) => {
+            let server = LoadedServer::new(server, load.given.load.value.clone(), config.seed, clock.now());
+            let driven = Driven::new(server);
+            (start(driven.clone(), options, clock).await.map_err(unusable)?, Some(driven))
+        }
+    };
     let url = shell.url();
     ready(Serving { url: &url, ca_pem: ca_pem.as_deref() })?;
-    // Without anybody who could interrupt, it is served for ever.
-    if stop.wait_for(|wanted| *wanted).await.is_err() {
-        std::future::pending::<()>().await;
+    if let Some(driven) = &driven {
+        note(&format!("the load waits for {}", driven.waits_for()));
     }
+    let over = async {
+        match &driven {
+            // An error would mean that nobody can say it any more.
+            Some(driven) if driven.over().wait_for(|over| *over).await.is_ok() => {}
+            _ => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        // Without anybody who could interrupt, it is served on.
+        wanted = stop.wait_for(|wanted| *wanted) => if wanted.is_err() { std::future::pending::<()>().await },
+        () = over => {}
+    }
+    let loaded = driven.map(|driven| driven.end(clock.now()));
     shell.stop().await;
-    Ok(watched.map(|watched| watched.report(&config, &url, clock)))
+    if watched.is_none() && loaded.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(report(&config, watched.as_ref(), loaded, &url, clock)))
 }
 
-/// A judge and a chronicle that both the shell and the one who reports can reach.
-#[derive(Clone)]
-struct Watched(Arc<Mutex<Option<Watching>>>);
-
-struct Watching {
-    judge: Judge,
-    chronicle: Chronicle,
-    /// Whether an events client has connected.
-    clients: bool,
-    /// Whether a CDR receiver was connected to.
-    receivers: bool,
-}
-
-impl Watched {
-    fn new() -> Self {
-        let context = Context {
-            judged: Side::Client,
-            observer: Side::Server,
-            version: Version::LATEST,
-            clustered: Some(false),
-            deadlines: Deadlines::default(),
-        };
-        let (judge, chronicle) = (Judge::new(context), Chronicle::new());
-        Self(Arc::new(Mutex::new(Some(Watching { judge, chronicle, clients: false, receivers: false }))))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Watching>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn report(&self, config: &EmulateConfig, url: &str, clock: Clock) -> Report {
-        let mut scenario = ScenarioRun {
-            id: "clients".to_owned(),
-            title: "Whatever connected to the emulator.".to_owned(),
-            duration: clock.now().since(Instant::ZERO),
-            ..ScenarioRun::default()
-        };
-        if let Some(Watching { judge, chronicle, clients, receivers }) = self.lock().take() {
-            // Where nobody came, events clients were expected.
-            let wanted = |subject| match subject {
-                Subject::Client => clients || !receivers,
-                Subject::Receiver => receivers,
-                _ => false,
-            };
-            let all = R::ALL.iter().map(|rule| rule.id());
-            scenario.exercises = all.filter(|id| wanted(id.get().subject)).collect();
-            scenario.judgement = judge.finish();
-            let cited: BTreeSet<_> =
-                scenario.judgement.findings.iter().flat_map(|finding| finding.evidence.clone()).collect();
-            scenario.evidence = cited.into_iter().filter_map(|seq| Some((seq, chronicle.line(seq)?))).collect();
-            scenario.connections =
-                chronicle.clients().map(|(id, name)| (id, name.to_owned())).collect::<BTreeMap<_, _>>();
-            scenario.observations = chronicle.count();
-        }
-        let facts = RunFacts {
-            run: Run {
-                id: "emulate".to_owned(),
-                seed: config.seed,
-                started_at: clock.started_at().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-                duration_ms: clock.now().as_millis(),
-                command: config.command.clone(),
-                files: BTreeMap::new(),
-                options: String::new(),
-                interrupted: false,
-            },
-            target: Target {
-                kind: TargetKind::Emulator,
-                url: url.to_owned(),
-                others: Vec::new(),
-                software_version: None,
-                dialect: config.dialect.clone(),
-                mutants: config.mutants.clone(),
-            },
-            version: Version::LATEST,
-            strict: false,
-            known: Vec::new(),
-            errors: Vec::new(),
-            exit_codes: Vec::new(),
-        };
-        assemble(facts, &[scenario])
+/// Configures a CDR receiver, as a user of the API would.
+fn configure(server: &mut MeetingServer, now: Instant, uri: &str) -> Result<(), Failure> {
+    let mut request = Request::new(Method::Post, RECEIVERS);
+    request.credentials = Credentials::Privileged;
+    request.body = form_urlencoded::Serializer::new(String::new()).append_pair("uri", uri).finish().into_bytes();
+    server.handle_request(now, ExchangeKey(0), &request);
+    let answers = std::iter::from_fn(|| server.poll_output()).find_map(|output| match output {
+        Output::Respond { response, .. } => Some(response),
+        _ => None,
+    });
+    match answers {
+        Some(response) if response.status == 200 => Ok(()),
+        Some(response) => Err(Failure::usage(format!("--receiver {uri}: refused with {}", response.text().trim()))),
+        None => Err(Failure::usage(format!("--receiver {uri}: there was no answer"))),
     }
 }
 
-impl Sink for Watched {
-    fn observe(&mut self, observation: &Observation<'_>) {
-        if let Some(Watching { judge, chronicle, clients, receivers }) = self.lock().as_mut() {
-            *clients |= matches!(observation.event, Event::Opening { .. });
-            *receivers |= matches!(observation.event, Event::LinkOpened { .. });
-            judge.observe(observation);
-            chronicle.observe(observation);
-            chronicle.keep(judge.findings().iter().map(|finding| finding.evidence.as_slice()));
+fn report(
+    config: &EmulateConfig,
+    watched: Option<&Watched>,
+    loaded: Option<(Ending, Option<Loaded>)>,
+    url: &str,
+    clock: Clock,
+) -> Report {
+    let mut scenario = ScenarioRun {
+        id: "clients".to_owned(),
+        title: "Whatever connected to the emulator.".to_owned(),
+        duration: clock.now().since(Instant::ZERO),
+        unjudged: watched.is_none(),
+        ..ScenarioRun::default()
+    };
+    if let Some(watched) = watched {
+        watched.judge(&mut scenario);
+    }
+    let (mut errors, mut exit_codes, mut interrupted) = (Vec::new(), Vec::new(), false);
+    if let (Some(load), Some((ending, loaded))) = (&config.load, loaded) {
+        interrupted = ending == Ending::Interrupted;
+        add_load(&mut scenario, load, &ending, loaded);
+        if let Ending::NobodyCame(why) = ending {
+            errors.push(why);
+            exit_codes.push(ExitCode::Unreachable);
         }
     }
+    let scenarios = [scenario];
+    if let Some(folder) = &config.report_dir {
+        errors.extend(histograms::write(folder, &scenarios, clock));
+    }
+    let facts = RunFacts {
+        run: Run {
+            id: "emulate".to_owned(),
+            seed: config.seed,
+            started_at: clock.started_at().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            duration_ms: clock.now().as_millis(),
+            command: config.command.clone(),
+            files: BTreeMap::new(),
+            options: String::new(),
+            interrupted,
+        },
+        target: Target {
+            kind: TargetKind::Emulator,
+            url: url.to_owned(),
+            others: Vec::new(),
+            software_version: None,
+            dialect: config.dialect.clone(),
+            mutants: config.mutants.clone(),
+        },
+        version: Version::LATEST,
+        strict: false,
+        known: Vec::new(),
+        errors,
+        exit_codes,
+    };
+    assemble(facts, &scenarios)
+}
+
+/// Puts what a load measured into the run.
+fn add_load(scenario: &mut ScenarioRun, load: &LoadConfig, ending: &Ending, mut loaded: Option<Loaded>) {
+    scenario.id.clone_from(&load.id);
+    scenario.title.clone_from(&load.given.title);
+    if let Some(Loaded::Once(phase)) = &mut loaded {
+        let asked = load.given.load.value.thresholds();
+        phase.complete(&LatencyRecorder::new(), &asked, load.baseline.as_deref());
+    }
+    scenario.unfinished = match ending {
+        Ending::Done => loaded.as_ref().and_then(doubt),
+        Ending::Interrupted => Some("interrupted".to_owned()),
+        Ending::NobodyCame(why) => Some(why.clone()),
+    };
+    scenario.loaded = loaded;
+}
+
+/// Why a load says nothing of the clients, if it does not.
+fn doubt(loaded: &Loaded) -> Option<String> {
+    let phase = loads::representative(loaded)?;
+    if phase.is_paced && phase.lost_connections == 0 && !phase.is_served() && phase.holds() {
+        return Some(format!("{} of {} found nobody who could be told", phase.unserved, phase.pace.taken));
+    }
+    loads::doubt(loaded)
 }

@@ -34,6 +34,11 @@ fn the_schema_of_scenarios_is_current() {
 }
 
 #[test]
+fn the_schema_of_loads_on_clients_is_current() {
+    current("docs/client-load.schema.json", "schema --client-load", &scenario::schema::client_load_schema_text());
+}
+
+#[test]
 fn the_schema_of_reports_is_current() {
     current("docs/report.schema.json", "schema --report", &report::json::schema_text());
 }

@@ -166,7 +166,10 @@ impl<'s> Bench<'s> {
             .collect();
         let is_first = self.lines[place].set.is_empty();
         self.lines[place].set = asked.iter().map(|one| (number(one), text(&one["type"]), text(&one["call"]))).collect();
-        self.send(place, &json!({"type": "messageAck", "messageAck": {"messageId": request["messageId"], "status": "success"}}));
+        self.send(
+            place,
+            &json!({"type": "messageAck", "messageAck": {"messageId": request["messageId"], "status": "success"}}),
+        );
         for state in ["pending", "active"] {
             let states: Vec<Value> = fresh.iter().map(|index| json!({"index": index, "state": state})).collect();
             self.tell(place, &json!({"type": "subscriptionUpdate", "subscriptions": states}));

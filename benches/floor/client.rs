@@ -81,7 +81,11 @@ impl Line {
             let elements = ["name", "participants"].map(str::to_owned).to_vec();
             let wanted = Subscription { index: 1, resource: Resource::Calls, call: None, elements: Some(elements) };
             let text = subscribe_request(1, &[wanted]);
-            encode(&Header { mask: Some([1, 2, 3, 4]), ..Header::new(Opcode::TEXT, text.len() as u64) }, text.as_bytes(), &mut self.out);
+            encode(
+                &Header { mask: Some([1, 2, 3, 4]), ..Header::new(Opcode::TEXT, text.len() as u64) },
+                text.as_bytes(),
+                &mut self.out,
+            );
         }
         let mut at = self.kept;
         while let Some(payload) = whole_frame(&self.inbox[at..]) {

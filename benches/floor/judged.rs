@@ -67,13 +67,18 @@ pub fn run(addresses: &[SocketAddr], connections: usize, stamps: bool, waiting: 
         .iter()
         .map(|_| {
             let stamps = stamps.then(UnderWay::new);
-            let watch =
-                Watch { judge: Judge::new(context.clone()), chronicle: Chronicle::new(), latency: LatencyRecorder::new(), stamps };
+            let watch = Watch {
+                judge: Judge::new(context.clone()),
+                chronicle: Chronicle::new(),
+                latency: LatencyRecorder::new(),
+                stamps,
+            };
             Engine::new("listen", &scenario, Options::default(), watch)
         })
         .collect();
     let (_keep, interrupt) = tokio::sync::watch::channel(false);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("there are threads");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("there are threads");
     runtime.block_on(async {
         let parts = engines.iter_mut().zip(&links).map(|(engine, link)| Part {
             engine,

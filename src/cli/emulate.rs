@@ -16,6 +16,12 @@ const EXAMPLES: &str = "\
 Examples:
   bridgeproof emulate                                      http://127.0.0.1:8443, the password is generated and shown
   bridgeproof emulate --judge --report-dir out             judge clients and CDR receivers; Ctrl-C shows the report
+  bridgeproof emulate --load load/client-steady --report-dir out
+                                                           200 updates a second on each connection: can clients follow?
+  bridgeproof emulate --load load/client-capacity          how many can they follow? The rate is raised until a threshold
+                                                           breaks; --dialect window=64 lets more than one wait for its ack
+  bridgeproof emulate --load load/receiver-storm --receiver http://127.0.0.1:8444/
+                                                           records in bursts for a CDR receiver
   bridgeproof emulate --tls --ca-out ca.pem                https; clients trust ca.pem
   bridgeproof emulate --dialect late,random-ids            conformant, but not as the guides' examples";
 
@@ -63,8 +69,19 @@ pub struct Args {
     /// Judge the events clients that connect and the CDR receivers that are configured, and report at the end.
     #[arg(long)]
     pub judge: bool,
-    /// Where to write the report of what connected.
-    #[arg(long, value_name = "DIR", requires = "judge")]
+    /// Put a load on the events clients that connect and on the CDR receivers that are configured: a file, or the id of a
+    /// shipped one, such as load/client-capacity. It begins when those are there whom it waits for, and ends by itself;
+    /// how long their acks and answers took is told at the end.
+    #[arg(long, value_name = "FILE|ID")]
+    pub load: Option<String>,
+    /// The report.json of an earlier load, for thresholds such as `p(99) <= baseline * 1.10`.
+    #[arg(long, value_name = "FILE", requires = "load")]
+    pub baseline: Option<PathBuf>,
+    /// A CDR receiver that is configured from the beginning, as by POST /api/v1/system/cdrReceivers; may be repeated.
+    #[arg(long, value_name = "URI")]
+    pub receiver: Vec<String>,
+    /// Where to write the report of what connected, and of a load its latency.hlog.
+    #[arg(long, value_name = "DIR")]
     pub report_dir: Option<PathBuf>,
 }
 

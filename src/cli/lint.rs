@@ -8,7 +8,7 @@ use crate::scenario;
 /// What was typed after `lint`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Scenario files or folders; all errors of all files are shown with their place.
+    /// Scenario files, loads on clients, or folders; all errors of all files are shown with their place.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<String>,
 }
@@ -17,7 +17,7 @@ pub(super) fn execute(args: &Args) -> Result<ExitCode, Failure> {
     let sources = scenario::library::select(&args.files).map_err(Failure::usage)?;
     let mut wrong = 0;
     for source in &sources {
-        if let Err(errors) = scenario::read(&source.file, &source.text) {
+        if let Err(errors) = scenario::errors_of(&source.file, &source.text) {
             wrong += 1;
             note(&scenario::render(&source.text, &errors, true));
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rand::RngExt as _;
 
+use super::change::Note;
 use super::connection::Connection;
 use super::core::Core;
 use super::mutant::Question;
@@ -134,6 +135,7 @@ impl Core {
         let first_id =
             if self.settings.random_ids { self.random.random_range(1..1_000_000_000) } else { self.settings.first_id };
         self.connections.insert(key, Connection::new(key, counted, first_id, self.settings.id_step));
+        self.note(|| Note::Audience);
         let response = handshake::switching_protocols(request);
         self.emit(Effect::Accept { exchange, connection: key, response });
         key

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::change::Cause;
 use super::subscription::Subscription;
 use super::typed::{ConnectionKey, Event};
 use crate::protocol::events::State;
@@ -25,7 +26,9 @@ pub struct Connection {
     pub sent: u64,
     /// Requests granted so far.
     pub requests: u64,
-    pub(super) queue: VecDeque<Event>,
+    pub(super) queue: VecDeque<Queued>,
+    /// What has happened of which it has to be told, and no event was made of so far.
+    pub(super) causes: Vec<Cause>,
     pub(super) received: Vec<u8>,
     /// Whether a close frame was sent and the end is awaited.
     pub(super) closing: bool,
@@ -38,6 +41,20 @@ pub struct Connection {
     id_step: u64,
 }
 
+/// An event that waits to be sent.
+#[derive(Debug, PartialEq)]
+pub(super) struct Queued {
+    pub(super) event: Event,
+    /// What of a load it tells of.
+    pub(super) causes: Vec<Cause>,
+}
+
+impl From<Event> for Queued {
+    fn from(event: Event) -> Self {
+        Self { event, causes: Vec::new() }
+    }
+}
+
 impl Connection {
     pub(super) fn new(key: ConnectionKey, counted: bool, first_id: u64, id_step: u64) -> Self {
         Self {
@@ -46,6 +63,7 @@ impl Connection {
             sent: 0,
             requests: 0,
             queue: VecDeque::new(),
+            causes: Vec::new(),
             received: Vec::new(),
             closing: false,
             counted,
@@ -91,20 +109,54 @@ impl Connection {
         self.outstanding.remove(&id);
     }
 
-    /// Takes out of the queue what a new request makes void: everything about indexes that are not kept, but for the
-    /// end of those that the new set does not use.
-    pub(super) fn purge(&mut self, kept: &BTreeSet<u64>, wanted: &BTreeSet<u64>) {
-        self.queue.retain_mut(|event| match event {
-            Event::States(states) => {
-                states.retain(|entry| {
-                    let ended = entry.state == State::Deactivated.as_str();
-                    kept.contains(&entry.index) || (ended && !wanted.contains(&entry.index))
-                });
-                !states.is_empty()
+    /// Drops all that waits to be sent. What of a load it would have told of.
+    pub(super) fn clear(&mut self) -> Vec<Cause> {
+        let queued = self.queue.drain(..).flat_map(|queued| queued.causes);
+        queued.chain(self.causes.drain(..)).collect()
+    }
+
+    /// What was looked for has led to events from the place `from` on in the queue, or to none: what it was looked for
+    /// because of is told with the last of them. What is told with none.
+    pub(super) fn attribute(&mut self, from: usize) -> Vec<Cause> {
+        if self.causes.is_empty() {
+            return Vec::new();
+        }
+        match self.queue.range_mut(from.min(self.queue.len())..).next_back() {
+            Some(last) => {
+                last.causes.append(&mut self.causes);
+                Vec::new()
             }
-            Event::Update { index, .. } => kept.contains(index),
-            Event::Other(_) => true,
+            None => std::mem::take(&mut self.causes),
+        }
+    }
+
+    /// Takes out of the queue what a new request makes void: everything about indexes that are not kept, but for the
+    /// end of those that the new set does not use. What of a load that would have told of.
+    pub(super) fn purge(&mut self, kept: &BTreeSet<u64>, wanted: &BTreeSet<u64>) -> Vec<Cause> {
+        let mut void = Vec::new();
+        self.queue.retain_mut(|queued| {
+            let stays = stays(&mut queued.event, kept, wanted);
+            if !stays {
+                void.append(&mut queued.causes);
+            }
+            stays
         });
+        void
+    }
+}
+
+/// Whether an event has a meaning under a new request.
+fn stays(event: &mut Event, kept: &BTreeSet<u64>, wanted: &BTreeSet<u64>) -> bool {
+    match event {
+        Event::States(states) => {
+            states.retain(|entry| {
+                let ended = entry.state == State::Deactivated.as_str();
+                kept.contains(&entry.index) || (ended && !wanted.contains(&entry.index))
+            });
+            !states.is_empty()
+        }
+        Event::Update { index, .. } => kept.contains(index),
+        Event::Other(_) => true,
     }
 }
 
@@ -135,10 +187,11 @@ mod tests {
     fn a_purge_keeps_what_is_kept_and_the_end_of_what_is_left_out() {
         let mut connection = Connection::new(ConnectionKey(1), true, 1, 1);
         let states = [(1, State::Active), (2, State::Pending), (3, State::Deactivated), (4, State::Deactivated)];
-        connection.queue.push_back(Event::States(states.map(|(i, s)| StateOf::new(i, s)).to_vec()));
-        connection.queue.push_back(Event::States(vec![StateOf::new(2, State::Active)]));
-        connection.purge(&BTreeSet::from([1]), &BTreeSet::from([1, 2, 4]));
+        connection.queue.push_back(Event::States(states.map(|(i, s)| StateOf::new(i, s)).to_vec()).into());
+        let gone = Queued { causes: vec![Cause(7)], ..Event::States(vec![StateOf::new(2, State::Active)]).into() };
+        connection.queue.push_back(gone);
+        assert_eq!(connection.purge(&BTreeSet::from([1]), &BTreeSet::from([1, 2, 4])), [Cause(7)]);
         let left = [(1, State::Active), (3, State::Deactivated)].map(|(i, s)| StateOf::new(i, s));
-        assert_eq!(connection.queue, [Event::States(left.to_vec())]);
+        assert_eq!(connection.queue, [Event::States(left.to_vec()).into()]);
     }
 }

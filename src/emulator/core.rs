@@ -12,6 +12,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::admission::Tokens;
 use super::cdr::Cdr;
+use super::change::Note;
 use super::connection::Connection;
 use super::mutant::{Mutant, Mutants, Question, View, seen};
 use super::settings::Settings;
@@ -47,6 +48,8 @@ pub(super) struct Core {
     pub(super) reported: u64,
     /// Whether a report of collected changes is scheduled.
     pub(super) collecting: bool,
+    /// What a load is told, where there is one.
+    pub(super) notes: Option<VecDeque<Note>>,
     effects: VecDeque<Effect>,
 }
 
@@ -72,6 +75,7 @@ impl Core {
             answered: 0,
             reported: 0,
             collecting: false,
+            notes: None,
             effects: VecDeque::new(),
         }
     }
@@ -159,9 +163,10 @@ impl Core {
         match input {
             Input::Request { exchange, request } => self.request(exchange, &request),
             Input::Subscribe { connection, id, wanted } => self.subscribe(connection, id, &wanted),
-            Input::Acked { connection, id } => {
-                if let (Some(connection), Some(id)) = (self.connections.get_mut(&connection), id) {
-                    connection.acknowledge(id);
+            Input::Acked { connection, id, good } => {
+                if let (Some(known), Some(id)) = (self.connections.get_mut(&connection), id) {
+                    known.acknowledge(id);
+                    self.note(|| Note::Acked { connection, id, good });
                 }
                 self.pump(connection);
             }
@@ -211,7 +216,8 @@ impl Core {
         }
         connection.closing = true;
         connection.subscriptions.clear();
-        connection.queue.clear();
+        let causes = connection.clear();
+        self.note(|| Note::Lost { connection: key, causes });
         self.emit_close(key, Some(code));
         self.timers.at(self.now + CLOSE_PATIENCE, Due::GiveUp(key));
     }
@@ -240,7 +246,9 @@ impl Core {
 
     /// Forgets a connection that has ended, with all its subscriptions.
     fn forget(&mut self, key: ConnectionKey, abrupt: bool) {
-        let Some(connection) = self.connections.remove(&key) else { return };
+        let Some(mut connection) = self.connections.remove(&key) else { return };
+        let causes = connection.clear();
+        self.note(|| Note::Lost { connection: key, causes });
         if !connection.counted {
             return;
         }

@@ -7,6 +7,8 @@
 
 use serde_json::{Map, Value};
 
+use super::change::Note;
+use super::connection::Queued;
 use super::core::Core;
 use super::mutant::{Question, seen};
 use super::timers::Due;
@@ -75,6 +77,7 @@ impl Core {
         for index in activated {
             self.compare_one(key, index);
         }
+        self.note(|| Note::Audience);
         self.pump(key);
     }
 
@@ -110,7 +113,7 @@ impl Core {
             if !delay.is_zero() {
                 self.timers.at(self.now + delay, Due::Event(key, event));
             } else if let Some(connection) = self.connections.get_mut(&key) {
-                connection.queue.push_back(event);
+                connection.queue.push_back(event.into());
             }
         }
     }
@@ -119,7 +122,7 @@ impl Core {
     pub(super) fn queue(&mut self, key: ConnectionKey, event: Event) {
         let most = usize::try_from(self.settings.backlog_limit).unwrap_or(usize::MAX).saturating_mul(2);
         if let Some(connection) = self.connections.get_mut(&key).filter(|known| known.queue.len() < most) {
-            connection.queue.push_back(event);
+            connection.queue.push_back(event.into());
         }
         self.pump(key);
     }
@@ -137,12 +140,15 @@ impl Core {
                 self.compare(key);
             }
             let Some(connection) = self.connections.get_mut(&key) else { return };
-            let Some(event) = connection.queue.pop_front() else { return };
+            let Some(Queued { event, causes }) = connection.queue.pop_front() else { return };
             let id = connection.take_id();
             let every = self.settings.extra_messages;
             if every > 0 && connection.sent.is_multiple_of(every + 1) {
                 let notice = [("type".to_owned(), Value::from("serverNotice")), ("text".to_owned(), "routine".into())];
-                connection.queue.push_front(Event::Other(Map::from_iter(notice)));
+                connection.queue.push_front(Event::Other(Map::from_iter(notice)).into());
+            }
+            if !causes.is_empty() {
+                self.note(|| Note::Told { connection: key, id, causes });
             }
             self.emit(Effect::Message { connection: key, id, event });
         }
@@ -170,6 +176,7 @@ impl Core {
     fn compare(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(&key) else { return };
         connection.behind = false;
+        let from = connection.queue.len();
         let active: Vec<u64> = connection
             .subscriptions
             .values()
@@ -181,6 +188,10 @@ impl Core {
             if self.compare_one(key, index) {
                 over.push(StateOf::new(index, State::Deactivated));
             }
+        }
+        let void = self.connections.get_mut(&key).map(|connection| connection.attribute(from)).unwrap_or_default();
+        if !void.is_empty() {
+            self.note(|| Note::Void { connection: key, causes: void });
         }
         self.tell_states(key, over);
     }
@@ -207,6 +218,7 @@ impl Core {
             let connection = self.connections.get_mut(&key);
             if let Some(subscription) = connection.and_then(|known| known.subscriptions.get_mut(&index)) {
                 subscription.state = State::Deactivated;
+                self.note(|| Note::Audience);
             }
         }
         ends

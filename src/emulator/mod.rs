@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`server`] (what a shell drives), [`typed`] (what goes in and out of the core), [`settings`] (every
 //! freedom and limit), [`world`] (calls and participants), `connection` and `subscription` (the events side), `api` (the
-//! REST side), `wire` (frames and JSON), [`cdr`] (call detail records), [`mutant`] (the seams) and [`mutants`] (the faults on purpose).
+//! REST side), `wire` (frames and JSON), [`cdr`] (call detail records), [`mutant`] (the seams) and [`mutants`] (the faults on purpose);
+//! [`change`] is how a load makes things happen in it.
 //! It never looks at the rules that judge it: the two share wire types only.
 
 mod admission;
@@ -12,6 +13,7 @@ mod api_tests;
 #[cfg(test)]
 mod bench;
 pub mod cdr;
+pub mod change;
 mod connection;
 mod core;
 mod delivery;
@@ -35,6 +37,7 @@ pub mod values;
 mod wire;
 pub mod world;
 
+pub use change::{Cause, Change, Changed, Note};
 pub use connection::Connection;
 pub use mutant::Mutant;
 pub use server::{Address, MeetingServer, Output};

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use super::change::{Cause, Change, Changed, Note};
 use super::core::Core;
 use super::mutant::{Mutant, View};
 use super::settings::Settings;
@@ -175,6 +176,31 @@ impl MeetingServer {
         self.advance(now);
         self.core.link_ended(link);
         self.carry_out();
+    }
+
+    /// Makes something happen. `told` are the connections that have to be told of it, because of `cause`: which message
+    /// tells of it is noted.
+    pub fn handle_change(
+        &mut self,
+        now: Instant,
+        change: &Change,
+        cause: Option<Cause>,
+        told: &[ConnectionKey],
+    ) -> Changed {
+        self.advance(now);
+        let changed = self.core.change(now, change, cause, told);
+        self.carry_out();
+        changed
+    }
+
+    /// From now on notes are taken, and have to be taken away with [`Self::poll_note`].
+    pub fn take_notes(&mut self) {
+        self.core.notes.get_or_insert_default();
+    }
+
+    /// The next note.
+    pub fn poll_note(&mut self) -> Option<Note> {
+        self.core.notes.as_mut()?.pop_front()
     }
 
     /// Does what is due.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::change::Note;
 use super::core::Core;
 use super::mutant::Question;
 use super::settings::Settings;
@@ -96,13 +97,15 @@ impl Core {
         mut fresh: Vec<StateOf>,
     ) {
         let Some(connection) = self.connections.get_mut(&key) else { return };
-        connection.purge(kept, &set.keys().copied().collect());
+        let void = connection.purge(kept, &set.keys().copied().collect());
         // A client that asks on and on without acknowledging would make the reports of ends pile up.
         if connection.queue.len() as u64 >= self.settings.backlog_limit.max(1) {
             ended.clear();
         }
         let due: BTreeSet<_> = set.values().filter(|s| s.state == State::Pending).map(|s| s.due).collect();
         connection.subscriptions = set;
+        self.note(|| Note::Void { connection: key, causes: void });
+        self.note(|| Note::Audience);
         for at in due {
             self.timers.at(at, Due::Settle(key));
         }

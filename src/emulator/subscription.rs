@@ -80,12 +80,17 @@ impl Subscription {
                 None => Changes { entries: self.all_gone(world, settings), over: true },
                 Some(known) if self.seen == Some(known.revision) => Changes::default(),
                 Some(known) => {
-                    self.seen = Some(known.revision);
+                    let since = self.seen.replace(known.revision);
                     let entries = if resource == Resource::CallInfo {
                         self.compare(world, settings, &call).filter(|e| !e.fields.is_empty()).into_iter().collect()
+                    } else if let Some(since) = since.filter(|since| known.members <= *since) {
+                        // Nobody came or left: only those are compared who have changed since then.
+                        let has_changed =
+                            |id: &&String| world.participants.get(*id).is_some_and(|who| who.revision > since);
+                        let changed = known.participants.iter().filter(has_changed);
+                        changed.filter_map(|key| self.compare(world, settings, key)).collect()
                     } else {
-                        let present = known.participants.clone();
-                        self.list(world, settings, &present)
+                        self.list(world, settings, &known.participants)
                     };
                     Changes { entries, over: false }
                 }
@@ -97,7 +102,14 @@ impl Subscription {
         if self.seen == Some(world.revision) {
             return Changes::default();
         }
-        self.seen = Some(world.revision);
+        let since = self.seen.replace(world.revision);
+        if let Some(since) = since.filter(|since| world.calls_changed <= *since) {
+            // No call began or ended.
+            let mut changed: Vec<_> = world.calls.values().filter(|call| call.revision > since).collect();
+            changed.sort_by_key(|call| call.created);
+            let entries = changed.into_iter().filter_map(|call| self.compare(world, settings, &call.id)).collect();
+            return Changes { entries, over: false };
+        }
         let mut present: Vec<(u64, String)> =
             world.calls.values().map(|call| (call.created, call.id.clone())).collect();
         present.sort();

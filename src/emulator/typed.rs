@@ -47,6 +47,8 @@ pub enum Input {
         connection: ConnectionKey,
         /// The messageId, if it is one.
         id: Option<u64>,
+        /// Whether its status is `success`.
+        good: bool,
     },
     /// Something that does not belong.
     Odd {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::settings::Settings;
 use super::typed::{ConnectionKey, Entry, Event, Input, Oddity, Wanted};
 use super::values::{HeaderCase, KeyOrder, Typed, Unset, WhiteSpace};
+use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::{Envelope, MessageType, Resource, UpdateType, write};
 use crate::protocol::http::{Headers, Response};
 use crate::protocol::json::{Document, Json, Kind};
@@ -68,7 +69,7 @@ fn input_of(frame: &Frame<'_>, connection: ConnectionKey, tape: &mut Document) -
 fn message_of(document: Json<'_>, connection: ConnectionKey) -> Input {
     match Envelope::of(document) {
         Envelope::Other(_) => Input::Odd { connection, what: Oddity::BadJson, id: None },
-        Envelope::Ack(ack) => Input::Acked { connection, id: ack.message_id() },
+        Envelope::Ack(ack) => Input::Acked { connection, id: ack.message_id(), good: ack.status() == Some(SUCCESS) },
         Envelope::Message(message) => {
             let unknown = |id| Input::Odd { connection, what: Oddity::UnknownMessage, id };
             let Some(id) = message.message_id() else { return unknown(None) };

@@ -59,6 +59,8 @@ pub struct Call {
     pub active_when_empty: bool,
     /// Raised by every change of the call or of one of its participants.
     pub revision: u64,
+    /// The revision at which somebody came or left last.
+    pub members: u64,
     /// Its participants, in the order of their coming.
     pub participants: Vec<String>,
 }
@@ -107,6 +109,8 @@ pub struct Participant {
     pub created: u64,
     /// When it was created.
     pub started: Instant,
+    /// The revision at its last change.
+    pub revision: u64,
     /// The call.
     pub call: String,
     /// The display name.
@@ -157,6 +161,7 @@ impl Participant {
             leg: String::new(),
             created: 0,
             started: Instant::ZERO,
+            revision: 0,
             call: String::new(),
             name: name.to_owned(),
             uri: name.to_owned(),
@@ -217,6 +222,8 @@ pub struct World {
     pub(super) reasons: BTreeMap<String, &'static str>,
     /// Raised by every change.
     pub(super) revision: u64,
+    /// The revision at which a call began or ended last.
+    pub(super) calls_changed: u64,
     pub(super) legs_completed: u64,
     pub(super) most_legs: u64,
     /// What happened since records were last made.
@@ -241,6 +248,7 @@ impl World {
             bridge,
             reasons: BTreeMap::new(),
             revision: 0,
+            calls_changed: 0,
             legs_completed: 0,
             most_legs: 0,
             journal: Vec::new(),
@@ -315,11 +323,13 @@ impl World {
             join_audio_mute_override: None,
             active_when_empty: true,
             revision: 0,
+            members: 0,
             participants: Vec::new(),
         };
         self.calls.insert(id.clone(), call);
         self.journal.push(Happening::CallStarted(id.clone()));
         self.touch(&id);
+        self.calls_changed = self.revision;
         id
     }
 
@@ -331,6 +341,7 @@ impl World {
         }
         self.journal.push(Happening::CallEnded(Box::new(call)));
         self.revision += 1;
+        self.calls_changed = self.revision;
         true
     }
 
@@ -376,8 +387,10 @@ impl World {
         self.legs.insert(participant.leg.clone(), id.clone());
         self.participants.insert(id.clone(), participant);
         self.most_legs = self.most_legs.max(self.participants.len() as u64);
+        let members = self.revision + 1;
         if let Some(call) = self.calls.get_mut(call) {
             call.participants.push(id.clone());
+            call.members = members;
         }
         self.touch(call);
         id
@@ -387,8 +400,10 @@ impl World {
     pub(super) fn leave(&mut self, id: &str, reason: &'static str) -> bool {
         let Some(call) = self.forget(id, reason) else { return false };
         self.touch(&call);
+        let members = self.revision;
         let ends = self.calls.get_mut(&call).is_some_and(|call| {
             call.participants.retain(|known| known != id);
+            call.members = members;
             call.participants.is_empty() && !call.active_when_empty
         });
         if ends {
@@ -448,6 +463,7 @@ impl World {
         self.legs_completed = 0;
         self.most_legs = 0;
         self.revision += 1;
+        self.calls_changed = self.revision;
     }
 
     /// Notes that a call has changed.
@@ -463,6 +479,7 @@ impl World {
     pub(super) fn change(&mut self, id: &str, change: impl FnOnce(&mut Participant)) -> bool {
         let Some(participant) = self.participants.get_mut(id) else { return false };
         change(participant);
+        participant.revision = self.revision + 1;
         let call = participant.call.clone();
         self.journal.push(Happening::LegTouched(participant.leg.clone()));
         self.touch(&call);

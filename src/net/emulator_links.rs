@@ -17,12 +17,14 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::{TlsConnector, TlsStream};
 
+use super::clock::Clock;
 use super::failure::chain;
 use super::pump::{Incoming, Orders, Outbox, outbox, pump};
 use super::stream::Stream;
 use super::target::Tls;
 use super::tls::ClientTls;
 use crate::emulator::{Address, LinkKey};
+use crate::time::Instant;
 
 /// How long connecting may take, with the TLS handshake: a receiver that drops packets counts as failed after it.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -46,12 +48,13 @@ pub(crate) enum News {
     Opened,
     /// It could not be opened, and why.
     Failed(String),
-    /// Something came from the receiver.
-    Incoming(Incoming),
+    /// Something came from the receiver, with the instant at which it was read.
+    Incoming(Incoming, Instant),
 }
 
 /// The connections of one emulator.
 pub(crate) struct Links {
+    clock: Clock,
     sender: mpsc::Sender<(LinkKey, News)>,
     news: mpsc::Receiver<(LinkKey, News)>,
     tasks: JoinSet<()>,
@@ -73,17 +76,18 @@ struct Known {
 
 impl Links {
     /// `tell` is told of receivers that cannot be reached, of each cause once.
-    pub(crate) fn new(tell: Option<Tell>) -> Self {
+    pub(crate) fn new(tell: Option<Tell>, clock: Clock) -> Self {
         let (sender, news) = mpsc::channel(NEWS_QUEUE);
         let (tasks, known, told) = (JoinSet::new(), BTreeMap::new(), BTreeSet::new());
-        Self { sender, news, tasks, known, tls: None, tell, told }
+        Self { clock, sender, news, tasks, known, tls: None, tell, told }
     }
 
     /// Begins to connect; [`News::Opened`] or [`News::Failed`] follows.
     pub(crate) fn open(&mut self, link: LinkKey, address: Address) {
         let (outbox, orders) = outbox();
         let tls = if address.tls { self.tls() } else { None };
-        let attempt = Some(self.tasks.spawn(carry(link, address.clone(), tls, orders, self.sender.clone())));
+        let attempt =
+            Some(self.tasks.spawn(carry(link, address.clone(), tls, orders, (self.sender.clone(), self.clock))));
         self.known.insert(link.0, Known { address, outbox, attempt });
         // Tasks that have ended are forgotten here, so that their number stays that of the open connections.
         while self.tasks.try_join_next().is_some() {}
@@ -135,8 +139,8 @@ impl Links {
                         self.tell_of(&known.address, why);
                     }
                 }
-                News::Incoming(Incoming::Ended(_)) => drop(self.known.remove(&link.0)),
-                News::Incoming(Incoming::Bytes(_)) => {}
+                News::Incoming(Incoming::Ended(_), _) => drop(self.known.remove(&link.0)),
+                News::Incoming(Incoming::Bytes(_), _) => {}
             }
             return (link, news);
         }
@@ -169,14 +173,15 @@ async fn carry(
     address: Address,
     tls: Option<Arc<ClientConfig>>,
     orders: Orders,
-    sender: mpsc::Sender<(LinkKey, News)>,
+    (sender, clock): (mpsc::Sender<(LinkKey, News)>, Clock),
 ) {
     let connected = tokio::time::timeout(CONNECT_LIMIT, connect(&address, tls)).await;
     // Nobody listens any more when the emulator has ended; then there is nothing left to do.
     match connected {
         Ok(Ok(stream)) => {
             if sender.send((link, News::Opened)).await.is_ok() {
-                pump(stream, BytesMut::new(), orders, sender, |incoming| (link, News::Incoming(incoming))).await;
+                let wrap = |incoming| (link, News::Incoming(incoming, clock.now()));
+                pump(stream, BytesMut::new(), orders, sender, wrap).await;
             }
         }
         failed => {
@@ -223,7 +228,7 @@ mod tests {
     async fn exchanged(tls: bool) {
         let mut listeners = Listeners::new(Arc::default());
         let authority = listeners.listen(ReceiverId(1), tls).unwrap();
-        let mut links = Links::new(None);
+        let mut links = Links::new(None, Clock::start());
         links.open(ONE, address(&authority, tls));
         let ((link, news), (_, mut stream)) = tokio::join!(links.next(), listeners.accept());
         assert!(matches!((link, news), (ONE, News::Opened)));
@@ -233,11 +238,11 @@ mod tests {
         stream.write_all(&heard).await.unwrap();
         stream.flush().await.unwrap();
         match links.next().await {
-            (ONE, News::Incoming(Incoming::Bytes(bytes))) => assert_eq!(&bytes[..], b"hello"),
+            (ONE, News::Incoming(Incoming::Bytes(bytes), _)) => assert_eq!(&bytes[..], b"hello"),
             other => panic!("{other:?}"),
         }
         drop(stream);
-        assert!(matches!(links.next().await, (ONE, News::Incoming(Incoming::Ended(EndCause::PeerClosed)))));
+        assert!(matches!(links.next().await, (ONE, News::Incoming(Incoming::Ended(EndCause::PeerClosed), _))));
         links.end().await;
     }
 
@@ -252,7 +257,8 @@ mod tests {
         let mut listeners = Listeners::new(Arc::default());
         let authority = listeners.listen(ReceiverId(1), false).unwrap();
         let (sender, told) = std::sync::mpsc::channel();
-        let mut links = Links::new(Some(Box::new(move |text: &str| drop(sender.send(text.to_owned())))));
+        let mut links =
+            Links::new(Some(Box::new(move |text: &str| drop(sender.send(text.to_owned())))), Clock::start());
         links.open(ONE, address(&authority, false));
         links.close(ONE);
         listeners.stop(ReceiverId(1));
@@ -272,7 +278,7 @@ mod tests {
     async fn a_receiver_that_does_not_speak_tls_is_a_failure() {
         let mut listeners = Listeners::new(Arc::default());
         let authority = listeners.listen(ReceiverId(1), false).unwrap();
-        let mut links = Links::new(None);
+        let mut links = Links::new(None, Clock::start());
         links.open(ONE, address(&authority, true));
         let (_, mut stream) = within(listeners.accept()).await;
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();

@@ -122,7 +122,8 @@ pub async fn start(server: impl Served, options: ShellOptions, clock: Clock) -> 
     let core =
         tokio::spawn(emulator_task::run(server, clock, watched, Arc::clone(&counters), arrivals, stopped.clone()));
     let secure = tls.is_some();
-    let door = Door { core: sender, accounts: Arc::new(accounts), tls: tls.map(|tls| TlsAcceptor::from(tls.config)) };
+    let door =
+        Door { clock, core: sender, accounts: Arc::new(accounts), tls: tls.map(|tls| TlsAcceptor::from(tls.config)) };
     let listener = tokio::spawn(listen_on(listener, door, stopped));
     Ok(EmulatorShell { address, secure, counters, stop, core, listener })
 }
@@ -170,6 +171,7 @@ impl EmulatorShell {
 /// What every connection needs.
 #[derive(Clone)]
 struct Door {
+    clock: Clock,
     core: mpsc::Sender<Arrival>,
     accounts: Arc<Accounts>,
     tls: Option<TlsAcceptor>,
@@ -231,16 +233,16 @@ async fn serve_connection(tcp: TcpStream, peer: SocketAddr, door: Door, mut stop
     }
     let upgraded = upgrading.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some((upgrade, place)) = upgraded {
-        serve_events(upgrade, place, door.core).await;
+        serve_events(upgrade, place, door.core, door.clock).await;
     }
 }
 
-async fn serve_events(upgrade: OnUpgrade, mut place: Place, core: mpsc::Sender<Arrival>) {
+async fn serve_events(upgrade: OnUpgrade, mut place: Place, core: mpsc::Sender<Arrival>, clock: Clock) {
     let Ok(upgraded) = upgrade.await else { return };
     let Ok(parts) = upgraded.downcast::<TokioIo<Stream>>() else { return };
     let Some(orders) = place.orders.take() else { return };
     let connection = place.connection;
-    let wrap = |incoming| Arrival::Incoming(connection, incoming);
+    let wrap = |incoming| Arrival::Incoming(connection, incoming, clock.now());
     pump(parts.io.into_inner(), BytesMut::from(&parts.read_buf[..]), orders, core, wrap).await;
 }
 

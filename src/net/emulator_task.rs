@@ -30,7 +30,7 @@ pub trait Served: Send + 'static {
     /// Takes a request.
     fn handle_request(&mut self, now: Instant, exchange: ExchangeKey, request: &Request);
 
-    /// Takes bytes of an event connection.
+    /// Takes bytes of an event connection, which were read at this instant.
     fn handle_bytes(&mut self, now: Instant, connection: ConnectionKey, bytes: &[u8]);
 
     /// Takes note that the peer has ended an event connection.
@@ -39,7 +39,7 @@ pub trait Served: Send + 'static {
     /// Takes note that the connection to a CDR receiver is open, or could not be opened.
     fn handle_link(&mut self, now: Instant, link: LinkKey, opened: bool);
 
-    /// Takes bytes of a CDR receiver.
+    /// Takes bytes of a CDR receiver, which were read at this instant.
     fn handle_link_bytes(&mut self, now: Instant, link: LinkKey, bytes: &[u8]);
 
     /// Takes note that a CDR receiver has ended the connection.
@@ -108,8 +108,8 @@ pub(crate) enum Arrival {
         /// Where the answer goes.
         reply: oneshot::Sender<Reply>,
     },
-    /// Something on an event connection.
-    Incoming(ConnectionKey, Incoming),
+    /// Something on an event connection, with the instant at which it was read.
+    Incoming(ConnectionKey, Incoming, Instant),
 }
 
 /// What is answered.
@@ -172,7 +172,7 @@ pub(crate) async fn run(
         freed,
         exchanges: BTreeMap::new(),
         connections: BTreeMap::new(),
-        links: Links::new(tell),
+        links: Links::new(tell, clock),
         exchanges_so_far: 0,
     };
     loop {
@@ -224,13 +224,14 @@ impl<S: Served> Task<S> {
                 self.observe(|observer| observer.on_request(now, exchange, &request, peer));
                 self.server.handle_request(now, exchange, &request);
             }
-            Arrival::Incoming(connection, Incoming::Bytes(bytes)) => {
+            Arrival::Incoming(connection, Incoming::Bytes(bytes), read) => {
                 if self.connections.contains_key(&connection.0) {
                     self.observe(|observer| observer.on_bytes(now, connection, Side::Client, &bytes));
-                    self.server.handle_bytes(now, connection, &bytes);
+                    // What waited here before it was its turn is not the client's time.
+                    self.server.handle_bytes(read, connection, &bytes);
                 }
             }
-            Arrival::Incoming(connection, Incoming::Ended(cause)) => self.on_peer_end(connection, cause),
+            Arrival::Incoming(connection, Incoming::Ended(cause), _) => self.on_peer_end(connection, cause),
         }
     }
 
@@ -247,16 +248,16 @@ impl<S: Served> Task<S> {
             let happening = match &news {
                 News::Opened => Happening::Opened,
                 News::Failed(_) => Happening::Failed,
-                News::Incoming(Incoming::Bytes(bytes)) => Happening::Got(bytes),
-                News::Incoming(Incoming::Ended(cause)) => Happening::Ended(*cause),
+                News::Incoming(Incoming::Bytes(bytes), _) => Happening::Got(bytes),
+                News::Incoming(Incoming::Ended(cause), _) => Happening::Ended(*cause),
             };
             observer.on_link(now, link, happening);
         });
         match news {
             News::Opened => self.server.handle_link(now, link, true),
             News::Failed(_) => self.server.handle_link(now, link, false),
-            News::Incoming(Incoming::Bytes(bytes)) => self.server.handle_link_bytes(now, link, &bytes),
-            News::Incoming(Incoming::Ended(_)) => self.server.handle_link_ended(now, link),
+            News::Incoming(Incoming::Bytes(bytes), read) => self.server.handle_link_bytes(read, link, &bytes),
+            News::Incoming(Incoming::Ended(_), _) => self.server.handle_link_ended(now, link),
         }
     }
 

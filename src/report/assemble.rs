@@ -77,6 +77,8 @@ pub struct ScenarioRun {
     pub latency: LatencyRecorder,
     /// What became of its load, if it is one; where there are several servers, the first has it for all.
     pub loaded: Option<Loaded>,
+    /// Whether nothing was to be judged: a load that only measures.
+    pub unjudged: bool,
 }
 
 /// What is known about the run as a whole.
@@ -143,12 +145,13 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
         loads: loads.iter().map(|(id, loaded)| loads::result(id, loaded)).collect(),
         errors: facts.errors,
     };
-    report.exit_code = exit_code(&report, facts.exit_codes).number();
+    let only_measured = !order.is_empty() && order.iter().all(|run| run.unjudged);
+    report.exit_code = exit_code(&report, facts.exit_codes, only_measured).number();
     report
 }
 
 /// The exit code that a report and other parts of the run ask for.
-fn exit_code(report: &Report, mut codes: Vec<ExitCode>) -> ExitCode {
+fn exit_code(report: &Report, mut codes: Vec<ExitCode>, only_measured: bool) -> ExitCode {
     let verdicts = report.requirements.iter().map(|one| one.verdict);
     let verdicts = verdicts.chain(report.findings.iter().map(|one| one.verdict));
     let verdicts: Vec<_> = verdicts.chain(report.scenarios.iter().map(|one| one.verdict)).collect();
@@ -163,7 +166,7 @@ fn exit_code(report: &Report, mut codes: Vec<ExitCode>) -> ExitCode {
     }
     let missed = report.thresholds.iter().filter(|threshold| !threshold.passed && !threshold.undecided);
     codes.extend(missed.map(|one| if one.relative { ExitCode::Regression } else { ExitCode::Threshold }));
-    if report.requirements.iter().all(|one| one.tested == 0) {
+    if report.requirements.iter().all(|one| one.tested == 0) && !only_measured {
         codes.push(ExitCode::NothingTested);
     }
     ExitCode::most_telling(&codes)
@@ -349,6 +352,7 @@ fn without_findings(run: &ScenarioRun, requirements: &[RequirementResult]) -> Ve
     match (&run.skipped, &run.unfinished) {
         (Some(_), _) => Verdict::Skipped,
         (None, Some(_)) => Verdict::Inconclusive,
+        (None, None) if run.unjudged => Verdict::Pass,
         (None, None) if undecided || run.judgement.tested.values().all(|times| *times == 0) => Verdict::Inconclusive,
         (None, None) => Verdict::Pass,
     }

@@ -3,7 +3,7 @@
 use super::model::{Latency, LoadProbe, LoadResult, ThresholdResult};
 use super::quantity::counted;
 use crate::load::search::{Point, Verdict};
-use crate::load::{Executor, Loaded, Phase};
+use crate::load::{Executor, Loaded, Metric, Phase};
 
 /// The latencies of a load; of a search for a capacity, those at the highest rate that held.
 pub(super) fn latencies(scenario: &str, loaded: &Loaded) -> Vec<Latency> {
@@ -168,7 +168,10 @@ pub(super) fn result(scenario: &str, loaded: &Loaded) -> LoadResult {
 }
 
 fn probe(point: &Point<Phase>) -> LoadProbe {
-    let update = point.detail.metrics.series(crate::load::Metric::Update).row("update");
+    let metrics = &point.detail.metrics;
+    // Of a load on clients, what they are asked for stands in place of updates.
+    let mut rows = [Metric::Update, Metric::Ack, Metric::Answer].into_iter();
+    let update = rows.find_map(|metric| metrics.series(metric).row(metric.as_str()));
     LoadProbe {
         rate: point.probe.rate,
         purpose: point.probe.purpose.as_str().to_owned(),
@@ -198,7 +201,7 @@ mod tests {
     use super::*;
     use crate::exit::ExitCode;
     use crate::load::search::{Capacity, Limit, Probe, Purpose};
-    use crate::load::{Condition, Metric, Metrics, Pace};
+    use crate::load::{Condition, Metrics, Pace};
     use crate::report::assemble::assemble;
     use crate::report::fixtures;
     use crate::time::Instant;

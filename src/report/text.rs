@@ -91,6 +91,9 @@ fn details(out: &mut String, report: &Report) {
 }
 
 fn area_table(out: &mut String, report: &Report) {
+    if report.requirements.is_empty() && !report.loads.is_empty() {
+        return;
+    }
     let columns = table::columns(report);
     let _ = write!(out, "{:8}", "area");
     for column in &columns {

@@ -17,7 +17,7 @@ const FILE: &str = "latency.hlog";
 ///
 /// # Errors
 /// If a file is there and cannot be removed.
-pub(super) fn forget(folder: &Path) -> Result<(), FolderError> {
+pub(crate) fn forget(folder: &Path) -> Result<(), FolderError> {
     let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
     let is_one = |name: &String| name.starts_with("latency-") && name.ends_with(".hlog");
     for name in names.filter_map(|name| name.into_string().ok()).filter(is_one).chain([FILE.to_owned()]) {
@@ -27,7 +27,7 @@ pub(super) fn forget(folder: &Path) -> Result<(), FolderError> {
 }
 
 /// Writes what loads measured. Returns what went wrong, in words.
-pub(super) fn write(folder: &Path, results: &[ScenarioRun], clock: Clock) -> Vec<String> {
+pub(crate) fn write(folder: &Path, results: &[ScenarioRun], clock: Clock) -> Vec<String> {
     let measured = results.iter().filter_map(|run| Some((run, representative(run.loaded.as_ref()?)?)));
     let write = |(place, (run, phase)): (usize, (&ScenarioRun, &crate::load::Phase))| {
         let name = if place == 0 { FILE.to_owned() } else { format!("latency-{}.hlog", run.id.replace('/', "-")) };

@@ -337,6 +337,7 @@ fn run_of(
         judgement,
         latency,
         loaded: None,
+        unjudged: false,
     };
     let recorded = recorder.map(|recorder| recorder.and_then(|recorder| recorder.finish(end_line(&run))));
     (run, recorded)

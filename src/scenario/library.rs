@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::shipped::SHIPPED;
+use super::shipped::{CLIENT_LOADS, SHIPPED};
 use super::suggest;
 
 /// What the ids of loads begin with.
@@ -33,6 +33,14 @@ pub enum SelectError {
         word: String,
         /// What may have been meant.
         help: Option<String>,
+    },
+    /// Neither a file nor the id of a load on clients.
+    #[error("no file and no load on clients is called `{word}`; {help}")]
+    NoClientLoad {
+        /// What was asked for.
+        word: String,
+        /// What may have been meant.
+        help: String,
     },
     /// A folder without scenarios.
     #[error("the folder `{0}` holds no scenario (no file that ends in .yaml)")]
@@ -69,6 +77,34 @@ pub fn shipped() -> Vec<Source> {
         .collect();
     sources.sort_by(|a, b| a.id.cmp(&b.id));
     sources
+}
+
+/// The shipped loads on what connects to an emulator, in the order of their ids.
+pub fn client_loads() -> Vec<Source> {
+    let source = |(id, text): &(&str, &str)| {
+        let name = id.strip_prefix(LOADS).unwrap_or(id);
+        Source { id: (*id).to_owned(), file: format!("client-loads/{name}.yaml"), text: (*text).to_owned() }
+    };
+    CLIENT_LOADS.iter().map(source).collect()
+}
+
+/// The load on what connects to an emulator that a word names: a file, or the id of a shipped one.
+///
+/// # Errors
+/// If there is no such file and no such id, or the file cannot be read.
+pub fn client_load(word: &str) -> Result<Source, SelectError> {
+    let path = Path::new(word);
+    if path.is_file() {
+        let Source { id, file, text } = from_file(path, None)?;
+        return Ok(Source { id: if id.contains('/') { id } else { format!("{LOADS}{id}") }, file, text });
+    }
+    let shipped = client_loads().into_iter().find(|source| source.id == word.trim_end_matches(".yaml"));
+    shipped.ok_or_else(|| {
+        let ids: Vec<&str> = CLIENT_LOADS.iter().map(|(id, _)| *id).collect();
+        let near = suggest::nearest(word, ids.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+        let help = near.or_else(|| Some(format!("shipped are {}", ids.join(", "))));
+        SelectError::NoClientLoad { word: word.to_owned(), help: help.unwrap_or_default() }
+    })
 }
 
 /// The shipped scenarios that judge conformance: all but loads, which take the server for themselves.
@@ -127,6 +163,9 @@ fn named(word: &str) -> Result<Vec<Source>, SelectError> {
 
 /// What may have been meant by a word that names nothing.
 fn meant(word: &str) -> Option<String> {
+    if CLIENT_LOADS.iter().any(|(id, _)| *id == word) {
+        return Some(format!("it is a load on clients: `bridgeproof emulate --load {word}`"));
+    }
     let areas = SHIPPED.iter().filter_map(|(id, _)| id.split_once('/').map(|(area, _)| area));
     let known: Vec<&str> = SHIPPED.iter().map(|(id, _)| *id).chain(areas).collect();
     suggest::nearest(word, known.iter().copied())

@@ -22,4 +22,4 @@ pub use diagnostic::{ScenarioError, render};
 pub use library::{SelectError, Source};
 pub use need::Need;
 pub use overrides::Overrides;
-pub use parse::{read, read_plan};
+pub use parse::{errors_of, read, read_client_load, read_plan};

@@ -7,10 +7,10 @@
 use serde::de::DeserializeOwned;
 use serde_saphyr::{Error, Spanned};
 
-use super::check::{check, check_plan};
+use super::check::{check, check_client_load, check_plan};
 use super::diagnostic::ScenarioError;
 use super::suggest;
-use super::syntax::{PlanEntry, Scenario};
+use super::syntax::{ClientScenario, PlanEntry, Scenario};
 
 /// The largest scenario file that is read, in bytes.
 pub const MAX_BYTES: usize = 256 * 1024;
@@ -23,6 +23,27 @@ pub fn read(file: &str, text: &str) -> Result<Scenario, Vec<ScenarioError>> {
     let scenario = parse(file, text).map_err(|error| vec![error])?;
     let errors = check(file, text, &scenario);
     if errors.is_empty() { Ok(scenario) } else { Err(errors) }
+}
+
+/// Reads and checks a load on what connects to an emulated server.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_client_load(file: &str, text: &str) -> Result<ClientScenario, Vec<ScenarioError>> {
+    let given = from_yaml(file, text).map_err(|error| vec![error])?;
+    let errors = check_client_load(file, text, &given);
+    if errors.is_empty() { Ok(given) } else { Err(errors) }
+}
+
+/// Checks a file, be it a scenario or a load on what connects to an emulated server: that has `updates` or `records`.
+///
+/// # Errors
+/// As [`read`].
+pub fn errors_of(file: &str, text: &str) -> Result<(), Vec<ScenarioError>> {
+    let given = text.get(..MAX_BYTES).is_none().then(|| yaml::<serde_json::Value>(text).ok());
+    let given = given.flatten().unwrap_or_default();
+    let is_of_clients = ["updates", "records"].iter().any(|key| given["load"].get(key).is_some());
+    if is_of_clients { read_client_load(file, text).map(drop) } else { read(file, text).map(drop) }
 }
 
 /// Reads and checks a scenario's `plan` that stands alone: a list of its entries. What it refers to has no value.

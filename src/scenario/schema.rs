@@ -1,12 +1,13 @@
 //! The JSON Schema of scenario files, for editors: completion, descriptions and errors while writing.
 //!
 //! It is made from the types of [`super::syntax`], with the words that only the catalogue knows added: requirements,
-//! event resources, elements, credentials. The committed copy is `docs/scenario.schema.json`, which `tests/generated.rs` compares.
+//! event resources, elements, credentials. The committed copies are `docs/scenario.schema.json` and, for
+//! loads on what connects to an emulator, `docs/client-load.schema.json`; `tests/generated.rs` compares them.
 
 use serde_json::{Value, json};
 
 use super::need::Need;
-use super::syntax::Scenario;
+use super::syntax::{ClientScenario, Scenario};
 use crate::load::Metric;
 use crate::protocol::events::Resource;
 use crate::protocol::http::Credentials;
@@ -16,6 +17,19 @@ use crate::spec::{RequirementId, elements, requirements};
 pub fn schema_text() -> String {
     let mut schema = schemars::schema_for!(Scenario).to_value();
     add_words(&mut schema);
+    written(schema)
+}
+
+/// The schema of loads on what connects to an emulator, likewise.
+pub fn client_load_schema_text() -> String {
+    let mut schema = schemars::schema_for!(ClientScenario).to_value();
+    let measured = [Metric::Ack, Metric::Answer, Metric::Lag].map(Metric::as_str);
+    put(&mut schema, "/$defs/ClientLoad/properties/thresholds/propertyNames", json!({"enum": measured}));
+    add_spellings(&mut schema);
+    written(schema)
+}
+
+fn written(schema: Value) -> String {
     let mut text = serde_json::to_string_pretty(&in_reading_order(schema)).expect("a JSON value can be written");
     text.push('\n');
     text
@@ -68,6 +82,7 @@ fn add_words(schema: &mut Value) {
 fn add_spellings(schema: &mut Value) {
     let spellings = [
         ("Load", "warm-up", "warmUp"),
+        ("ClientLoad", "warm-up", "warmUp"),
         ("ConstantArrivalRate", "time-unit", "timeUnit"),
         ("RampingArrivalRate", "time-unit", "timeUnit"),
         ("RampingArrivalRate", "start-rate", "startRate"),
@@ -106,6 +121,22 @@ mod tests {
             let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
             assert!(errors.is_empty(), "{}: {errors:#?}", source.file);
         }
+    }
+
+    #[test]
+    fn every_shipped_load_on_clients_is_sound_and_fits_its_schema() {
+        let schema: Value = serde_json::from_str(&client_load_schema_text()).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        for source in library::client_loads() {
+            if let Err(errors) = parse::read_client_load(&source.file, &source.text) {
+                panic!("{}", crate::scenario::render(&source.text, &errors, false));
+            }
+            let value: Value = parse::yaml(&source.text).unwrap();
+            let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{}: {errors:#?}", source.file);
+        }
+        assert!(!validator.is_valid(&json!({"title": "t", "load": {"thresholds": {"update": ["p(99)<1s"]}}})));
+        assert!(!validator.is_valid(&json!({"title": "t", "load": {"updates": {"rate": 5}}})));
     }
 
     #[test]

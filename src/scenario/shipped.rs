@@ -3,6 +3,13 @@
 //! A table rather than a macro that walks the folder: the compiler then sees every file as an input, the diff of a new
 //! scenario shows it, and no further crate is needed. A test compares the table with the folder.
 
+/// The shipped loads on what connects to an emulator: each id with its text.
+pub(super) const CLIENT_LOADS: &[(&str, &str)] = &[
+    ("load/client-capacity", include_str!("../../client-loads/client-capacity.yaml")),
+    ("load/client-steady", include_str!("../../client-loads/client-steady.yaml")),
+    ("load/receiver-storm", include_str!("../../client-loads/receiver-storm.yaml")),
+];
+
 /// Makes the table from the ids.
 macro_rules! shipped {
     ($($id:literal),* $(,)?) => {

@@ -7,6 +7,7 @@
 mod bad_targets;
 mod call_bridge;
 mod child;
+mod client_loads;
 mod emulate_command;
 mod histogram_log;
 mod judged_receivers;

@@ -60,7 +60,9 @@ fn checked(folder: &Folder) -> (i32, String) {
 fn judged(report: &Value) -> String {
     let mut parts = vec![report["requirements"].to_string(), report["scenarios"].to_string()];
     let findings = report["findings"].as_array().unwrap().iter();
-    parts.extend(findings.map(|one| [&one["requirement"], &one["server"], &one["observed"], &one["evidence"]].map(Value::to_string).join(" ")));
+    parts.extend(findings.map(|one| {
+        [&one["requirement"], &one["server"], &one["observed"], &one["evidence"]].map(Value::to_string).join(" ")
+    }));
     parts.join("\n")
 }
 
@@ -71,7 +73,10 @@ fn a_load_on_two_targets_is_one_load_and_its_recording_is_judged_alike() {
     let finished = folder.run(&args(&folder, "{mute: 1}", "2s", &[&one.url, &other.url]));
     let report = report(&folder, &finished);
     assert_eq!(finished.code, 0, "{finished:?}");
-    assert_eq!((text(&report["target"]["url"]), text(&report["target"]["others"][0])), (one.url.clone(), other.url.clone()));
+    assert_eq!(
+        (text(&report["target"]["url"]), text(&report["target"]["others"][0])),
+        (one.url.clone(), other.url.clone())
+    );
     assert_eq!((&report["loads"][0]["begun"], &report["loads"][0]["planned"]), (&40.into(), &40.into()));
     assert_eq!(shares(&report, |share| text(&share["server"])), [one.url.clone(), other.url.clone()]);
     assert_eq!((shares(&report, number("connections")), shares(&report, number("begun"))), (vec![3, 2], vec![20, 20]));
@@ -122,7 +127,10 @@ fn a_server_that_dies_in_the_middle_is_told_of_and_the_others_keep_their_load() 
     let report = report(&folder, &finished);
     assert_eq!(finished.code, 3, "{finished:?}");
     assert_eq!(report["verdict"], "inconclusive");
-    assert_eq!((shares(&report, number("connections")), shares(&report, number("lost_connections"))), (vec![2, 2, 1], vec![0, 0, 1]));
+    assert_eq!(
+        (shares(&report, number("connections")), shares(&report, number("lost_connections"))),
+        (vec![2, 2, 1], vec![0, 0, 1])
+    );
     let begun = shares(&report, number("begun"));
     assert_eq!(begun[..2], [40, 40]);
     assert!((1..40).contains(&begun[2]), "{begun:?}");

@@ -109,3 +109,10 @@ pub(super) struct Parcel {
     pub(super) made: Vec<Arc<Made>>,
     pub(super) before: (u64, u64),
 }
+
+impl Parcel {
+    /// The `correlatorIndex` of each record.
+    pub(super) fn indexes(&self) -> Vec<u64> {
+        self.made.iter().map(|made| made.index).collect()
+    }
+}

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::receivers::{HARD_LIMIT, Link};
 use super::record::{Draft, Made, Parcel, Post, ReceiverKey};
 use super::wire;
+use crate::emulator::change::Note;
 use crate::emulator::core::Core;
 use crate::emulator::mutant::{Question, seen};
 use crate::emulator::settings::Settings;
@@ -191,6 +192,7 @@ impl Core {
         if cut {
             bytes.truncate(bytes.len() - body.len() / 2);
         }
+        self.note_set(link, |receiver, records| Note::Posted { receiver, records });
         self.emit_link(Effect::SendLink { link, bytes });
         if cut {
             self.give_up(link);
@@ -220,6 +222,7 @@ impl Core {
             known.left = true;
             let (key, parcel) = (known.receiver, known.parcel.take());
             if let Some(parcel) = parcel {
+                self.note(|| Note::Unanswered { receiver: key, records: parcel.indexes() });
                 self.put_back(key, parcel, None);
             }
         } else if overdue(known) {
@@ -269,6 +272,7 @@ impl Core {
             self.timers.at(known.deadline, Due::LinkOverdue(link));
         }
         let good = is_good(&self.settings, status);
+        self.note(|| Note::Answered { receiver: key, records: parcel.indexes(), status, good });
         if !self.mutants.decide(Question::IsAcknowledged { receiver: key, status }, good) {
             self.put_back(key, parcel, Some(status));
             return;
@@ -287,8 +291,20 @@ impl Core {
         self.deliver(key);
     }
 
+    /// Takes a note of the set that is under way on a connection.
+    fn note_set(&mut self, link: LinkKey, note: impl FnOnce(ReceiverKey, Vec<u64>) -> Note) {
+        if self.notes.is_none() {
+            return;
+        }
+        let set = self.cdr.links.get(&link).and_then(|known| Some((known.receiver, known.parcel.as_ref()?.indexes())));
+        if let Some((receiver, records)) = set {
+            self.note(|| note(receiver, records));
+        }
+    }
+
     fn fails(&mut self, link: Link) {
         if let Some(parcel) = link.parcel {
+            self.note(|| Note::Unanswered { receiver: link.receiver, records: parcel.indexes() });
             self.put_back(link.receiver, parcel, None);
         }
     }

@@ -372,7 +372,7 @@ fn renumbered(next: NextId) -> Box<dyn Mutant> {
             pass.now(effect);
         })
         .input(|state, _, mut input, pass| {
-            if let Input::Acked { connection, id: Some(id) } = &mut input
+            if let Input::Acked { connection, id: Some(id), .. } = &mut input
                 && let Some(core) = state.open.get_mut(&(*connection, *id)).and_then(VecDeque::pop_front)
             {
                 *id = core;

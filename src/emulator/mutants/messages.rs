@@ -221,7 +221,7 @@ pub(super) const MUTANTS: &[Registered] = &[
             Fault::<()>::new()
                 .input(|(), view, input, pass| match &input {
                     Input::Subscribe { connection, id, .. } if view.is_outstanding(*connection, *id) => {
-                        pass.now(Input::Acked { connection: *connection, id: Some(*id) });
+                        pass.now(Input::Acked { connection: *connection, id: Some(*id), good: true });
                     }
                     _ => pass.now(input),
                 })
@@ -280,10 +280,10 @@ pub(super) const MUTANTS: &[Registered] = &[
                 pass.now(effect);
             })
             .input(|shared, _, input, pass| {
-                if let Input::Acked { connection, id: Some(id) } = input
+                if let Input::Acked { connection, id: Some(id), good } = input
                     && shared.remove(&(connection, id + 1))
                 {
-                    pass.now(Input::Acked { connection, id: Some(id + 1) });
+                    pass.now(Input::Acked { connection, id: Some(id + 1), good });
                 }
                 pass.now(input);
             })
@@ -299,10 +299,10 @@ pub(super) const MUTANTS: &[Registered] = &[
                 pass.now(effect);
             })
             .input(|(), view, input, pass| match input {
-                Input::Acked { connection, id: Some(_) } => {
+                Input::Acked { connection, id: Some(_), good } => {
                     let sent = view.connection(connection).map_or(0, |known| known.sent);
                     for id in (1..=sent).filter(|id| view.is_outstanding(connection, *id)).take(1) {
-                        pass.now(Input::Acked { connection, id: Some(id) });
+                        pass.now(Input::Acked { connection, id: Some(id), good });
                     }
                 }
                 other => pass.now(other),
@@ -330,7 +330,7 @@ pub(super) const MUTANTS: &[Registered] = &[
             .settings(|s| s.on_unknown_message = Reaction::Refuse)
             .input(|(), _, input, pass| {
                 let odd = match &input {
-                    Input::Acked { connection, id } => Some((*connection, *id)),
+                    Input::Acked { connection, id, .. } => Some((*connection, *id)),
                     _ => None,
                 };
                 pass.now(input);

@@ -1,6 +1,6 @@
 //! The check of `load`: whether its parts fit together, and whether something happens and is asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -10,7 +10,9 @@ use super::scenario::{Checker, MOST_CLIENTS, span};
 use crate::load::{Condition, Metric};
 use crate::scenario::need::Need;
 use crate::scenario::suggest;
-use crate::scenario::syntax::{Capacity, Load, LoadExecutor, LoadStage, LoadThreshold, Stimulus, Time};
+use crate::scenario::syntax::{
+    Capacity, Load, LoadExecutor, LoadStage, LoadThreshold, MaxLag, Stimuli, Stimulus, Time,
+};
 
 /// How many subscriptions a connection may have (EVENTS 6).
 const MOST_SUBSCRIPTIONS: u32 = 100;
@@ -22,9 +24,9 @@ pub(in crate::scenario) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3
 pub(in crate::scenario) const HIGHEST_RATE: f64 = 1e9;
 
 /// What no server comes near, and a slip of the pen easily exceeds.
-const MOST_CONNECTIONS: u32 = 10_000;
-const MOST_CALLS: u32 = 10_000;
-const MOST_PARTICIPANTS: u32 = 1000;
+pub(super) const MOST_CONNECTIONS: u32 = 10_000;
+pub(super) const MOST_CALLS: u32 = 10_000;
+pub(super) const MOST_PARTICIPANTS: u32 = 1000;
 const MOST_VUS: u32 = 10_000;
 
 impl<'s> Checker<'s> {
@@ -34,17 +36,17 @@ impl<'s> Checker<'s> {
         let load = &load.value;
         self.nothing_beside_a_load();
         self.population(load);
-        self.stimuli(load);
+        self.stimuli(&load.stimuli, (load.calls(), load.participants()), load.connections() > 0);
         self.timing(load);
         if let Some(executor) = &load.executor {
             self.inside(executor, |checker| checker.executor(&executor.value));
         }
         if let Some(capacity) = &load.capacity {
-            self.capacity(load, capacity);
+            self.capacity(capacity, !load.thresholds.is_empty());
         }
         self.time("within", load.within);
-        self.lag(load);
-        self.thresholds(load);
+        self.lag(load.lag);
+        self.thresholds(&load.thresholds, |checker, metric| checker.metric_is_measured(metric, load));
     }
 
     /// What belongs to steps has no place beside a load.
@@ -105,11 +107,12 @@ impl<'s> Checker<'s> {
         }
     }
 
-    fn stimuli(&mut self, load: &Load) {
+    /// Whether there is something for each stimulus to happen to.
+    pub(super) fn stimuli(&mut self, stimuli: &Stimuli, (calls, participants): (u32, u32), subscribes: bool) {
         let whole = self.at.clone();
         self.at = self.key("stimuli");
         for stimulus in Stimulus::ALL {
-            let weight = load.stimuli.weight(stimulus);
+            let weight = stimuli.weight(stimulus);
             let name = stimulus.as_str();
             if weight.lasts.is_some() && !stimulus.lasts() {
                 let message = format!("`{name}` happens at once and does not last");
@@ -120,9 +123,9 @@ impl<'s> Checker<'s> {
                 continue;
             }
             let (missing, what) = match stimulus {
-                Stimulus::Mute | Stimulus::Layout => (load.calls() == 0 || load.participants() == 0, "participants"),
-                Stimulus::Lock | Stimulus::Record | Stimulus::JoinAndLeave => (load.calls() == 0, "calls"),
-                Stimulus::Subscribe => (load.connections() == 0, "connections"),
+                Stimulus::Mute | Stimulus::Layout => (calls == 0 || participants == 0, "participants"),
+                Stimulus::Lock | Stimulus::Record | Stimulus::JoinAndLeave => (calls == 0, "calls"),
+                Stimulus::Subscribe => (!subscribes, "connections"),
                 Stimulus::Call => (false, ""),
             };
             if missing {
@@ -165,7 +168,7 @@ impl<'s> Checker<'s> {
         }
     }
 
-    fn executor(&mut self, executor: &'s LoadExecutor) {
+    pub(super) fn executor(&mut self, executor: &'s LoadExecutor) {
         match executor {
             LoadExecutor::ConstantArrivalRate(given) => {
                 self.rate("rate", given.rate, true);
@@ -212,7 +215,7 @@ impl<'s> Checker<'s> {
         }
     }
 
-    fn capacity(&mut self, load: &Load, capacity: &Capacity) {
+    pub(super) fn capacity(&mut self, capacity: &Capacity, has_thresholds: bool) {
         let whole = self.at.clone();
         self.at = self.key("capacity");
         self.rate("from", capacity.from, true);
@@ -247,14 +250,14 @@ impl<'s> Checker<'s> {
         self.time("hold", Some(capacity.hold));
         self.time("time-unit", capacity.time_unit);
         self.at = whole;
-        if load.thresholds.is_empty() {
+        if !has_thresholds {
             let help = Some("such as `thresholds: {update: ['p(99)<250ms']}`".to_owned());
             self.error_at("capacity", "a capacity search needs `thresholds`: a rate holds if they are met", help);
         }
     }
 
-    fn lag(&mut self, load: &Load) {
-        let Some(lag) = load.lag else { return };
+    pub(super) fn lag(&mut self, lag: Option<MaxLag>) {
+        let Some(lag) = lag else { return };
         let whole = self.at.clone();
         self.at = self.key("lag");
         self.time("max", lag.max);
@@ -264,16 +267,20 @@ impl<'s> Checker<'s> {
         self.at = whole;
     }
 
-    fn thresholds(&mut self, load: &'s Load) {
+    pub(super) fn thresholds(
+        &mut self,
+        thresholds: &'s BTreeMap<String, Vec<Spanned<LoadThreshold>>>,
+        is_measured: impl Fn(&mut Self, Metric),
+    ) {
         let whole = self.at.clone();
         self.at = self.key("thresholds");
-        for (name, entries) in &load.thresholds {
+        for (name, entries) in thresholds {
             match Metric::from_name(name) {
                 None => {
                     let help = suggest::help(name, Metric::NAMES);
                     self.error_at(name, format!("no metric is called `{name}`"), help);
                 }
-                Some(metric) => self.metric_is_measured(metric, load),
+                Some(metric) => is_measured(self, metric),
             }
             if entries.is_empty() {
                 let help = Some("such as `['p(99)<250ms']`".to_owned());
@@ -349,7 +356,7 @@ impl<'s> Checker<'s> {
         }
     }
 
-    fn count(&mut self, key: &str, count: u64, most: u64) {
+    pub(super) fn count(&mut self, key: &str, count: u64, most: u64) {
         if count == 0 || count > most {
             let range = if most == u64::MAX { "from 1".to_owned() } else { format!("from 1 to {most}") };
             self.error_at(key, format!("`{key}` is {count}, which is not a number {range}"), None);
@@ -357,7 +364,7 @@ impl<'s> Checker<'s> {
     }
 
     /// Checks a length of time that may be longer than those of steps.
-    fn long_time(&mut self, key: &str, time: Option<Time>) {
+    pub(super) fn long_time(&mut self, key: &str, time: Option<Time>) {
         if let Some(Time(length)) = time
             && (length.is_zero() || length > LONGEST)
         {
@@ -366,7 +373,7 @@ impl<'s> Checker<'s> {
     }
 
     /// Looks at one value of what is looked at.
-    fn inside<T>(&mut self, value: &Spanned<T>, look: impl FnOnce(&mut Self)) {
+    pub(super) fn inside<T>(&mut self, value: &Spanned<T>, look: impl FnOnce(&mut Self)) {
         let inner = self.from(value);
         let whole = std::mem::replace(&mut self.at, inner);
         look(self);
@@ -379,7 +386,7 @@ impl<'s> Checker<'s> {
     }
 
     /// From a key of the load on. Keys of other mappings have the same names, but stand further in.
-    fn key(&self, key: &str) -> Range<usize> {
+    pub(super) fn key(&self, key: &str) -> Range<usize> {
         let whole = self.at.clone();
         let text = self.text().get(whole.clone()).unwrap_or_default();
         let column = |at: usize| at - self.text()[..at].rfind('\n').map_or(0, |line| line + 1);

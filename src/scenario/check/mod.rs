@@ -1,9 +1,10 @@
 //! Everything about a scenario that can be known before it runs.
 //!
 //! [`check`] reports all errors. `scenario` looks at the whole, `steps`, `client_steps` and `receiver_steps` at each step with what it
-//! refers to, `load` at a load, `names` knows which names have a value where, and `wire` tells input that the guides allow from input that
+//! refers to, `load` at a load, `client_load` at one on clients, `names` knows which names have a value where, and `wire` tells input that the guides allow from input that
 //! only `probing` may send.
 
+mod client_load;
 mod client_steps;
 mod load;
 mod names;
@@ -15,5 +16,6 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use client_load::check_client_load;
 pub(super) use load::{HIGHEST_RATE, LONGEST};
 pub use scenario::{check, check_plan};

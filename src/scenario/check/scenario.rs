@@ -67,7 +67,7 @@ pub(super) struct Checker<'s> {
 }
 
 impl<'s> Checker<'s> {
-    fn new(file: &'s str, text: &'s str, scenario: &'s Scenario) -> Self {
+    pub(super) fn new(file: &'s str, text: &'s str, scenario: &'s Scenario) -> Self {
         let clients = scenario.clients.iter().map(|client| client.value.as_str());
         let receivers = scenario.receivers.iter().map(|receiver| receiver.value.name.as_str());
         Self {
@@ -85,7 +85,7 @@ impl<'s> Checker<'s> {
         }
     }
 
-    fn into_errors(self) -> Vec<ScenarioError> {
+    pub(super) fn into_errors(self) -> Vec<ScenarioError> {
         let mut errors = self.errors;
         errors.sort_by_key(|error| (error.span.start, error.span.end));
         errors.dedup();

@@ -103,14 +103,7 @@ impl Load {
 
     /// The thresholds, of those that are sound (a checked load has no others).
     pub fn thresholds(&self) -> Vec<load::Threshold> {
-        let read = |name: &str, entry: &LoadThreshold| {
-            let metric = load::Metric::from_name(name)?;
-            let condition = load::Condition::parse(&entry.threshold).ok()?;
-            let delay = entry.delay_abort_eval.map_or(Duration::ZERO, |time| time.0);
-            Some(load::Threshold { metric, condition, abort: entry.abort_on_fail.then_some(delay) })
-        };
-        let all = self.thresholds.iter().flat_map(|(name, entries)| entries.iter().map(move |entry| (name, entry)));
-        all.filter_map(|(name, entry)| read(name, &entry.value)).collect()
+        read_thresholds(&self.thresholds)
     }
 
     /// What holds for the whole load, on however many servers.
@@ -165,8 +158,7 @@ impl Load {
 
     /// How late something may begin and still be on time, and how large a share may be later.
     pub fn max_lag(&self) -> (Duration, f64) {
-        let lag = self.lag.unwrap_or_default();
-        (lag.max.map_or(MAX_LAG.0, |time| time.0), lag.share.unwrap_or(MAX_LAG.1))
+        self.lag.unwrap_or_default().limits()
     }
 }
 
@@ -199,6 +191,13 @@ pub struct MaxLag {
     /// How large a share may begin later than that, from 0 to 1; 0.01 unless said. With more the run is inconclusive.
     #[serde(default)]
     pub share: Option<f64>,
+}
+
+impl MaxLag {
+    /// How late something may begin and still be on time, and how large a share may be later.
+    pub(super) fn limits(self) -> (Duration, f64) {
+        (self.max.map_or(MAX_LAG.0, |time| time.0), self.share.unwrap_or(MAX_LAG.1))
+    }
 }
 
 /// What happens to the population, each with its weight among the others: a number, or a mapping with `weight` and `lasts`.
@@ -578,11 +577,23 @@ pub struct LoadThreshold {
     pub delay_abort_eval: Option<Time>,
 }
 
+/// The thresholds of each metric, of those that are sound.
+pub(super) fn read_thresholds(given: &BTreeMap<String, Vec<Spanned<LoadThreshold>>>) -> Vec<load::Threshold> {
+    let read = |name: &str, entry: &LoadThreshold| {
+        let metric = load::Metric::from_name(name)?;
+        let condition = load::Condition::parse(&entry.threshold).ok()?;
+        let delay = entry.delay_abort_eval.map_or(Duration::ZERO, |time| time.0);
+        Some(load::Threshold { metric, condition, abort: entry.abort_on_fail.then_some(delay) })
+    };
+    let all = given.iter().flat_map(|(name, entries)| entries.iter().map(move |entry| (name, entry)));
+    all.filter_map(|(name, entry)| read(name, &entry.value)).collect()
+}
+
 /// What may stand where a threshold is wanted.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 #[expect(dead_code, reason = "describes the schema only")]
-enum ThresholdForm {
+pub(super) enum ThresholdForm {
     Condition(String),
     Whole(WholeThreshold),
 }
@@ -590,7 +601,7 @@ enum ThresholdForm {
 /// A threshold with all that can be said about it.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct WholeThreshold {
+pub(super) struct WholeThreshold {
     /// The condition, such as `p(99)<250ms`, `rate<0.01` or `p(99) <= baseline * 1.10`.
     threshold: String,
     /// Whether the load ends as soon as it is missed; it goes on unless said.

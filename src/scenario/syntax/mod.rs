@@ -20,9 +20,11 @@
 //! templates, which is how loops keep several things apart: `as: call-${n}`, later `${call-${n}}`. Two dollars, `$${`,
 //! stand for the text `${`. [`super::template`] reads and resolves templates.
 //!
-//! [`Scenario`] and [`Step`] are where to begin; each word of a step has a type of its own. [`Load`] stands in place of steps.
+//! [`Scenario`] and [`Step`] are where to begin; each word of a step has a type of its own. [`Load`] stands in place of steps;
+//! [`ClientScenario`] is a file of its own, for a load on what connects to an emulated server.
 
 mod api_steps;
+mod client_load;
 mod client_steps;
 mod control_steps;
 mod load;
@@ -34,6 +36,7 @@ pub use api_steps::{
     CallIn, CallOnly, ChangeCall, ChangeParticipant, CreateSpace, Dial, DialUntil, Emulate, Move, ParticipantOnly,
     Request, RequestOutcome, SpaceOnly, StartCall,
 };
+pub use client_load::{ClientLoad, ClientScenario, Records, Updates, WaitFor};
 pub use client_steps::{
     AckMode, AckNow, Acks, ClientOnly, Close, Connect, ConnectOutcome, Send, SendBytes, SendFrame, SendText, SendUntil,
     Subscribe, SubscribeUntil, Token, TokenPlace, Wanted,
