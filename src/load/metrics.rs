@@ -9,149 +9,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::metric::Metric;
 use super::series::{Row, Series};
 use super::timeline::{Moment, Timeline};
 use crate::time::Instant;
-
-/// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Metric {
-    /// From the request for a token to the token.
-    Token,
-    /// From the request to upgrade to the open connection.
-    Upgrade,
-    /// From a message to its ack.
-    Ack,
-    /// From a request for subscriptions until all of them are settled: active, as far as they can be.
-    Settle,
-    /// From a stimulus to the event that tells of it; all kinds together.
-    Update,
-    /// From a change of a mute.
-    UpdateMute,
-    /// From a change of a layout.
-    UpdateLayout,
-    /// From a call being locked or unlocked.
-    UpdateLock,
-    /// From a recording that begins or ends.
-    UpdateRecord,
-    /// From a party that joins.
-    UpdateJoin,
-    /// From a party that leaves.
-    UpdateLeave,
-    /// From a call that begins.
-    UpdateCallStart,
-    /// From a call that ends.
-    UpdateCallEnd,
-    /// From any other stimulus.
-    UpdateOther,
-    /// From a record's own time to its arrival.
-    CdrArrival,
-    /// From the request that causes a record to its arrival.
-    CdrStimulus,
-    /// From a failed delivery to its repetition.
-    CdrRedelivery,
-    /// From a request of the API to its answer.
-    Api,
-    /// From a set of records to the answer of the receiver under load.
-    Answer,
-    /// The harness's own lateness: from when something was scheduled to its actual send.
-    Lag,
-}
-
-impl Metric {
-    /// All of them, in the order of reports.
-    pub const ALL: [Self; 20] = [
-        Self::Token,
-        Self::Upgrade,
-        Self::Ack,
-        Self::Settle,
-        Self::Update,
-        Self::UpdateMute,
-        Self::UpdateLayout,
-        Self::UpdateLock,
-        Self::UpdateRecord,
-        Self::UpdateJoin,
-        Self::UpdateLeave,
-        Self::UpdateCallStart,
-        Self::UpdateCallEnd,
-        Self::UpdateOther,
-        Self::CdrArrival,
-        Self::CdrStimulus,
-        Self::CdrRedelivery,
-        Self::Api,
-        Self::Answer,
-        Self::Lag,
-    ];
-
-    /// The kinds of [`Self::Update`].
-    pub const UPDATES: [Self; 9] = [
-        Self::UpdateMute,
-        Self::UpdateLayout,
-        Self::UpdateLock,
-        Self::UpdateRecord,
-        Self::UpdateJoin,
-        Self::UpdateLeave,
-        Self::UpdateCallStart,
-        Self::UpdateCallEnd,
-        Self::UpdateOther,
-    ];
-
-    /// The names of [`Self::ALL`].
-    pub const NAMES: [&'static str; 20] = {
-        let mut names = [""; 20];
-        let mut at = 0;
-        while at < names.len() {
-            names[at] = Self::ALL[at].as_str();
-            at += 1;
-        }
-        names
-    };
-
-    /// Its name in reports and thresholds.
-    pub const fn as_str(self) -> &'static str {
-        self.names().0
-    }
-
-    /// The name of the same, from the actual send.
-    pub const fn as_str_from_send(self) -> &'static str {
-        self.names().1
-    }
-
-    const fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Token => ("token", "token_from_send"),
-            Self::Upgrade => ("upgrade", "upgrade_from_send"),
-            Self::Ack => ("ack", "ack_from_send"),
-            Self::Settle => ("settle", "settle_from_send"),
-            Self::Update => ("update", "update_from_send"),
-            Self::UpdateMute => ("update_mute", "update_mute_from_send"),
-            Self::UpdateLayout => ("update_layout", "update_layout_from_send"),
-            Self::UpdateLock => ("update_lock", "update_lock_from_send"),
-            Self::UpdateRecord => ("update_record", "update_record_from_send"),
-            Self::UpdateJoin => ("update_join", "update_join_from_send"),
-            Self::UpdateLeave => ("update_leave", "update_leave_from_send"),
-            Self::UpdateCallStart => ("update_call_start", "update_call_start_from_send"),
-            Self::UpdateCallEnd => ("update_call_end", "update_call_end_from_send"),
-            Self::UpdateOther => ("update_other", "update_other_from_send"),
-            Self::CdrArrival => ("cdr_arrival", "cdr_arrival_from_send"),
-            Self::CdrStimulus => ("cdr_stimulus", "cdr_stimulus_from_send"),
-            Self::CdrRedelivery => ("cdr_redelivery", "cdr_redelivery_from_send"),
-            Self::Api => ("api", "api_from_send"),
-            Self::Answer => ("answer", "answer_from_send"),
-            Self::Lag => ("lag", "lag_from_send"),
-        }
-    }
-
-    /// Whether it is about call detail records, which [`super::LatencyRecorder`] times.
-    pub const fn is_of_records(self) -> bool {
-        matches!(self, Self::CdrArrival | Self::CdrStimulus | Self::CdrRedelivery)
-    }
-
-    /// The metric of a name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|metric| metric.as_str() == name)
-    }
-}
 
 /// When something was to be done, and when it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -313,14 +174,6 @@ mod tests {
 
     fn at(ms: u64) -> Instant {
         Instant::from_millis(ms)
-    }
-
-    #[test]
-    fn names_lead_back_to_their_metrics() {
-        for (place, metric) in Metric::ALL.into_iter().enumerate() {
-            assert_eq!((metric as usize, Metric::from_name(metric.as_str())), (place, Some(metric)));
-            assert_eq!(metric.as_str_from_send(), format!("{}_from_send", metric.as_str()));
-        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Loads without sockets and clocks: when work begins, what is timed, what is asked of it; and the latencies of any trace.
 //!
 //! - [`schedule`]: when work begins, on any executor; [`stages`] has the arithmetic of rates
-//! - [`metrics`]: what is timed, by name; [`timeline`] is one metric over time, [`causes`] are failures by cause
+//! - [`metric`]: the list of what is timed; [`metrics`]: what was; [`timeline`] is one metric over time, [`causes`] are failures by cause
 //! - [`thresholds`]: what is asked of a metric; [`search`]: the highest rate at which that is met
 //! - [`outcome`]: what became of a load
 //! - [`hlog`]: the histograms as a log that the public tools read
@@ -12,6 +12,7 @@
 
 pub mod causes;
 pub mod hlog;
+pub mod metric;
 pub mod metrics;
 pub mod outcome;
 pub mod recorder;
@@ -23,7 +24,8 @@ pub mod thresholds;
 pub mod timeline;
 
 pub use causes::Causes;
-pub use metrics::{Metric, Metrics, Stamps};
+pub use metric::Metric;
+pub use metrics::{Metrics, Stamps};
 pub use outcome::{Loaded, Phase};
 pub use recorder::LatencyRecorder;
 pub use schedule::{Arrival, Executor, Pace, Schedule};

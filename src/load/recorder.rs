@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
 
-use super::metrics::Metric;
+use super::metric::Metric;
 use super::series::{Row, Series};
 use crate::protocol::cdr::{Record, RecordType, Set};
 use crate::protocol::http::{Method, Request, Response};

@@ -17,7 +17,8 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::metrics::{Metric, Metrics};
+use super::metric::Metric;
+use super::metrics::Metrics;
 use super::series::Series;
 
 /// The words for what is asked of a metric.
