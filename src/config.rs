@@ -18,7 +18,7 @@ use serde::Deserialize;
 use crate::cli::{emulate, prompt, run};
 use crate::engine::Addresses;
 use crate::exit::Failure;
-use crate::load::Baseline;
+use crate::load::Earlier;
 use crate::net::entropy;
 use crate::net::listeners::{Advertised, ListenAddress};
 use crate::net::target::{Account, Accounts, Target, Tls};
@@ -66,7 +66,7 @@ pub struct RunConfig {
     /// Known deviations.
     pub known: Vec<Known>,
     /// What loads are compared with.
-    pub baseline: Option<Arc<Baseline>>,
+    pub baseline: Option<Arc<Earlier>>,
     /// Where the report goes.
     pub report_dir: PathBuf,
     /// Faults of the embedded emulator.
@@ -477,7 +477,7 @@ impl EmulateConfig {
 }
 
 /// What an earlier run measured.
-fn baseline(path: &Path) -> Result<Arc<Baseline>, Failure> {
+fn baseline(path: &Path) -> Result<Arc<Earlier>, Failure> {
     let wrong = |cause: &dyn std::fmt::Display| {
         Failure::usage(format!(
             "failed to read the baseline `{}`: {cause}; it is the report.json of a run",
@@ -486,7 +486,7 @@ fn baseline(path: &Path) -> Result<Arc<Baseline>, Failure> {
     };
     let text = fs::read_to_string(path).map_err(|error| wrong(&error))?;
     let report: Report = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
-    Ok(Arc::new(thresholds::baseline(&report)))
+    Ok(Arc::new(thresholds::earlier(&report)))
 }
 
 /// The command that emulates the same again.

@@ -31,5 +31,5 @@ pub use recorder::LatencyRecorder;
 pub use schedule::{Arrival, Executor, Pace, Schedule};
 pub use series::{Row, Series};
 pub use stages::{Rate, Stage};
-pub use thresholds::{Baseline, Condition, Threshold};
+pub use thresholds::{Baseline, Condition, Earlier, Threshold};
 pub use timeline::{Moment, Timeline};

@@ -118,7 +118,9 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
         verdicts.chain(findings.iter().map(|one| one.verdict)).chain(scenarios.iter().map(|one| one.verdict));
     let verdict = verdicts.max().unwrap_or(Verdict::Skipped);
     let mut latency = LatencyRecorder::new();
-    order.iter().for_each(|run| latency.merge(&run.latency));
+    // A load has rows of its own.
+    let of_all = order.iter().filter(|run| !matches!(run.loaded, Some(Loaded::Once(_))));
+    of_all.for_each(|run| latency.merge(&run.latency));
     let loads: Vec<_> = order.iter().filter_map(|run| Some((run.id.as_str(), run.loaded.as_ref()?))).collect();
     let of_loads = loads.iter().flat_map(|(id, loaded)| loads::latencies(id, loaded));
     let latency = latency.rows().into_iter().map(Into::into).chain(of_loads).collect();

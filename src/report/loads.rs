@@ -8,9 +8,7 @@ use crate::load::{Executor, Loaded, Phase};
 /// The latencies of a load; of a search for a capacity, those at the highest rate that held.
 pub(super) fn latencies(scenario: &str, loaded: &Loaded) -> Vec<Latency> {
     let rows = representative(loaded).map(|phase| phase.metrics.rows()).unwrap_or_default();
-    // Those of records the run has of all its scenarios.
-    let rows = rows.into_iter().filter(|row| !row.name.starts_with("cdr_"));
-    rows.map(|row| Latency { scenario: Some(scenario.to_owned()), ..row.into() }).collect()
+    rows.into_iter().map(|row| Latency { scenario: Some(scenario.to_owned()), ..row.into() }).collect()
 }
 
 /// What became of the thresholds, likewise.

@@ -253,7 +253,7 @@ pub struct CharacteristicResult {
 /// The distribution of one latency.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
-    /// The scenario, of a load; those of records are of all scenarios together.
+    /// The scenario, of a load; without one they are of all scenarios together that are no loads.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub scenario: Option<String>,
     /// What was timed: `cdr_arrival` (from a record's own time to its arrival), `cdr_stimulus` (from the API request that

@@ -12,7 +12,7 @@ use super::plan::Planned;
 use super::recorder::ScenarioRecorder;
 use crate::emulator::{MeetingServer, Settings, mutants};
 use crate::engine::{Addresses, End, Engine, Options, Outcome, default_deadline};
-use crate::load::{Baseline, LatencyRecorder, Loaded};
+use crate::load::{Earlier, LatencyRecorder, Loaded};
 use crate::net::clock::Clock;
 use crate::net::emulator_shell::{EmulatorShell, ShellOptions, start};
 use crate::net::socket_driver::{Link, drive};
@@ -50,7 +50,7 @@ pub(super) struct Terms {
     pub(super) addresses: Addresses,
     pub(super) clock: Clock,
     /// What loads are compared with.
-    pub(super) baseline: Option<Arc<Baseline>>,
+    pub(super) baseline: Option<Arc<Earlier>>,
     /// Whether the scenario is recorded.
     pub(super) record: bool,
 }
@@ -205,7 +205,8 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         shell.stop().await;
     }
     if let (Some(Loaded::Once(phase)), Some(load)) = (&mut outcome.loaded, &planned.scenario.load) {
-        phase.complete(&watched.latency, &load.value.thresholds(), terms.baseline.as_deref());
+        let baseline = terms.baseline.as_ref().and_then(|earlier| earlier.of(&planned.id));
+        phase.complete(&watched.latency, &load.value.thresholds(), baseline);
     }
     let unfinished = match &outcome.end {
         End::Finished => outcome.loaded.as_ref().and_then(loads::doubt),
