@@ -6,6 +6,7 @@
 mod effects;
 mod live;
 mod population;
+mod pulse;
 
 use std::time::Duration;
 
@@ -16,11 +17,12 @@ pub(super) use self::live::Live;
 use self::live::{Left, Order, Subject, Then, Work};
 pub(super) use self::population::client_name;
 use self::population::{Population, Setup};
+use self::pulse::{Pulse, show_setup};
 use super::api_client::{EXCHANGE_GRACE, request};
 use super::client::Client;
 use super::core::{Core, Handle, Stop};
 use super::outcome::StepMark;
-use crate::load::search::{self, Search};
+use crate::load::search::{self, Probe, Search};
 use crate::load::{Arrival, Executor, Loaded, Metric, Metrics, Phase, Schedule, Series, Stamps};
 use crate::protocol::events::Resource;
 use crate::protocol::http::{Method, Request};
@@ -44,8 +46,9 @@ impl<S: Sink + Send> Handle<S> {
             load.participants()
         ));
         let (population, setup) = self.populate(load).await?;
+        self.with(|core| show_setup(&core.options.watch, &setup));
         let Some(capacity) = &load.capacity else {
-            let (phase, _, ended) = self.phase(load, load.executor(), population, &setup).await;
+            let (phase, _, ended) = self.phase(load, (load.executor(), None), population, &setup).await;
             self.with(|core| core.loaded = Some(Loaded::Once(Box::new(phase))));
             return ended;
         };
@@ -53,7 +56,8 @@ impl<S: Sink + Send> Handle<S> {
         let (mut population, mut ended) = (population, Ok(()));
         while let (Some(probe), Ok(())) = (search.next_probe(), &ended) {
             let phase;
-            (phase, population, ended) = self.phase(load, capacity.executor(probe.rate), population, &setup).await;
+            let executor = capacity.executor(probe.rate);
+            (phase, population, ended) = self.phase(load, (executor, Some(probe)), population, &setup).await;
             // Where too few were free, those that took long are missing from what was measured: it was at least as bad.
             let verdict = match (phase.is_paced, phase.holds(), phase.is_served()) {
                 (false, ..) | (true, true, false) => search::Verdict::Lagged,
@@ -78,7 +82,7 @@ impl<S: Sink + Send> Handle<S> {
     async fn phase(
         &self,
         load: &Load,
-        executor: Executor,
+        (executor, probe): (Executor, Option<Probe>),
         population: Population,
         setup: &Setup,
     ) -> (Phase, Population, Result<(), Stop>) {
@@ -90,10 +94,11 @@ impl<S: Sink + Send> Handle<S> {
         let (max_lag, share) = load.max_lag();
         let begun = self.with(|core| {
             let schedule = Schedule::new(&executor, core.now, max_lag);
-            let mut metrics = Metrics::new(core.now + load.warm_up());
+            let mut metrics = Metrics::with_warm_up(core.now, load.warm_up());
             note_setup(&mut metrics, setup);
             let random = rand::SeedableRng::from_seed(core.random.random());
-            let mut live = Live::new(load, schedule, metrics, population, random);
+            let pulse = Pulse::new(&core.options.watch, &executor, probe, core.now, core.trace.found());
+            let mut live = Live::new(load, schedule, metrics, population, random, pulse);
             for watcher in &mut live.all.watchers {
                 watcher.is_lost |= !core.clients.get(&watcher.name).is_some_and(Client::is_open);
             }
@@ -113,7 +118,8 @@ impl<S: Sink + Send> Handle<S> {
             let _ = self.until(ended_at + longest * 2, Core::drain).await;
         }
         let live = self.with(|core| {
-            let live = core.live.take();
+            let mut live = core.live.take();
+            live.iter_mut().for_each(|live| live.turn(core.now, core.trace.found()));
             core.api.strays.extend(live.iter().flat_map(Live::unanswered));
             live
         });

@@ -1,8 +1,9 @@
 //! Loads without sockets and clocks: when work begins, what is timed, what is asked of it; and the latencies of any trace.
 //!
 //! - [`schedule`]: when work begins, on any executor; [`stages`] has the arithmetic of rates
-//! - [`metric`]: the list of what is timed; [`metrics`]: what was; [`timeline`] is one metric over time, [`causes`] are failures by cause
+//! - [`metric`]: the list of what is timed; [`metrics`]: what was; [`timeline`]: what each second brought, in the slots of [`tally`]; [`causes`] are failures by cause
 //! - [`thresholds`]: what is asked of a metric; [`search`]: the highest rate at which that is met
+//! - [`watch`]: who is told while a load runs
 //! - [`outcome`]: what became of a load
 //! - [`hlog`]: the histograms as a log that the public tools read
 //! - [`series`]: the histogram of one latency, and the row that a report shows of it
@@ -20,8 +21,10 @@ pub mod schedule;
 pub mod search;
 pub mod series;
 pub mod stages;
+pub mod tally;
 pub mod thresholds;
 pub mod timeline;
+pub mod watch;
 
 pub use causes::Causes;
 pub use metric::Metric;
@@ -31,5 +34,7 @@ pub use recorder::LatencyRecorder;
 pub use schedule::{Arrival, Executor, Pace, Schedule};
 pub use series::{Row, Series};
 pub use stages::{Rate, Stage};
+pub use tally::Tally;
 pub use thresholds::{Baseline, Condition, Earlier, Threshold};
-pub use timeline::{Moment, Timeline};
+pub use timeline::{Counts, Fresh, Moment, Timeline};
+pub use watch::{Standing, Watch, Watcher};

@@ -115,6 +115,10 @@ impl Sink for Watch {
     fn due(&self) -> Option<Instant> {
         self.judge.due()
     }
+
+    fn found(&self) -> u64 {
+        self.judge.found()
+    }
 }
 
 impl Watch {

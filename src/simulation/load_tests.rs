@@ -1,5 +1,7 @@
 //! Loads on virtual time: what is measured is what arithmetic says.
 
+mod moments;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -121,6 +123,15 @@ fn run(load: &str, settings: Settings, stall: Option<(Instant, Duration)>) -> Lo
 }
 
 fn simulated(load: &str, server: Server, stall: Option<(Instant, Duration)>) -> (Judge, Outcome) {
+    simulated_with(load, server, stall, Options { seed: 5, ..Options::default() })
+}
+
+fn simulated_with(
+    load: &str,
+    server: Server,
+    stall: Option<(Instant, Duration)>,
+    options: Options,
+) -> (Judge, Outcome) {
     let text = format!("title: A load\nexercises: [UPD-08]\nload:\n{load}");
     let scenario = scenario::read("test.yaml", &text).unwrap_or_else(|errors| panic!("{errors:?}"));
     let context = Context {
@@ -131,7 +142,6 @@ fn simulated(load: &str, server: Server, stall: Option<(Instant, Duration)>) -> 
         deadlines: Deadlines::default(),
     };
     let limits = Limits { delay: (Duration::from_millis(2), Duration::from_millis(2)), stall, ..Limits::default() };
-    let options = Options { seed: 5, ..Options::default() };
     simulate("load/test", &scenario, options, server, Judge::new(context), &limits)
 }
 

@@ -14,6 +14,7 @@ use rand::RngExt as _;
 use super::super::api_client::REFUSED;
 use super::effects::{self, Effect, Goal};
 use super::population::Population;
+use super::pulse::Pulse;
 use crate::load::{Metric, Metrics, Schedule, Stamps, Threshold};
 use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::{Ack, Message};
@@ -117,6 +118,7 @@ pub(in super::super) struct Live {
     looks: Option<Instant>,
     /// Whether a threshold that is missed has ended it.
     pub(super) is_aborted: bool,
+    pub(super) pulse: Pulse,
 }
 
 /// What has to be asked of the server about a piece of work.
@@ -162,7 +164,14 @@ pub(super) enum Then {
 
 impl Live {
     /// A load that is about to run.
-    pub(super) fn new(load: &Load, schedule: Schedule, metrics: Metrics, all: Population, random: ChaCha8Rng) -> Self {
+    pub(super) fn new(
+        load: &Load,
+        schedule: Schedule,
+        metrics: Metrics,
+        all: Population,
+        random: ChaCha8Rng,
+        pulse: Pulse,
+    ) -> Self {
         let (mut thresholds, metrics_start) = (load.thresholds(), metrics.start());
         // What is relative to an earlier run, or about records, is judged when all is known.
         thresholds.retain(|threshold| !threshold.condition.is_relative() && !threshold.metric.is_of_records());
@@ -188,6 +197,7 @@ impl Live {
             looks: thresholds.iter().any(|threshold| threshold.abort.is_some()).then(|| metrics_start + LOOKS),
             thresholds,
             is_aborted: false,
+            pulse,
         }
     }
 
@@ -210,7 +220,8 @@ impl Live {
     /// When something is to be done at the latest.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
-        self.schedule.next_due(now).into_iter().chain(alarm).chain(self.looks).min()
+        let turn = self.pulse.is_watched().then(|| self.metrics.turns());
+        self.schedule.next_due(now).into_iter().chain(alarm).chain(self.looks).chain(turn).min()
     }
 
     /// Takes a piece of work in.
