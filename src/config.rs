@@ -21,6 +21,7 @@ use crate::exit::Failure;
 use crate::load::Earlier;
 use crate::net::entropy;
 use crate::net::listeners::{Advertised, ListenAddress};
+use crate::net::metrics_endpoint::MetricsAddress;
 use crate::net::target::{Account, Accounts, Target, Tls};
 use crate::report::known::{self, Known};
 use crate::report::model::Report;
@@ -93,6 +94,8 @@ pub struct RunConfig {
     pub options: String,
     /// Whether the trace is recorded.
     pub record: bool,
+    /// Where what was measured so far is served while the run lasts.
+    pub metrics: Option<MetricsAddress>,
 }
 
 /// A command of the user's that restarts the Call Bridge of a target.
@@ -241,6 +244,7 @@ impl RunConfig {
             command,
             options,
             record: args.record,
+            metrics: args.metrics,
         })
     }
 }

@@ -5,6 +5,7 @@
 //! - [`thresholds`]: what is asked of a metric; [`search`]: the highest rate at which that is met
 //! - [`watch`]: who is told while a load runs
 //! - [`outcome`]: what became of a load
+//! - [`exposition`]: what was measured so far, for a monitoring system that asks
 //! - [`hlog`]: the histograms as a log that the public tools read
 //! - [`series`]: the histogram of one latency, and the row that a report shows of it
 //! - [`recorder`]: times the delivery of call detail records
@@ -12,6 +13,7 @@
 //! Pure: whatever depends on time takes `now`, so that live runs, simulations and recordings give the same numbers.
 
 pub mod causes;
+pub mod exposition;
 pub mod hlog;
 pub mod metric;
 pub mod metrics;
@@ -27,10 +29,11 @@ pub mod timeline;
 pub mod watch;
 
 pub use causes::Causes;
+pub use exposition::Exposition;
 pub use metric::Metric;
 pub use metrics::{Metrics, Stamps};
 pub use outcome::{Loaded, Phase};
-pub use recorder::LatencyRecorder;
+pub use recorder::{LatencyRecorder, Tap};
 pub use schedule::{Arrival, Executor, Pace, Schedule};
 pub use series::{Row, Series};
 pub use stages::{Rate, Stage};

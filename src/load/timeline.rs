@@ -81,6 +81,11 @@ impl Counts {
 }
 
 impl Moment {
+    /// A second in which nothing was timed.
+    pub fn at(at_s: u64, counts: Counts) -> Self {
+        Self { at_s, length_s: 1, counts, ..Self::default() }
+    }
+
     /// The tally of a metric; of [`Metric::Update`], of all kinds together. `None` where nothing came.
     pub fn tally(&self, metric: Metric) -> Option<Tally> {
         let own = self.tallies.iter().find(|(own, _)| *own == metric).map(|(_, tally)| tally.clone());
@@ -90,6 +95,11 @@ impl Moment {
             all.merge(kind);
             Some(all)
         })
+    }
+
+    /// What came, in the order of reports: of updates each kind, and not all together.
+    pub fn tallies(&self) -> &[(Metric, Tally)] {
+        &self.tallies
     }
 
     /// Its middle, since the beginning.
@@ -199,7 +209,7 @@ impl Timeline {
 
     /// Ends the present second, and goes on with that of `since`. What it brought; [`Self::keep`] keeps it.
     pub fn turn(&mut self, since: Duration, counts: Counts) -> Moment {
-        let mut moment = Moment { at_s: self.second, length_s: 1, counts, ..Moment::default() };
+        let mut moment = Moment::at(self.second, counts);
         moment.take_in(&mut self.fresh);
         self.second = since.as_secs();
         moment
@@ -301,7 +311,7 @@ mod tests {
         line.keep(shown);
         let moments = line.moments();
         assert_eq!(moments.len(), 3);
-        assert_eq!(moments[0], Moment { at_s: 0, length_s: 1, ..Moment::default() });
+        assert_eq!(moments[0], Moment::at(0, Counts::default()));
         let (mutes, updates) = (moments[2].tally(METRIC).unwrap(), moments[2].tally(Metric::Update).unwrap());
         assert_eq!((mutes.count(), mutes.errors(), updates.count()), (100, 1, 101));
         assert!(moments[2].causes().is_empty() && moments[2].tally(Metric::Api).is_none());

@@ -138,6 +138,7 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
         latency,
         thresholds: loads.iter().flat_map(|(id, loaded)| loads::thresholds(id, loaded)).collect(),
         loads: loads.iter().map(|(id, loaded)| loads::result(id, loaded)).collect(),
+        harness: None,
         errors: facts.errors,
     };
     report.exit_code = exit_code(&report, facts.exit_codes).number();

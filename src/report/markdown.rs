@@ -6,7 +6,7 @@ use super::escape::{markdown, shortened};
 use super::groups::{Group, groups};
 use super::model::{Report, Verdict};
 use super::quantity::{counted, span};
-use super::{latency, table, thresholds};
+use super::{charts, latency, loads, table, thresholds};
 
 /// How many characters of one line of evidence are shown.
 const EVIDENCE_CHARACTERS: usize = 400;
@@ -33,6 +33,15 @@ pub fn render(report: &Report) -> String {
     for row in table::rows(report) {
         let counts: Vec<_> = row.counts.iter().map(usize::to_string).collect();
         let _ = writeln!(out, "| {} | {} | {} |", markdown(&row.area), counts.join(" | "), row.tested);
+    }
+    for load in &report.loads {
+        let told = [Some(loads::course(load)), loads::cost(load), loads::capacity(load)];
+        for sentence in told.into_iter().flatten() {
+            let _ = writeln!(out, "\n{}", markdown(&sentence));
+        }
+        if let Some(line) = charts::blocks(load) {
+            let _ = writeln!(out, "\n{line}");
+        }
     }
     if !report.latency.is_empty() {
         let _ = writeln!(out, "\n| {} |", latency::COLUMNS.join(" | "));

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::plan::Planned;
 use super::recorder::ScenarioRecorder;
+use super::watching::Station;
 use crate::emulator::{MeetingServer, Settings, mutants};
 use crate::engine::{Addresses, End, Engine, Options, Outcome, default_deadline};
 use crate::load::{Earlier, LatencyRecorder, Loaded};
@@ -53,6 +54,8 @@ pub(super) struct Terms {
     pub(super) baseline: Option<Arc<Earlier>>,
     /// Whether the scenario is recorded.
     pub(super) record: bool,
+    /// Where what goes on is shown.
+    pub(super) station: Option<Station>,
 }
 
 /// What became of a scenario.
@@ -122,13 +125,13 @@ impl Sink for Watch {
 }
 
 impl Watch {
-    fn new(context: Context, recorder: Option<io::Result<ScenarioRecorder>>) -> Self {
+    fn new(context: Context, recorder: Option<io::Result<ScenarioRecorder>>, latency: LatencyRecorder) -> Self {
         Self {
             judge: Judge::new(context),
             chronicle: Chronicle::new(),
             unreadable: Vec::new(),
             recorder,
-            latency: LatencyRecorder::new(),
+            latency,
             uri: None,
             reached: false,
         }
@@ -177,6 +180,8 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
         clustered: planned.clustered,
         deadlines: terms.deadlines,
     };
+    let station = terms.station.as_ref().filter(|_| planned.scenario.load.is_some());
+    let (watch, tap) = station.map(|station| station.watch(&planned.id)).unzip();
     let options = Options {
         seed,
         run_id: terms.run_id,
@@ -191,11 +196,13 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
             Site::Embedded { mutants, .. } => mutants.clone(),
             Site::Server(_) => Vec::new(),
         },
+        watch: watch.unwrap_or_default(),
         ..Options::default()
     };
+    let latency = tap.as_ref().map_or_else(LatencyRecorder::new, LatencyRecorder::with_tap);
     let recorder = record.then(|| ScenarioRecorder::new(&begin_line(&planned, &context, began)));
     let frame_limit = options.frame_limit;
-    let watching = Watch::new(context, recorder);
+    let watching = Watch::new(context, recorder, latency);
     let limit = planned.scenario.deadline.map_or_else(|| default_deadline(&planned.scenario), |deadline| deadline.0);
     let (watched, mut outcome, late) = {
         let mut engine = Engine::new(&planned.id, &planned.scenario, options, watching);

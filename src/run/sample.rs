@@ -42,6 +42,7 @@ pub(crate) async fn failed_over_sockets(
         clock,
         baseline: None,
         record: false,
+        station: None,
     };
     let played = play(planned, Arc::new(site), terms, stop).await;
     let begun = played.network_error.is_none();
