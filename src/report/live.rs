@@ -43,9 +43,12 @@ impl Beat {
 
     /// Adds what followed.
     pub fn extend(&mut self, later: Self) {
+        let (own_s, later_s) = (self.moment.length_s as f64, later.moment.length_s as f64);
+        let planned = self.standing.planned_per_s.zip(later.standing.planned_per_s);
+        let planned_per_s = planned.map(|(own, later)| (own * own_s + later * later_s) / (own_s + later_s).max(1.0));
         self.moment.merge(&later.moment);
         self.moment.length_s += later.moment.length_s;
-        (self.standing, self.findings) = (later.standing, later.findings);
+        (self.standing, self.findings) = (Standing { planned_per_s, ..later.standing }, later.findings);
     }
 
     /// The line.
@@ -57,8 +60,10 @@ impl Beat {
         // What matters most comes first: a narrow terminal cuts the rest off.
         let mut parts = vec![format!("{scenario} {}", place(standing))];
         let per_s = |count: u64| count as f64 / moment.length_s as f64;
-        let planned = standing.planned_per_s.map_or_else(String::new, |planned| format!(" of {planned:.1}"));
-        if moment.counts.begun > 0 || standing.planned_per_s.is_some() {
+        // Behind the end nothing is planned any more.
+        let planned = standing.planned_per_s.filter(|planned| *planned > 0.0 || standing.elapsed < standing.length);
+        if moment.counts.begun > 0 || planned.is_some() {
+            let planned = planned.map_or_else(String::new, |planned| format!(" of {planned:.1}"));
             parts.push(format!("{:.1}{planned} stimuli/s", per_s(moment.counts.begun)));
         }
         let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
@@ -160,11 +165,16 @@ mod tests {
         ramp.standing.length = Duration::from_secs(7400);
         let mut ten = beat(0, 4);
         (1..10).for_each(|at_s| ten.extend(beat(at_s, 4)));
+        let mut over = beat(61, 4);
+        over.standing.planned_per_s = Some(0.0);
+        over.moment.counts.begun = 0;
+        let mut last = beat(59, 4);
+        last.extend(over.clone());
         let mut listening = beat(0, 4);
         listening.standing.planned_per_s = None;
         listening.moment = Moment::at(0, Counts { messages: 1500, ..Counts::default() });
         let set_up = Beat { moment: Moment::default(), ..beat(0, 4) };
-        let all = [set_up, second, troubled, searching, ramp, ten, listening];
+        let all = [set_up, second, troubled, searching, ramp, ten, last, over, listening];
         let lines: Vec<String> = all.iter().map(|beat| beat.line() + "\n").collect();
         snapbox::assert_data_eq!(lines.concat(), super::super::fixtures::golden("live.txt"));
     }
