@@ -156,6 +156,7 @@ impl Watched {
             target: Target {
                 kind: TargetKind::Emulator,
                 url: url.to_owned(),
+                others: Vec::new(),
                 software_version: None,
                 dialect: config.dialect.clone(),
                 mutants: config.mutants.clone(),

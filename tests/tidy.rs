@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("load", &["trace", "protocol", "time"]),
     ("report", &["load", "rules", "spec", "trace", "time", "exit"]),
     ("net", &["engine", "emulator", "trace", "protocol", "time"]),
-    ("simulation", &["engine", "emulator", "scenario", "trace", "protocol", "time"]),
+    ("simulation", &["engine", "emulator", "load", "scenario", "trace", "protocol", "time"]),
     ("traceability", &["emulator", "engine", "report", "rules", "scenario", "spec"]),
     ("config", &["cli", "engine", "exit", "load", "net", "report", "rules", "scenario"]),
     (

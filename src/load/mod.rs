@@ -4,7 +4,7 @@
 //! - [`metric`]: the list of what is timed; [`metrics`]: what was; [`timeline`]: what each second brought, in the slots of [`tally`]; [`causes`] are failures by cause
 //! - [`thresholds`]: what is asked of a metric; [`search`]: the highest rate at which that is met
 //! - [`watch`]: who is told while a load runs
-//! - [`outcome`]: what became of a load
+//! - [`outcome`]: what became of a load; [`together`]: what its parts agree on, where it is spread over several servers
 //! - [`exposition`]: what was measured so far, for a monitoring system that asks
 //! - [`hlog`]: the histograms as a log that the public tools read
 //! - [`series`]: the histogram of one latency, and the row that a report shows of it
@@ -26,13 +26,14 @@ pub mod stages;
 pub mod tally;
 pub mod thresholds;
 pub mod timeline;
+pub mod together;
 pub mod watch;
 
 pub use causes::Causes;
 pub use exposition::Exposition;
 pub use metric::Metric;
 pub use metrics::{Metrics, Stamps};
-pub use outcome::{Loaded, Phase};
+pub use outcome::{Loaded, Phase, Share};
 pub use recorder::{LatencyRecorder, Tap};
 pub use schedule::{Arrival, Executor, Pace, Schedule};
 pub use series::{Row, Series};
@@ -40,4 +41,5 @@ pub use stages::{Rate, Stage};
 pub use tally::Tally;
 pub use thresholds::{Baseline, Condition, Earlier, Threshold};
 pub use timeline::{Counts, Fresh, Moment, Timeline};
+pub use together::{Part, Together};
 pub use watch::{Standing, Watch, Watcher};
