@@ -19,10 +19,11 @@ use serde::Deserialize;
 use crate::cli::{prompt, run};
 use crate::engine::Addresses;
 use crate::exit::Failure;
-use crate::load::Baseline;
+use crate::load::Earlier;
 use crate::net::entropy;
 use crate::net::event_loop::Waiting;
 use crate::net::listeners::{Advertised, ListenAddress};
+use crate::net::metrics_endpoint::MetricsAddress;
 use crate::net::target::Target;
 use crate::report::known::{self, Known};
 use crate::report::model::Report;
@@ -71,7 +72,7 @@ pub struct RunConfig {
     /// Known deviations.
     pub known: Vec<Known>,
     /// What loads are compared with.
-    pub baseline: Option<Arc<Baseline>>,
+    pub baseline: Option<Arc<Earlier>>,
     /// How loads wait for what happens.
     pub waiting: Waiting,
     /// Where the report goes.
@@ -100,6 +101,8 @@ pub struct RunConfig {
     pub options: String,
     /// Whether the trace is recorded.
     pub record: bool,
+    /// Where what was measured so far is served while the run lasts.
+    pub metrics: Option<MetricsAddress>,
     /// What outweighs what loads say.
     pub overrides: Overrides,
 }
@@ -219,6 +222,7 @@ impl RunConfig {
             command,
             options,
             record: args.record,
+            metrics: args.metrics,
             overrides: Overrides { duration: args.duration, rate: args.rate },
         })
     }
@@ -373,7 +377,7 @@ fn options(args: &run::Args) -> String {
 }
 
 /// What an earlier run measured.
-fn baseline(path: &Path) -> Result<Arc<Baseline>, Failure> {
+fn baseline(path: &Path) -> Result<Arc<Earlier>, Failure> {
     let wrong = |cause: &dyn std::fmt::Display| {
         Failure::usage(format!(
             "failed to read the baseline `{}`: {cause}; it is the report.json of a run",
@@ -382,7 +386,7 @@ fn baseline(path: &Path) -> Result<Arc<Baseline>, Failure> {
     };
     let text = fs::read_to_string(path).map_err(|error| wrong(&error))?;
     let report: Report = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
-    Ok(Arc::new(thresholds::baseline(&report)))
+    Ok(Arc::new(thresholds::earlier(&report)))
 }
 
 #[cfg(test)]

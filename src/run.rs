@@ -12,12 +12,13 @@ mod plan;
 mod recorder;
 mod sample;
 mod servers;
+mod watching;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
 
 use crate::cli::progress::Progress;
 use crate::config::RunConfig;
@@ -30,6 +31,7 @@ use crate::net::probe::{Capabilities, ReceiverPlaces, probe};
 use crate::net::socket_driver::Link;
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
 use crate::report::folder;
+use crate::report::live::Beat;
 use crate::report::model::{Report, Run, Target, TargetKind};
 use crate::scenario::Source;
 use crate::spec::Version;
@@ -43,6 +45,7 @@ pub use recorder::FILE as TRACE_FILE;
 use recorder::Recording;
 pub(crate) use sample::failed_over_sockets;
 use servers::Site;
+use watching::Station;
 
 /// Carries out a run.
 ///
@@ -62,7 +65,16 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
         let recording = config.record.then(|| Recording::create(&config.report_dir)).transpose();
         let recording = recording.map_err(|error| Failure::usage(format!("failed to record: {error}")))?;
         let (errors, exit_codes) = (Vec::new(), Vec::new());
-        let mut run = Running { config, settings, clock, stop, recording, errors, exit_codes };
+        let (station, beats) = Station::new();
+        let _endpoint = match config.metrics {
+            Some(address) => {
+                let endpoint = station.serve(address).await?;
+                progress.note(&format!("metrics are at {} while the run lasts", endpoint.url()));
+                Some(endpoint)
+            }
+            None => None,
+        };
+        let mut run = Running { config, settings, clock, stop, recording, errors, exit_codes, station, beats };
         let site = run.site().await?;
         run.record_header(site.as_ref().map(|(_, capabilities)| capabilities));
         let planned = match &site {
@@ -107,6 +119,8 @@ struct Running {
     recording: Option<Recording>,
     errors: Vec<String>,
     exit_codes: Vec<ExitCode>,
+    station: Station,
+    beats: mpsc::Receiver<Beat>,
 }
 
 impl Running {
@@ -152,6 +166,7 @@ impl Running {
             }
         }
         progress.planned(waiting.len());
+        self.station.exposition.planned(waiting.len());
         let mut under_way: JoinSet<one::Played> = JoinSet::new();
         let mut halted: Option<String> = None;
         let mut loading = false;
@@ -163,13 +178,16 @@ impl Running {
                 progress.started(&scenario.id);
                 under_way.spawn(play(scenario, Arc::clone(site), self.terms(), self.stop.clone()));
             }
-            let Some(played) = under_way.join_next().await else { break };
+            let Some(played) = self.next_played(&mut under_way, progress).await else { break };
             let played = match played {
                 Ok(played) => played,
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 Err(_) => continue,
             };
             progress.finished(&played.id, played.runs.iter().map(|run| run.judgement.findings.len()).sum());
+            let found = played.runs.iter().map(|run| &run.judgement);
+            let findings = found.flat_map(|found| found.finding_counts.values().chain(found.warning_counts.values()));
+            self.station.exposition.finished(&played.id, findings.sum());
             for trouble in played.network_errors.iter().chain(&played.trouble) {
                 progress.note(&format!("{}: {trouble}", played.id));
                 self.errors.push(format!("{}: {trouble}", played.id));
@@ -198,6 +216,22 @@ impl Running {
         let why = halted.unwrap_or_else(|| "interrupted".to_owned());
         results.extend(waiting.into_iter().map(|scenario| Planned { skip: Some(why.clone()), ..scenario }.skipped()));
         results
+    }
+
+    /// Waits for the next scenario that is over, and shows meanwhile how loads go on.
+    async fn next_played(
+        &mut self,
+        under_way: &mut JoinSet<one::Played>,
+        progress: &mut dyn Progress,
+    ) -> Option<Result<one::Played, JoinError>> {
+        loop {
+            tokio::select! {
+                // What a load showed last comes before its end.
+                biased;
+                Some(beat) = self.beats.recv() => progress.beat(&beat),
+                played = under_way.join_next() => return played,
+            }
+        }
     }
 
     /// No connection comes to CDR receivers: each scenario that has some would wait for records in vain.
@@ -248,6 +282,7 @@ impl Running {
             clock: self.clock,
             baseline: self.config.baseline.clone(),
             record: self.recording.is_some(),
+            station: Some(self.station.clone()),
             waiting: self.config.waiting,
         }
     }
@@ -284,7 +319,7 @@ impl Running {
             errors: self.errors,
             exit_codes: self.exit_codes,
         };
-        assemble(facts, results)
+        Report { harness: watching::harness(), ..assemble(facts, results) }
     }
 }
 

@@ -135,7 +135,7 @@ fn no_token_and_no_password_is_in_the_file() {
     let folder = root.path().join("report");
     let args = Args {
         scenarios: vec!["authentication/to*".to_owned(), "subscriptions/kept".to_owned()],
-        target: Some(shell.url()),
+        target: vec![shell.url()],
         user: Some("tester".to_owned()),
         password_file: Some(secret),
         seed: Some(12),

@@ -1,11 +1,13 @@
 //! Progress of a run: a bar on a terminal, plain lines elsewhere, nothing when quiet.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::note;
 use crate::report::escape::clean;
+use crate::report::live::Beat;
 
 /// Is told how a run goes on.
 pub trait Progress {
@@ -15,9 +17,18 @@ pub trait Progress {
     fn started(&mut self, scenario: &str);
     /// A scenario is over, with so many findings.
     fn finished(&mut self, scenario: &str, findings: usize);
+    /// A second of a load is over.
+    fn beat(&mut self, _beat: &Beat) {}
     /// Something worth knowing at once.
     fn note(&mut self, text: &str);
 }
+
+/// How often a line tells of a load where there is no terminal.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// How the bar looks, and how it looks while a load runs: as wide as the terminal, and no wider.
+const BAR: &str = "{pos}/{len} {wide_bar} {msg}";
+const LINE: &str = "{wide_msg}";
 
 /// Progress on stderr.
 pub struct Shown {
@@ -26,13 +37,30 @@ pub struct Shown {
     findings: usize,
     done: usize,
     planned: usize,
+    /// What loads brought since the last line, where there is no bar.
+    untold: Option<Beat>,
 }
 
 impl Shown {
-    /// A bar where stderr is a terminal.
+    /// A bar where stderr is a terminal that somebody looks at.
     pub fn new(quiet: bool) -> Self {
-        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| ProgressBar::new(0));
-        Self { bar, quiet, findings: 0, done: 0, planned: 0 }
+        let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1");
+        let bar = (!quiet && !in_ci && std::io::stderr().is_terminal()).then(|| ProgressBar::new(0));
+        Self { bar, quiet, findings: 0, done: 0, planned: 0, untold: None }
+    }
+
+    /// How the bar looks.
+    fn style(&self, template: &str) {
+        if let (Some(bar), Ok(style)) = (&self.bar, ProgressStyle::with_template(template)) {
+            bar.set_style(style);
+        }
+    }
+
+    /// Writes the line of what was not told yet.
+    fn tell(&mut self) {
+        if let Some(untold) = self.untold.take() {
+            note(&clean(&untold.line()));
+        }
     }
 }
 
@@ -41,10 +69,8 @@ impl Progress for Shown {
         self.planned = scenarios;
         if let Some(bar) = &self.bar {
             bar.set_length(scenarios as u64);
-            if let Ok(style) = ProgressStyle::with_template("{pos}/{len} {wide_bar} {msg}") {
-                bar.set_style(style);
-            }
         }
+        self.style(BAR);
     }
 
     fn started(&mut self, scenario: &str) {
@@ -53,7 +79,33 @@ impl Progress for Shown {
         }
     }
 
+    fn beat(&mut self, beat: &Beat) {
+        if let Some(bar) = &self.bar {
+            self.style(LINE);
+            bar.set_message(clean(&beat.line()).into_owned());
+            return;
+        }
+        if self.quiet {
+            return;
+        }
+        if beat.length().is_zero() {
+            return note(&clean(&beat.line()));
+        }
+        match &mut self.untold {
+            Some(untold) if untold.is_of(beat) => untold.extend(beat.clone()),
+            _ => {
+                self.tell();
+                self.untold = Some(beat.clone());
+            }
+        }
+        if self.untold.as_ref().is_some_and(|untold| untold.length() >= EVERY) {
+            self.tell();
+        }
+    }
+
     fn finished(&mut self, scenario: &str, findings: usize) {
+        self.tell();
+        self.style(BAR);
         self.findings += findings;
         self.done += 1;
         match &self.bar {

@@ -11,6 +11,7 @@ use super::progress::{Progress, Shown};
 use crate::config::{Allow, RunConfig};
 use crate::exit::{ExitCode, Failure};
 use crate::net::listeners::{Advertised, ListenAddress};
+use crate::net::metrics_endpoint::MetricsAddress;
 use crate::net::usage;
 use crate::report::model::Report;
 use crate::report::quantity::counted;
@@ -157,6 +158,10 @@ pub struct Args {
     /// Record the trace into the report folder, for `bridgeproof check`.
     #[arg(long, help_heading = "Output")]
     pub record: bool,
+    /// Serve what was measured so far as OpenMetrics text at http://ADDR/metrics while the run lasts. A port alone is one
+    /// of the loopback interface.
+    #[arg(long, value_name = "ADDR", help_heading = "Output")]
+    pub metrics: Option<MetricsAddress>,
     /// Show every requirement with its verdict.
     #[arg(long, help_heading = "Output")]
     pub details: bool,

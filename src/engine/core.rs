@@ -167,6 +167,9 @@ impl<S: Sink> Core<S> {
 
     /// Takes what happened; the steps look at it afterwards.
     pub(super) fn take(&mut self, input: Input<'_>) {
+        if let Some(live) = &mut self.live {
+            live.turn_if_due(self.now, || self.trace.found());
+        }
         match input {
             Input::Responded { exchange, response } => self.take_response(exchange, response),
             Input::RequestFailed { exchange, error } => self.take_failure(exchange, error),

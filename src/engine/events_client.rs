@@ -53,6 +53,11 @@ impl<S: Sink> Tracer<S> {
         self.sink.due()
     }
 
+    /// How many findings the sink has made.
+    pub fn found(&self) -> u64 {
+        self.sink.found()
+    }
+
     /// The sink, to be told something else than observations.
     pub const fn sink_mut(&mut self) -> &mut S {
         &mut self.sink

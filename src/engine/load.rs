@@ -9,6 +9,7 @@ mod effects;
 mod follow;
 mod live;
 mod population;
+mod pulse;
 
 use std::time::Duration;
 
@@ -19,10 +20,12 @@ pub(super) use self::live::Live;
 use self::live::{Left, Order, Subject, Then, Work};
 pub(super) use self::population::client_name;
 use self::population::{Population, Setup};
+use self::pulse::{Pulse, show_setup};
 use super::api_client::{EXCHANGE_GRACE, request};
 use super::client::Client;
 use super::core::{Core, Handle, Stop};
 use super::outcome::StepMark;
+use crate::load::search::Probe;
 use crate::load::together::{ASK_AGAIN, Next};
 use crate::load::{Arrival, Executor, Metric, Metrics, Part, Phase, Schedule, Series, Stamps};
 use crate::protocol::events::Resource;
@@ -60,14 +63,17 @@ impl<S: Sink + Send> Handle<S> {
             load.participants()
         ));
         let (mut population, setup) = self.populate(load).await?;
+        self.with(|core| show_setup(&core.options.watch, &setup));
         while let Some(next) = part.next() {
             let executor = match (next, &load.capacity) {
-                (Next::Rate(rate), Some(capacity)) => capacity.executor(rate),
+                (Next::Rate(probe), Some(capacity)) => capacity.executor(probe.rate),
                 _ => load.executor(),
             };
             let (stretch, begins) = self.begin_together(load, part, &executor).await?;
             let (phase, ended);
-            (phase, population, ended) = self.phase(load, executor, population, (&setup, part, begins)).await;
+            let probe = if let Next::Rate(probe) = next { Some(probe) } else { None };
+            let stretch_of = (executor, probe);
+            (phase, population, ended) = self.phase(load, stretch_of, population, (&setup, part, begins)).await;
             let connections = u32::try_from(population.watchers.len()).unwrap_or(u32::MAX);
             part.done(phase, connections, ended.is_ok());
             ended?;
@@ -100,17 +106,18 @@ impl<S: Sink + Send> Handle<S> {
     async fn phase(
         &self,
         load: &Load,
-        executor: Executor,
+        (executor, probe): (Executor, Option<Probe>),
         population: Population,
         (setup, part, begins): (&Setup, &Part, Instant),
     ) -> (Phase, Population, Result<(), Stop>) {
         let (max_lag, _) = load.max_lag();
         self.with(|core| {
             let schedule = Schedule::part(&executor, begins, max_lag, part.index(), part.of());
-            let mut metrics = Metrics::new(begins + load.warm_up());
+            let mut metrics = Metrics::with_warm_up(begins, load.warm_up());
             note_setup(&mut metrics, setup);
             let random = rand::SeedableRng::from_seed(core.random.random());
-            let mut live = Live::new(load, schedule, metrics, population, (random, part.clone()));
+            let pulse = Pulse::new(&core.options.watch, &executor, probe, begins, core.trace.found());
+            let mut live = Live::new(load, schedule, metrics, population, (random, part.clone(), pulse));
             for watcher in &mut live.all.watchers {
                 watcher.is_lost |= !core.clients.get(&watcher.name).is_some_and(Client::is_open);
             }
@@ -129,7 +136,8 @@ impl<S: Sink + Send> Handle<S> {
             let _ = self.until(ended_at + longest * 2, Core::drain).await;
         }
         let live = self.with(|core| {
-            let live = core.live.take();
+            let mut live = core.live.take();
+            live.iter_mut().for_each(|live| live.turn(core.now, core.trace.found()));
             core.api.strays.extend(live.iter().flat_map(Live::unanswered));
             live
         });

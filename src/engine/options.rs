@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::load::Watch;
 use crate::protocol::http1::Limits;
 use crate::spec::Version;
 
@@ -87,6 +88,8 @@ pub struct Options {
     pub frame_limit: u64,
     /// Names of [`super::bends`] that bend every events client.
     pub bends: Vec<String>,
+    /// Who is told how a load goes on.
+    pub watch: Watch,
 }
 
 impl Default for Options {
@@ -104,6 +107,7 @@ impl Default for Options {
             addresses: Addresses::default(),
             frame_limit: 16 << 20,
             bends: Vec::new(),
+            watch: Watch::default(),
         }
     }
 }

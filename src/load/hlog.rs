@@ -15,7 +15,8 @@ use hdrhistogram::serialization::interval_log::{
 };
 use hdrhistogram::serialization::{Deserializer, V2DeflateSerializeError, V2DeflateSerializer};
 
-use super::metrics::{Metric, Metrics};
+use super::metric::Metric;
+use super::metrics::Metrics;
 
 /// The log of what was measured. The measured part began at a time on the wall clock and was so long.
 ///

@@ -9,149 +9,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::metric::Metric;
 use super::series::{Row, Series};
-use super::timeline::{Moment, Timeline};
+use super::timeline::{Counts, Moment, Timeline};
 use crate::time::Instant;
-
-/// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Metric {
-    /// From the request for a token to the token.
-    Token,
-    /// From the request to upgrade to the open connection.
-    Upgrade,
-    /// From a message to its ack.
-    Ack,
-    /// From a request for subscriptions until all of them are settled: active, as far as they can be.
-    Settle,
-    /// From a stimulus to the event that tells of it; all kinds together.
-    Update,
-    /// From a change of a mute.
-    UpdateMute,
-    /// From a change of a layout.
-    UpdateLayout,
-    /// From a call being locked or unlocked.
-    UpdateLock,
-    /// From a recording that begins or ends.
-    UpdateRecord,
-    /// From a party that joins.
-    UpdateJoin,
-    /// From a party that leaves.
-    UpdateLeave,
-    /// From a call that begins.
-    UpdateCallStart,
-    /// From a call that ends.
-    UpdateCallEnd,
-    /// From any other stimulus.
-    UpdateOther,
-    /// From a record's own time to its arrival.
-    CdrArrival,
-    /// From the request that causes a record to its arrival.
-    CdrStimulus,
-    /// From a failed delivery to its repetition.
-    CdrRedelivery,
-    /// From a request of the API to its answer.
-    Api,
-    /// From a set of records to the answer of the receiver under load.
-    Answer,
-    /// The harness's own lateness: from when something was scheduled to its actual send.
-    Lag,
-}
-
-impl Metric {
-    /// All of them, in the order of reports.
-    pub const ALL: [Self; 20] = [
-        Self::Token,
-        Self::Upgrade,
-        Self::Ack,
-        Self::Settle,
-        Self::Update,
-        Self::UpdateMute,
-        Self::UpdateLayout,
-        Self::UpdateLock,
-        Self::UpdateRecord,
-        Self::UpdateJoin,
-        Self::UpdateLeave,
-        Self::UpdateCallStart,
-        Self::UpdateCallEnd,
-        Self::UpdateOther,
-        Self::CdrArrival,
-        Self::CdrStimulus,
-        Self::CdrRedelivery,
-        Self::Api,
-        Self::Answer,
-        Self::Lag,
-    ];
-
-    /// The kinds of [`Self::Update`].
-    pub const UPDATES: [Self; 9] = [
-        Self::UpdateMute,
-        Self::UpdateLayout,
-        Self::UpdateLock,
-        Self::UpdateRecord,
-        Self::UpdateJoin,
-        Self::UpdateLeave,
-        Self::UpdateCallStart,
-        Self::UpdateCallEnd,
-        Self::UpdateOther,
-    ];
-
-    /// The names of [`Self::ALL`].
-    pub const NAMES: [&'static str; 20] = {
-        let mut names = [""; 20];
-        let mut at = 0;
-        while at < names.len() {
-            names[at] = Self::ALL[at].as_str();
-            at += 1;
-        }
-        names
-    };
-
-    /// Its name in reports and thresholds.
-    pub const fn as_str(self) -> &'static str {
-        self.names().0
-    }
-
-    /// The name of the same, from the actual send.
-    pub const fn as_str_from_send(self) -> &'static str {
-        self.names().1
-    }
-
-    const fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Token => ("token", "token_from_send"),
-            Self::Upgrade => ("upgrade", "upgrade_from_send"),
-            Self::Ack => ("ack", "ack_from_send"),
-            Self::Settle => ("settle", "settle_from_send"),
-            Self::Update => ("update", "update_from_send"),
-            Self::UpdateMute => ("update_mute", "update_mute_from_send"),
-            Self::UpdateLayout => ("update_layout", "update_layout_from_send"),
-            Self::UpdateLock => ("update_lock", "update_lock_from_send"),
-            Self::UpdateRecord => ("update_record", "update_record_from_send"),
-            Self::UpdateJoin => ("update_join", "update_join_from_send"),
-            Self::UpdateLeave => ("update_leave", "update_leave_from_send"),
-            Self::UpdateCallStart => ("update_call_start", "update_call_start_from_send"),
-            Self::UpdateCallEnd => ("update_call_end", "update_call_end_from_send"),
-            Self::UpdateOther => ("update_other", "update_other_from_send"),
-            Self::CdrArrival => ("cdr_arrival", "cdr_arrival_from_send"),
-            Self::CdrStimulus => ("cdr_stimulus", "cdr_stimulus_from_send"),
-            Self::CdrRedelivery => ("cdr_redelivery", "cdr_redelivery_from_send"),
-            Self::Api => ("api", "api_from_send"),
-            Self::Answer => ("answer", "answer_from_send"),
-            Self::Lag => ("lag", "lag_from_send"),
-        }
-    }
-
-    /// Whether it is about call detail records, which [`super::LatencyRecorder`] times.
-    pub const fn is_of_records(self) -> bool {
-        matches!(self, Self::CdrArrival | Self::CdrStimulus | Self::CdrRedelivery)
-    }
-
-    /// The metric of a name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|metric| metric.as_str() == name)
-    }
-}
 
 /// When something was to be done, and when it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,8 +33,11 @@ impl Stamps {
 /// What one thread, or all of them, measured.
 #[derive(Debug, Clone)]
 pub struct Metrics {
+    /// When the load begins, from where its seconds are counted.
+    origin: Instant,
     /// When the measured part begins.
     start: Instant,
+    timeline: Timeline,
     all: [Timed; Metric::ALL.len()],
     unmeasured: u64,
 }
@@ -182,13 +46,18 @@ pub struct Metrics {
 struct Timed {
     scheduled: Series,
     sent: Series,
-    timeline: Timeline,
 }
 
 impl Metrics {
     /// Metrics that measure what is scheduled from `start` on.
     pub fn new(start: Instant) -> Self {
-        Self { start, all: std::array::from_fn(|_| Timed::default()), unmeasured: 0 }
+        Self::with_warm_up(start, Duration::ZERO)
+    }
+
+    /// Metrics of a load that begins at an instant, and is measured after the warm-up.
+    pub fn with_warm_up(origin: Instant, warm_up: Duration) -> Self {
+        let all = std::array::from_fn(|_| Timed::default());
+        Self { origin, start: origin + warm_up, timeline: Timeline::default(), all, unmeasured: 0 }
     }
 
     /// Something has come about.
@@ -197,11 +66,10 @@ impl Metrics {
             self.unmeasured += 1;
             return;
         }
-        let since = at.since(self.start);
         let timed = self.timed(metric);
         timed.scheduled.record(at.since(stamps.scheduled));
         timed.sent.record(at.since(stamps.sent));
-        timed.timeline.record(since, at.since(stamps.scheduled));
+        self.timeline.record(at.since(self.origin), kind(metric), at.since(stamps.scheduled));
     }
 
     /// Something that was scheduled at an instant has failed, or has not come about in its time.
@@ -210,11 +78,10 @@ impl Metrics {
             self.unmeasured += 1;
             return;
         }
-        let since = at.since(self.start);
         let timed = self.timed(metric);
         timed.scheduled.fail(cause);
         timed.sent.fail(cause);
-        timed.timeline.fail(since);
+        self.timeline.fail(at.since(self.origin), kind(metric), cause);
     }
 
     /// Something was sent: how late that was is the harness's own lag.
@@ -234,6 +101,7 @@ impl Metrics {
         for (own, other) in self.all.iter_mut().zip(&other.all) {
             own.merge(other);
         }
+        self.timeline.merge(&other.timeline);
         self.unmeasured += other.unmeasured;
     }
 
@@ -247,9 +115,25 @@ impl Metrics {
         self.joined(metric, |timed| &timed.sent, Series::merge)
     }
 
-    /// One metric over time.
-    pub fn moments(&self, metric: Metric) -> Vec<Moment> {
-        self.joined(metric, |timed| &timed.timeline, Timeline::merge).moments()
+    /// When the present second of the load is over: from then on, before anything is recorded, [`Self::turn`] is due.
+    pub fn turns(&self) -> Instant {
+        self.origin + self.timeline.turns()
+    }
+
+    /// Ends the present second, in which all this was counted, and begins that of `now`. Whoever watches may complete what
+    /// it brought, before it is kept by [`Self::keep`].
+    pub fn turn(&mut self, now: Instant, counts: Counts) -> Moment {
+        self.timeline.turn(now.since(self.origin), counts)
+    }
+
+    /// Keeps what a second brought.
+    pub fn keep(&mut self, moment: Moment) {
+        self.timeline.keep(moment);
+    }
+
+    /// How the load went on, from its beginning; [`Self::add`] and what it was put on have no part in it.
+    pub const fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     /// The rows of a report: each metric that was measured, from the scheduled instant, and from the actual send where that
@@ -281,9 +165,7 @@ impl Metrics {
     }
 
     fn timed(&mut self, metric: Metric) -> &mut Timed {
-        // The kinds are what is recorded; the whole is made from them.
-        let metric = if metric == Metric::Update { Metric::UpdateOther } else { metric };
-        &mut self.all[metric as usize]
+        &mut self.all[kind(metric) as usize]
     }
 
     /// A part of a metric; of [`Metric::Update`], that of all kinds together.
@@ -301,7 +183,14 @@ impl Timed {
     fn merge(&mut self, other: &Self) {
         self.scheduled.merge(&other.scheduled);
         self.sent.merge(&other.sent);
-        self.timeline.merge(&other.timeline);
+    }
+}
+
+/// What is recorded for a metric: of updates the kinds, from which the whole is made.
+const fn kind(metric: Metric) -> Metric {
+    match metric {
+        Metric::Update => Metric::UpdateOther,
+        _ => metric,
     }
 }
 
@@ -316,14 +205,6 @@ mod tests {
     }
 
     #[test]
-    fn names_lead_back_to_their_metrics() {
-        for (place, metric) in Metric::ALL.into_iter().enumerate() {
-            assert_eq!((metric as usize, Metric::from_name(metric.as_str())), (place, Some(metric)));
-            assert_eq!(metric.as_str_from_send(), format!("{}_from_send", metric.as_str()));
-        }
-    }
-
-    #[test]
     fn latency_starts_when_the_stimulus_was_scheduled() {
         let mut metrics = Metrics::new(at(1000));
         metrics.record(Metric::UpdateMute, Stamps { scheduled: at(2000), sent: at(2300) }, at(2400));
@@ -334,7 +215,7 @@ mod tests {
         assert_eq!(metrics.series(Metric::Update).count(), 2);
         let names: Vec<&str> = metrics.rows().iter().map(|row| row.name).collect();
         assert_eq!(names, ["update", "update_from_send", "update_mute", "update_mute_from_send", "update_lock"]);
-        assert_eq!(metrics.moments(Metric::Update)[1].per_second, 2.0);
+        assert_eq!(metrics.timeline().moments()[1].tally(Metric::Update).unwrap().count(), 2);
     }
 
     #[test]
@@ -345,6 +226,24 @@ mod tests {
         metrics.fail(Metric::Api, at(1000), at(5000), "timeout");
         assert_eq!((metrics.unmeasured(), metrics.series(Metric::Api).errors()), (2, 1));
         assert_eq!(metrics.series(Metric::Api).failures().most_frequent(), [("timeout", 1)]);
+    }
+
+    #[test]
+    fn seconds_are_counted_from_the_beginning_of_the_load_and_add_up_to_all_that_is_measured() {
+        let mut metrics = Metrics::with_warm_up(at(500), Duration::from_secs(2));
+        for ms in (500..6000).step_by(100) {
+            if at(ms) >= metrics.turns() {
+                let moment = metrics.turn(at(ms), Counts { begun: 10, ..Counts::default() });
+                metrics.keep(moment);
+            }
+            metrics.record(Metric::Api, Stamps::at(at(ms)), at(ms + 30));
+        }
+        let moments = metrics.timeline().moments();
+        let counts: Vec<u64> =
+            moments.iter().map(|one| one.tally(Metric::Api).map_or(0, |tally| tally.count())).collect();
+        assert_eq!((counts, metrics.unmeasured()), (vec![0, 0, 10, 10, 10, 5], 20));
+        assert_eq!(moments.iter().map(|one| one.counts.begun).sum::<u64>(), 50);
+        assert_eq!(metrics.series(Metric::Api).count(), 35);
     }
 
     #[test]
@@ -380,9 +279,7 @@ mod tests {
             first.merge(&third);
             prop_assert_eq!(first.rows(), whole.rows());
             prop_assert_eq!(first.unmeasured(), whole.unmeasured());
-            for metric in Metric::ALL {
-                prop_assert_eq!(first.moments(metric), whole.moments(metric));
-            }
+            prop_assert_eq!(first.timeline().moments(), whole.timeline().moments());
         }
     }
 }

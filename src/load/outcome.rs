@@ -1,6 +1,7 @@
 //! What became of a load.
 
-use super::metrics::{Metric, Metrics};
+use super::metric::Metric;
+use super::metrics::Metrics;
 use super::recorder::LatencyRecorder;
 use super::schedule::{Executor, Pace};
 use super::search::{Capacity, Point};

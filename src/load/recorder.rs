@@ -12,10 +12,12 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::metrics::Metric;
+use super::metric::Metric;
 use super::series::{Row, Series};
+use super::timeline::Fresh;
 use crate::protocol::cdr::{Record, RecordType, Set};
 use crate::protocol::http::{Method, Request, Response};
 use crate::time::Instant;
@@ -36,9 +38,9 @@ const FAILURES: usize = 64;
 /// Takes observations, and keeps the latencies of records.
 #[derive(Debug, Clone, Default)]
 pub struct LatencyRecorder {
-    arrival: Series,
-    stimulus: Series,
-    redelivery: Series,
+    arrival: Tapped,
+    stimulus: Tapped,
+    redelivery: Tapped,
     clock: Option<Clock>,
     hasher: BuildHasherDefault<DefaultHasher>,
     receivers: BTreeMap<ReceiverId, Receiver>,
@@ -48,6 +50,34 @@ pub struct LatencyRecorder {
     causes: Causes,
     /// The last time that was read, and what it says: records of one set mostly have the same.
     last_time: Option<(String, i64)>,
+}
+
+/// Where somebody takes what is timed while it goes on.
+pub type Tap = Arc<Mutex<Fresh>>;
+
+/// A latency, and who takes its values as well.
+#[derive(Debug, Clone, Default)]
+struct Tapped {
+    series: Series,
+    tap: Option<(Metric, Tap)>,
+}
+
+impl Tapped {
+    fn record(&mut self, time: Duration) {
+        self.series.record(time);
+        self.tap(|fresh, metric| fresh.record(metric, time));
+    }
+
+    fn fail(&mut self, cause: &str) {
+        self.series.fail(cause);
+        self.tap(|fresh, metric| fresh.fail(metric, cause));
+    }
+
+    fn tap(&self, take: impl FnOnce(&mut Fresh, Metric)) {
+        if let Some((metric, tap)) = &self.tap {
+            take(&mut tap.lock().unwrap_or_else(PoisonError::into_inner), *metric);
+        }
+    }
 }
 
 /// The first record of a set, as far as it tells sets apart: a hash of session and index.
@@ -91,11 +121,22 @@ impl LatencyRecorder {
         Self::default()
     }
 
+    /// A recorder that has seen nothing, and gives all that it times to `tap` as well.
+    pub fn with_tap(tap: &Tap) -> Self {
+        let tapped = |metric| Tapped { tap: Some((metric, Arc::clone(tap))), ..Tapped::default() };
+        Self {
+            arrival: tapped(Metric::CdrArrival),
+            stimulus: tapped(Metric::CdrStimulus),
+            redelivery: tapped(Metric::CdrRedelivery),
+            ..Self::default()
+        }
+    }
+
     /// Adds what another recorder has timed. What that one still waits for is left behind.
     pub fn merge(&mut self, other: &Self) {
-        self.arrival.merge(&other.arrival);
-        self.stimulus.merge(&other.stimulus);
-        self.redelivery.merge(&other.settled_redelivery());
+        self.arrival.series.merge(&other.arrival.series);
+        self.stimulus.series.merge(&other.stimulus.series);
+        self.redelivery.series.merge(&other.settled_redelivery());
     }
 
     /// The rows of a report; empty where nothing was timed.
@@ -106,15 +147,15 @@ impl LatencyRecorder {
     /// What was timed so far, by metric.
     pub fn series(&self) -> [(Metric, Series); 3] {
         [
-            (Metric::CdrArrival, self.arrival.clone()),
-            (Metric::CdrStimulus, self.stimulus.clone()),
+            (Metric::CdrArrival, self.arrival.series.clone()),
+            (Metric::CdrStimulus, self.stimulus.series.clone()),
             (Metric::CdrRedelivery, self.settled_redelivery()),
         ]
     }
 
     /// The redeliveries, as if nothing more came: failures that still wait count as errors.
     fn settled_redelivery(&self) -> Series {
-        let mut series = self.redelivery.clone();
+        let mut series = self.redelivery.series.clone();
         let failed = self.receivers.values().flat_map(|receiver| &receiver.failed);
         failed.filter(|(_, _, must_come)| *must_come).for_each(|_| series.fail(NOT_REPEATED));
         series

@@ -11,10 +11,10 @@ use super::causes::Causes;
 const DIGITS: u8 = 3;
 
 /// The longest time that is told from a wrong clock.
-const LONGEST: Duration = Duration::from_hours(1);
+pub(super) const LONGEST: Duration = Duration::from_hours(1);
 
 /// The cause of values that are longer than [`LONGEST`].
-const TOO_LONG: &str = "longer than an hour";
+pub(super) const TOO_LONG: &str = "longer than an hour";
 
 /// One latency. Takes no room before its first value.
 #[derive(Debug, Clone, Default)]

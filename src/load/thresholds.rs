@@ -17,8 +17,9 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::metrics::{Metric, Metrics};
-use super::series::Series;
+use super::metric::Metric;
+use super::metrics::Metrics;
+use super::series::{Row, Series};
 
 /// The words for what is asked of a metric.
 pub const AGGREGATES: [&str; 7] = ["p(99)", "med", "avg", "min", "max", "count", "rate"];
@@ -115,31 +116,16 @@ pub struct Outcome {
     pub told: String,
 }
 
-/// What an earlier run measured.
-#[derive(Debug, Clone, Default)]
+/// What an earlier run measured in one scenario.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Baseline {
-    rows: BTreeMap<String, Earlier>,
+    rows: BTreeMap<Metric, Row>,
 }
 
-/// What a report says of one metric of an earlier run, all times in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What an earlier run measured, scenario by scenario: loads that differ are not compared with each other.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Earlier {
-    /// How many were timed.
-    pub count: u64,
-    /// How many failed.
-    pub errors: u64,
-    /// The shortest.
-    pub min_us: u64,
-    /// The median.
-    pub p50_us: u64,
-    /// The 90th percentile.
-    pub p90_us: u64,
-    /// The 99th percentile.
-    pub p99_us: u64,
-    /// The 99.9th percentile.
-    pub p99_9_us: u64,
-    /// The longest.
-    pub max_us: u64,
+    scenarios: BTreeMap<String, Baseline>,
 }
 
 impl Threshold {
@@ -263,14 +249,9 @@ impl Operator {
 }
 
 impl Baseline {
-    /// What an earlier run says of a metric.
-    pub fn insert(&mut self, name: &str, earlier: Earlier) {
-        self.rows.insert(name.to_owned(), earlier);
-    }
-
     /// A value of the earlier run, if its report has it.
     pub fn value(&self, metric: Metric, aggregate: Aggregate) -> Option<f64> {
-        let row = self.rows.get(metric.as_str())?;
+        let row = self.rows.get(&metric)?;
         let timed = |us: u64| (row.count > 0).then_some(us as f64);
         let all = row.count + row.errors;
         match aggregate {
@@ -284,6 +265,18 @@ impl Baseline {
             Aggregate::Rate => (all > 0).then(|| row.errors as f64 / all as f64),
             Aggregate::Percentile(_) | Aggregate::Average => None,
         }
+    }
+}
+
+impl Earlier {
+    /// Takes what it says of a metric in a scenario.
+    pub fn insert(&mut self, scenario: &str, metric: Metric, row: Row) {
+        self.scenarios.entry(scenario.to_owned()).or_default().rows.insert(metric, row);
+    }
+
+    /// What a scenario is compared with; `None` where the run did not have it.
+    pub fn of(&self, scenario: &str) -> Option<&Baseline> {
+        self.scenarios.get(scenario)
     }
 }
 
@@ -494,8 +487,13 @@ mod tests {
 
     #[test]
     fn a_baseline_is_compared_with_where_it_has_the_value() {
-        let mut baseline = Baseline::default();
-        baseline.insert("update", Earlier { count: 99, errors: 1, p99_us: 100_000, ..Earlier::default() });
+        let mut earlier = Earlier::default();
+        let row = |p99_us| Row { count: 99, errors: 1, p99_us, ..Row::default() };
+        earlier.insert("load/other", Metric::Update, row(1));
+        earlier.insert("load/steady", Metric::Update, row(100_000));
+        earlier.insert("load/steady", Metric::Api, row(2));
+        assert_eq!(earlier.of("load/new"), None);
+        let baseline = earlier.of("load/steady").unwrap().clone();
         let judge = |text: &str, ms: u64| {
             Condition::parse(text).unwrap().judge(Metric::Update, &series([ms], 0), Some(&baseline))
         };

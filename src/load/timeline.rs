@@ -1,148 +1,291 @@
-//! How a latency goes on over time: rate, median, 99th percentile and failures of each second.
+//! How a load goes on: what each second of it brought.
 //!
-//! Buckets are a second long, until there would be more than `MOST`: then each two neighbours are joined, so that a long
-//! soak takes as much room as two minutes. Buckets keep histograms of two significant digits, so timelines of several
-//! threads merge exactly.
+//! The present second is taken down as it comes, without new memory. When it is over it becomes a [`Moment`], which is
+//! shown to whoever watches, and kept. Where there would be more than `MOST`, each two neighbours are joined, so that a
+//! week takes as much room as five minutes. Moments add up exactly: those of several threads or servers, and those of
+//! neighbours.
 
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
+use super::causes::Causes;
+use super::metric::Metric;
+use super::tally::{Dense, Tally};
 
-use super::series::micros;
+/// How many moments are kept at most.
+const MOST: usize = 300;
 
-/// How many buckets there are at most.
-const MOST: usize = 120;
-
-/// Significant digits of a bucket: its percentiles are off by a hundredth at most.
-const DIGITS: u8 = 2;
-
-/// The longest time that a bucket tells from others.
-const LONGEST_US: u64 = 3_600_000_000;
-
-/// What happened to one metric over time. Takes no room before its first value.
-#[derive(Debug, Clone)]
-pub struct Timeline {
-    /// How long a bucket is: a second, or that doubled several times.
-    width: Duration,
-    buckets: Vec<Bucket>,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Bucket {
-    values: Option<Histogram<u32>>,
-    errors: u64,
-}
-
-/// One bucket of a timeline.
-#[derive(Debug, Clone, PartialEq)]
+/// What an interval brought.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Moment {
-    /// When it begins, in seconds since the measured part began.
+    /// When it began, in seconds since the beginning of the load; with [`Self::length_s`] it is its number.
     pub at_s: u64,
     /// How long it is, in seconds.
     pub length_s: u64,
-    /// Values per second.
-    pub per_second: f64,
-    /// The median, in microseconds; zero without values.
-    pub p50_us: u64,
-    /// The 99th percentile, in microseconds; zero without values.
-    pub p99_us: u64,
-    /// How many failed.
-    pub errors: u64,
+    /// What was counted in it.
+    pub counts: Counts,
+    /// The memory of the harness at its end, or the most at the end of those that it was made of, in KiB; zero where
+    /// nobody knows.
+    pub memory_kib: u64,
+    /// The metrics of which something came, in the order of reports; kinds of updates only, not all together.
+    tallies: Vec<(Metric, Tally)>,
+    /// What failed, by cause. Only moments that are shown have it, not those that are kept.
+    causes: Vec<(Metric, Causes)>,
+}
+
+/// What is counted beside what is timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Pieces of work that began.
+    pub begun: u64,
+    /// How many of them began late.
+    pub late: u64,
+    /// How many of them found nothing that they could be about.
+    pub unserved: u64,
+    /// Messages of the server that were received, and judged.
+    pub messages: u64,
+    /// What was found.
+    pub findings: u64,
+    /// Connections that were lost.
+    pub lost_connections: u64,
+    /// What the harness took of the processors for itself, in milliseconds.
+    pub cpu_user_ms: u64,
+    /// What the system took of them for the harness, in milliseconds.
+    pub cpu_system_ms: u64,
+}
+
+impl Counts {
+    /// What was counted since an earlier time.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        self.with(earlier, u64::saturating_sub)
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        self.with(other, u64::saturating_add)
+    }
+
+    fn with(&self, other: &Self, both: fn(u64, u64) -> u64) -> Self {
+        Self {
+            begun: both(self.begun, other.begun),
+            late: both(self.late, other.late),
+            unserved: both(self.unserved, other.unserved),
+            messages: both(self.messages, other.messages),
+            findings: both(self.findings, other.findings),
+            lost_connections: both(self.lost_connections, other.lost_connections),
+            cpu_user_ms: both(self.cpu_user_ms, other.cpu_user_ms),
+            cpu_system_ms: both(self.cpu_system_ms, other.cpu_system_ms),
+        }
+    }
+}
+
+impl Moment {
+    /// A second in which nothing was timed.
+    pub fn at(at_s: u64, counts: Counts) -> Self {
+        Self { at_s, length_s: 1, counts, ..Self::default() }
+    }
+
+    /// The tally of a metric; of [`Metric::Update`], of all kinds together. `None` where nothing came.
+    pub fn tally(&self, metric: Metric) -> Option<Tally> {
+        let own = self.tallies.iter().find(|(own, _)| *own == metric).map(|(_, tally)| tally.clone());
+        let kinds = self.tallies.iter().filter(|(own, _)| metric == Metric::Update && Metric::UPDATES.contains(own));
+        kinds.fold(own, |all, (_, kind)| {
+            let mut all = all.unwrap_or_default();
+            all.merge(kind);
+            Some(all)
+        })
+    }
+
+    /// What came, in the order of reports: of updates each kind, and not all together.
+    pub fn tallies(&self) -> &[(Metric, Tally)] {
+        &self.tallies
+    }
+
+    /// Its middle, since the beginning.
+    pub const fn middle(&self) -> Duration {
+        Duration::from_millis(self.at_s * 1000 + self.length_s * 500)
+    }
+
+    /// What failed, by cause; metrics of which nothing failed are left out.
+    pub fn causes(&self) -> &[(Metric, Causes)] {
+        &self.causes
+    }
+
+    /// Adds what came of a metric.
+    pub fn add(&mut self, metric: Metric, tally: &Tally) {
+        match self.tallies.binary_search_by_key(&metric, |(own, _)| *own) {
+            Ok(place) => self.tallies[place].1.merge(tally),
+            Err(place) => self.tallies.insert(place, (metric, tally.clone())),
+        }
+    }
+
+    /// Adds failures by cause, which the tally has already counted.
+    fn add_causes(&mut self, metric: Metric, causes: &Causes) {
+        match self.causes.binary_search_by_key(&metric, |(own, _)| *own) {
+            Ok(place) => self.causes[place].1.merge(causes),
+            Err(place) => self.causes.insert(place, (metric, causes.clone())),
+        }
+    }
+
+    /// Adds another, which is of the same interval or follows it. When it began, and how long it is, stays as it is.
+    pub fn merge(&mut self, other: &Self) {
+        self.counts = self.counts.plus(&other.counts);
+        self.memory_kib = self.memory_kib.max(other.memory_kib);
+        other.tallies.iter().for_each(|(metric, tally)| self.add(*metric, tally));
+        other.causes.iter().for_each(|(metric, causes)| self.add_causes(*metric, causes));
+    }
+
+    /// Adds what came since it was looked at last.
+    pub(super) fn take_in(&mut self, fresh: &mut Fresh) {
+        for (metric, dense) in Metric::ALL.into_iter().zip(&mut fresh.all) {
+            if let Some((tally, causes)) = dense.take() {
+                self.add(metric, &tally);
+                if causes.total() > 0 {
+                    self.add_causes(metric, &causes);
+                }
+            }
+        }
+    }
+}
+
+/// What has come of all metrics since it was looked at last.
+#[derive(Debug, Clone, Default)]
+pub struct Fresh {
+    all: [Dense; Metric::ALL.len()],
+}
+
+impl Fresh {
+    /// Takes a value; one that is longer than an hour counts as an error.
+    pub fn record(&mut self, metric: Metric, time: Duration) {
+        self.all[metric as usize].record(time);
+    }
+
+    /// Counts a failure.
+    pub fn fail(&mut self, metric: Metric, cause: &str) {
+        self.all[metric as usize].causes.add(cause, 1);
+    }
+
+    /// Moves all into a moment.
+    pub fn move_into(&mut self, moment: &mut Moment) {
+        moment.take_in(self);
+    }
+}
+
+/// How a load goes on. Takes no room before its first value.
+#[derive(Debug, Clone)]
+pub struct Timeline {
+    /// The second that is taken down at present.
+    second: u64,
+    fresh: Box<Fresh>,
+    /// How long a moment is that is kept, in seconds: one, or that doubled several times.
+    width_s: u64,
+    kept: Vec<Moment>,
 }
 
 impl Default for Timeline {
     fn default() -> Self {
-        Self { width: Duration::from_secs(1), buckets: Vec::new() }
+        Self { second: 0, fresh: Box::default(), width_s: 1, kept: Vec::new() }
     }
 }
 
 impl Timeline {
-    /// Takes a value that was measured so long after the measured part began.
-    pub fn record(&mut self, since: Duration, time: Duration) {
-        self.bucket(since).add(micros(time).min(LONGEST_US));
+    /// Takes a value that came about so long after the beginning.
+    pub fn record(&mut self, since: Duration, metric: Metric, time: Duration) {
+        self.turn_to(since);
+        self.fresh.record(metric, time);
     }
 
     /// Counts a failure.
-    pub fn fail(&mut self, since: Duration) {
-        self.bucket(since).errors += 1;
+    pub fn fail(&mut self, since: Duration, metric: Metric, cause: &str) {
+        self.turn_to(since);
+        self.fresh.fail(metric, cause);
     }
 
-    /// Adds another timeline that began at the same instant.
-    pub fn merge(&mut self, other: &Self) {
-        let mut other = other.clone();
-        while other.width < self.width {
-            other.join();
-        }
-        while self.width < other.width {
-            self.join();
-        }
-        if self.buckets.len() < other.buckets.len() {
-            self.buckets.resize_with(other.buckets.len(), Bucket::default);
-        }
-        self.buckets.iter_mut().zip(&other.buckets).for_each(|(own, other)| own.merge(other));
+    /// When the present second is over, since the beginning.
+    pub const fn turns(&self) -> Duration {
+        Duration::from_secs(self.second.saturating_add(1))
     }
 
-    /// The buckets in order, those in which nothing happened included.
-    pub fn moments(&self) -> Vec<Moment> {
-        let width = self.width.as_secs();
-        let moment = |(place, bucket): (usize, &Bucket)| {
-            let value = |at: f64| bucket.values.as_ref().map_or(0, |values| values.value_at_quantile(at));
-            let count = bucket.values.as_ref().map_or(0, Histogram::len);
-            Moment {
-                at_s: place as u64 * width,
-                length_s: width,
-                per_second: count as f64 / width as f64,
-                p50_us: value(0.5),
-                p99_us: value(0.99),
-                errors: bucket.errors,
-            }
-        };
-        self.buckets.iter().enumerate().map(moment).collect()
+    /// Ends the present second, and goes on with that of `since`. What it brought; [`Self::keep`] keeps it.
+    pub fn turn(&mut self, since: Duration, counts: Counts) -> Moment {
+        let mut moment = Moment::at(self.second, counts);
+        moment.take_in(&mut self.fresh);
+        self.second = since.as_secs();
+        moment
     }
 
-    fn bucket(&mut self, since: Duration) -> &mut Bucket {
-        let mut place = self.place(since);
+    /// Keeps a moment; if there is one of its interval, both together.
+    pub fn keep(&mut self, mut moment: Moment) {
+        moment.causes.clear();
+        let mut place = self.place(moment.at_s);
         while place >= MOST {
             self.join();
-            place = self.place(since);
+            place = self.place(moment.at_s);
         }
-        if self.buckets.len() <= place {
-            self.buckets.resize_with(place + 1, Bucket::default);
+        while self.kept.len() <= place {
+            let at_s = self.kept.len() as u64 * self.width_s;
+            self.kept.push(Moment { at_s, length_s: self.width_s, ..Moment::default() });
         }
-        &mut self.buckets[place]
+        self.kept[place].merge(&moment);
     }
 
-    fn place(&self, since: Duration) -> usize {
-        usize::try_from(since.as_secs() / self.width.as_secs()).unwrap_or(usize::MAX)
+    /// Adds another timeline that began at the same instant, or is to be taken for one that did.
+    pub fn merge(&mut self, other: &Self) {
+        self.settle();
+        let mut other = other.clone();
+        other.settle();
+        while other.width_s < self.width_s {
+            other.join();
+        }
+        while self.width_s < other.width_s {
+            self.join();
+        }
+        other.kept.into_iter().for_each(|moment| self.keep(moment));
+    }
+
+    /// The moments in order, those in which nothing happened included.
+    pub fn moments(&self) -> Vec<Moment> {
+        let mut all = self.clone();
+        all.settle();
+        all.kept
     }
 
     /// Makes one of each two neighbours.
-    fn join(&mut self) {
-        self.width *= 2;
-        let mut joined: Vec<Bucket> = Vec::with_capacity(self.buckets.len().div_ceil(2));
-        for (place, bucket) in std::mem::take(&mut self.buckets).into_iter().enumerate() {
+    pub fn join(&mut self) {
+        self.width_s = self.width_s.saturating_mul(2);
+        let mut joined: Vec<Moment> = Vec::with_capacity(self.kept.len().div_ceil(2));
+        for (place, moment) in std::mem::take(&mut self.kept).into_iter().enumerate() {
             match joined.last_mut().filter(|_| place % 2 == 1) {
-                Some(first) => first.merge(&bucket),
-                None => joined.push(bucket),
+                Some(first) => first.merge(&moment),
+                None => joined.push(Moment { length_s: self.width_s, ..moment }),
             }
         }
-        self.buckets = joined;
-    }
-}
-
-impl Bucket {
-    fn add(&mut self, micros: u64) {
-        let values = self.values.get_or_insert_with(|| Histogram::new(DIGITS).expect("two digits can be kept"));
-        values.record(micros).expect("the histogram grows as values need");
+        self.kept = joined;
     }
 
-    fn merge(&mut self, other: &Self) {
-        self.errors += other.errors;
-        match (&mut self.values, &other.values) {
-            (Some(own), Some(other)) => own.add(other).expect("the histogram grows as values need"),
-            (own @ None, Some(other)) => *own = Some(other.clone()),
-            (_, None) => {}
+    /// Has the second of `since` be the present one.
+    fn turn_to(&mut self, since: Duration) {
+        if since.as_secs() != self.second {
+            let moment = self.turn(since, Counts::default());
+            self.keep_if_any(moment);
         }
+    }
+
+    /// Keeps what the present second brought so far. More may come.
+    fn settle(&mut self) {
+        let moment = self.turn(Duration::from_secs(self.second), Counts::default());
+        self.keep_if_any(moment);
+    }
+
+    fn keep_if_any(&mut self, moment: Moment) {
+        if !moment.tallies.is_empty() {
+            self.keep(moment);
+        }
+    }
+
+    fn place(&self, second: u64) -> usize {
+        usize::try_from(second / self.width_s).unwrap_or(usize::MAX)
     }
 }
 
@@ -152,42 +295,62 @@ mod tests {
 
     use super::*;
 
+    const METRIC: Metric = Metric::UpdateMute;
+
     #[test]
-    fn a_second_shows_its_rate_its_percentiles_and_its_failures() {
+    fn a_second_shows_its_values_its_failures_and_what_was_counted() {
         let mut line = Timeline::default();
-        (1..=100).for_each(|ms| line.record(Duration::from_millis(2000 + ms), Duration::from_millis(ms)));
-        line.fail(Duration::from_millis(2999));
+        let ms = Duration::from_millis;
+        (1..=100).for_each(|one| line.record(ms(2000 + one), METRIC, ms(one)));
+        line.fail(ms(2999), METRIC, "late");
+        line.record(ms(2999), Metric::UpdateLock, ms(7));
+        assert_eq!(line.turns(), ms(3000));
+        let shown = line.turn(ms(5000), Counts { messages: 9, ..Counts::default() });
+        assert_eq!((shown.at_s, shown.length_s, shown.counts.messages), (2, 1, 9));
+        assert_eq!(shown.causes()[0].1.most_frequent(), [("late", 1)]);
+        line.keep(shown);
         let moments = line.moments();
         assert_eq!(moments.len(), 3);
-        assert_eq!((moments[0].per_second, moments[0].p99_us, moments[0].errors), (0.0, 0, 0));
-        let last = &moments[2];
-        assert_eq!((last.at_s, last.length_s, last.per_second, last.errors), (2, 1, 100.0, 1));
-        assert!(last.p50_us.abs_diff(50_000) <= 500 && last.p99_us.abs_diff(99_000) <= 990, "{last:?}");
+        assert_eq!(moments[0], Moment::at(0, Counts::default()));
+        let (mutes, updates) = (moments[2].tally(METRIC).unwrap(), moments[2].tally(Metric::Update).unwrap());
+        assert_eq!((mutes.count(), mutes.errors(), updates.count()), (100, 1, 101));
+        assert!(moments[2].causes().is_empty() && moments[2].tally(Metric::Api).is_none());
     }
 
     #[test]
-    fn a_week_takes_no_more_room_than_two_minutes() {
+    fn a_week_takes_no_more_room_than_five_minutes() {
         let mut line = Timeline::default();
-        (0..604_800).step_by(60).for_each(|second| line.record(Duration::from_secs(second), Duration::from_millis(1)));
+        let at = |second| Duration::from_secs(second);
+        (0..604_800).step_by(60).for_each(|second| line.record(at(second), METRIC, at(1)));
         let moments = line.moments();
         assert!(moments.len() <= MOST && moments.len() > MOST / 2);
-        let all: f64 = moments.iter().map(|moment| moment.per_second * moment.length_s as f64).sum();
-        assert!((all - 10_080.0).abs() < 1e-6);
-        line.fail(Duration::MAX);
+        let count = |moments: &[Moment]| {
+            moments.iter().filter_map(|moment| moment.tally(METRIC)).map(|t| t.count()).sum::<u64>()
+        };
+        assert_eq!(count(&moments), 10_080);
+        let followed = |pair: &[Moment]| pair[0].at_s + pair[0].length_s == pair[1].at_s;
+        assert!(moments.windows(2).all(followed));
+        line.fail(Duration::MAX, METRIC, "never");
         assert!(line.moments().len() <= MOST);
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn merged_timelines_are_the_timeline_of_all_values(
-            values in prop::collection::vec((0..400_u64, 0..5_000_000_u64, any::<bool>(), any::<bool>()), 0..60)
+            values in prop::collection::vec((0..1000_u64, 0..5_000_000_u64, any::<bool>(), any::<bool>()), 0..60)
         ) {
             let (mut one, mut other, mut all) = (Timeline::default(), Timeline::default(), Timeline::default());
             for (second, micros, first, failed) in values {
                 let since = Duration::from_secs(second);
                 let part = if first { &mut one } else { &mut other };
                 for line in [part, &mut all] {
-                    if failed { line.fail(since) } else { line.record(since, Duration::from_micros(micros)) }
+                    if failed {
+                        line.fail(since, METRIC, "late");
+                    } else {
+                        line.record(since, METRIC, Duration::from_micros(micros));
+                    }
                 }
             }
             one.merge(&other);

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::metrics::Metrics;
 use super::outcome::{Loaded, Phase, Share};
-use super::search::{self, Plan, Search};
+use super::search::{self, Plan, Probe, Search};
 use super::series::Series;
 use super::thresholds::Threshold;
 use crate::time::Instant;
@@ -53,8 +53,8 @@ pub struct Part {
 pub enum Next {
     /// The load, as it is written.
     Whole,
-    /// A stretch at this rate, all servers together.
-    Rate(f64),
+    /// A stretch at the rate of this probe, all servers together.
+    Rate(Probe),
 }
 
 #[derive(Debug)]
@@ -161,7 +161,7 @@ impl Part {
         let state = self.whole.state();
         match &state.search {
             _ if state.is_done => None,
-            Some(search) => search.next_probe().map(|probe| Next::Rate(probe.rate)),
+            Some(search) => search.next_probe().map(Next::Rate),
             None => Some(Next::Whole),
         }
     }
@@ -405,7 +405,8 @@ mod tests {
             assert!(parts.iter().all(|part| part.is_over(number)));
         };
         stretch([10, 10]);
-        assert_eq!((parts[0].next(), parts[1].next()), (Some(Next::Rate(20.0)), Some(Next::Rate(20.0))));
+        let rate = |part: &Part| part.next().map(|next| matches!(next, Next::Rate(probe) if probe.rate == 20.0));
+        assert_eq!((rate(&parts[0]), rate(&parts[1])), (Some(true), Some(true)));
         // One server alone breaks the threshold of all.
         stretch([10, 30]);
         parts[0].ready(at(0));

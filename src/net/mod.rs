@@ -32,6 +32,7 @@ pub mod interrupt;
 #[cfg(test)]
 mod link_tests;
 pub mod listeners;
+pub mod metrics_endpoint;
 pub mod probe;
 mod pump;
 pub mod receive_loop;

@@ -125,7 +125,11 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
         verdicts.chain(findings.iter().map(|one| one.verdict)).chain(scenarios.iter().map(|one| one.verdict));
     let verdict = verdicts.max().unwrap_or(Verdict::Skipped);
     let mut latency = LatencyRecorder::new();
-    order.iter().for_each(|run| latency.merge(&run.latency));
+    // A load has rows of its own.
+    let own: BTreeSet<&str> =
+        order.iter().filter(|run| matches!(run.loaded, Some(Loaded::Once(_)))).map(|run| run.id.as_str()).collect();
+    let of_all = order.iter().filter(|run| !own.contains(run.id.as_str()));
+    of_all.for_each(|run| latency.merge(&run.latency));
     let loads: Vec<_> = order.iter().filter_map(|run| Some((run.id.as_str(), run.loaded.as_ref()?))).collect();
     let of_loads = loads.iter().flat_map(|(id, loaded)| loads::latencies(id, loaded));
     let latency = latency.rows().into_iter().map(Into::into).chain(of_loads).collect();
@@ -143,6 +147,7 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
         latency,
         thresholds: loads.iter().flat_map(|(id, loaded)| loads::thresholds(id, loaded)).collect(),
         loads: loads.iter().map(|(id, loaded)| loads::result(id, loaded)).collect(),
+        harness: None,
         errors: facts.errors,
     };
     let only_measured = !order.is_empty() && order.iter().all(|run| run.unjudged);

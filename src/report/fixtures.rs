@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::assemble::{RunFacts, ScenarioRun, StepMark, assemble};
-use super::model::{Report, Run, Target, TargetKind};
+use super::model::{LoadHarness, LoadMoment, LoadResult, MomentMetric, Report, Run, Target, TargetKind};
 use crate::rules::{Finding, Judgement};
 use crate::spec::{RequirementId, Version};
 use crate::time::Instant;
@@ -88,4 +88,50 @@ pub(crate) fn report() -> Report {
     skipped.judgement = Judgement::default();
     skipped.skipped = Some("needs unprivileged-account".to_owned());
     assemble(facts(), &[failing, unfinished, skipped])
+}
+
+/// A load of five seconds whose updates took longer and longer.
+pub(crate) fn load() -> LoadResult {
+    let metric =
+        |p99_us| MomentMetric { count: 20, errors: 0, p50_us: p99_us / 2, p90_us: p99_us, p99_us, max_us: p99_us };
+    let moment = |second: u64| LoadMoment {
+        at_ms: second * 1000,
+        length_ms: 1000,
+        probe: None,
+        begun: 20,
+        late: 0,
+        unserved: 0,
+        messages: 41,
+        findings: 0,
+        lost_connections: 0,
+        cpu_user_ms: 30,
+        cpu_system_ms: 10,
+        memory_kib: Some(20_480),
+        metrics: [("update", metric((second + 1) * 10_000)), ("lag", metric(90))]
+            .map(|(name, values)| (name.to_owned(), values))
+            .into(),
+    };
+    let harness =
+        LoadHarness { cpu_user_ms: 150, cpu_system_ms: 50, memory_max_kib: 20_480, messages_per_cpu_s: Some(1025.0) };
+    LoadResult {
+        scenario: "load/steady".to_owned(),
+        executor: "constant-arrival-rate".to_owned(),
+        planned: Some(100),
+        begun: 100,
+        late: 0,
+        unserved: 0,
+        unfinished: 0,
+        lost_connections: 0,
+        gone: 0,
+        messages: 205,
+        duration_ms: 5000,
+        aborted: false,
+        capacity_per_s: None,
+        broke_at_per_s: None,
+        limit: None,
+        curve: Vec::new(),
+        harness: Some(harness),
+        moments: (0..5).map(moment).collect(),
+        servers: Vec::new(),
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::escape::html;
 use super::model::{FindingResult, Report};
 use super::quantity::span;
-use super::{latency, shares, table, thresholds};
+use super::{charts, latency, loads, shares, table, thresholds};
 
 pub(super) const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse}td,th{padding:.2rem .6rem;border-bottom:1px solid #ccc;text-align:left;vertical-align:top}\
@@ -15,9 +15,10 @@ pre{background:#f4f4f4;padding:.6rem;white-space:pre-wrap;overflow-wrap:anywhere
 /// The report as HTML.
 pub fn render(report: &Report) -> String {
     let verdict = report.verdict.as_str();
+    let charts = if report.loads.is_empty() { "" } else { charts::STYLE };
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>bridgeproof: {verdict}</title>\
-         <style>{STYLE}</style></head><body>\n<h1>bridgeproof: <span class=\"{verdict}\">{verdict}</span></h1>\n"
+         <style>{STYLE}{charts}</style></head><body>\n<h1>bridgeproof: <span class=\"{verdict}\">{verdict}</span></h1>\n"
     );
     let _ = writeln!(
         out,
@@ -31,6 +32,7 @@ pub fn render(report: &Report) -> String {
         html(&report.run.command)
     );
     area_table(&mut out, report);
+    courses(&mut out, report);
     latencies(&mut out, report);
     servers(&mut out, report);
     threshold_table(&mut out, report);
@@ -60,6 +62,25 @@ fn area_table(out: &mut String, report: &Report) {
         let _ = writeln!(out, "<td>{}</td></tr>", row.tested);
     }
     out.push_str("</table>\n");
+}
+
+fn courses(out: &mut String, report: &Report) {
+    for load in &report.loads {
+        let _ = writeln!(out, "<h2>Load {}</h2>", html(&load.scenario));
+        let told = [Some(loads::course(load)), loads::cost(load), loads::capacity(load)];
+        for sentence in told.into_iter().flatten() {
+            let _ = writeln!(out, "<p>{}</p>", html(&sentence));
+        }
+        if !load.curve.is_empty() {
+            let _ = writeln!(out, "<table><tr><th>{}</th></tr>", loads::COLUMNS.join("</th><th>"));
+            for probe in &load.curve {
+                let cells = loads::cells(probe).map(|cell| html(&cell));
+                let _ = writeln!(out, "<tr><td>{}</td></tr>", cells.join("</td><td>"));
+            }
+            out.push_str("</table>\n");
+        }
+        out.push_str(&charts::charts(load));
+    }
 }
 
 fn latencies(out: &mut String, report: &Report) {

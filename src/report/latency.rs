@@ -2,7 +2,7 @@
 
 use super::model::Latency;
 use super::quantity::brief;
-use crate::load::Row;
+use crate::load::{Causes, Metric, Row};
 
 /// The heads of the columns.
 pub const COLUMNS: [&str; 9] = ["latency", "count", "errors", "min", "p50", "p90", "p99", "p99.9", "max"];
@@ -68,6 +68,16 @@ impl From<Row> for Latency {
             causes,
         }
     }
+}
+
+/// The row that a report shows of a metric, and the metric; `None` of the same from the actual send, which is none.
+pub(super) fn row(latency: &Latency) -> Option<(Metric, Row)> {
+    let metric = Metric::from_name(&latency.name)?;
+    let Latency { count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us, .. } = *latency;
+    let mut failures = Causes::default();
+    latency.causes.iter().for_each(|(cause, times)| failures.add(cause, *times));
+    let name = metric.as_str();
+    Some((metric, Row { name, count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us, failures }))
 }
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
 //! What a report says of loads: how each was kept, what was measured, what was found.
 
-use super::model::{Latency, LoadProbe, LoadResult, ThresholdResult};
-use super::quantity::counted;
+use super::model::{Latency, LoadHarness, LoadProbe, LoadResult, ThresholdResult};
+use super::moments;
+use super::quantity::{counted, span};
 use crate::load::search::{Point, Verdict};
 use crate::load::{Executor, Loaded, Metric, Phase};
 
 /// The latencies of a load; of a search for a capacity, those at the highest rate that held.
 pub(super) fn latencies(scenario: &str, loaded: &Loaded) -> Vec<Latency> {
     let rows = representative(loaded).map(|phase| phase.metrics.rows()).unwrap_or_default();
-    // Those of records the run has of all its scenarios.
-    let rows = rows.into_iter().filter(|row| !row.name.starts_with("cdr_"));
-    rows.map(|row| Latency { scenario: Some(scenario.to_owned()), ..row.into() }).collect()
+    rows.into_iter().map(|row| Latency { scenario: Some(scenario.to_owned()), ..row.into() }).collect()
 }
 
 /// What became of the thresholds, likewise.
@@ -88,6 +87,18 @@ pub fn course(load: &LoadResult) -> String {
     text
 }
 
+/// What a load took of the machine, in a sentence; nothing where nobody looked.
+pub fn cost(load: &LoadResult) -> Option<String> {
+    let LoadHarness { cpu_user_ms, cpu_system_ms, memory_max_kib, messages_per_cpu_s } = load.harness.as_ref()?;
+    let each = messages_per_cpu_s.map_or_else(String::new, |rate| format!(", {rate} messages judged per second of it"));
+    let mib = memory_max_kib.div_ceil(1024);
+    let (user, system) = (span(*cpu_user_ms), span(*cpu_system_ms));
+    Some(format!(
+        "{}: the harness took {user} processor time and {system} of the system{each}; {mib} MiB",
+        load.scenario
+    ))
+}
+
 /// The stretch of load that stands for all.
 pub fn representative(loaded: &Loaded) -> Option<&Phase> {
     match loaded {
@@ -163,6 +174,8 @@ pub(super) fn result(scenario: &str, loaded: &Loaded) -> LoadResult {
         broke_at_per_s: capacity.and_then(|capacity| capacity.broke_at),
         limit: capacity.map(|capacity| capacity.limit.as_str().to_owned()),
         curve,
+        harness: phase.and_then(moments::harness),
+        moments: moments::moments(loaded),
         servers: phase.map(|phase| phase.shares.iter().map(Into::into).collect()).unwrap_or_default(),
     }
 }

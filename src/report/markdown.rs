@@ -6,7 +6,7 @@ use super::escape::{markdown, shortened};
 use super::groups::{Group, groups};
 use super::model::{Report, Verdict};
 use super::quantity::{counted, span};
-use super::{latency, shares, table, thresholds};
+use super::{charts, latency, loads, shares, table, thresholds};
 
 /// How many characters of one line of evidence are shown.
 const EVIDENCE_CHARACTERS: usize = 400;
@@ -34,6 +34,7 @@ pub fn render(report: &Report) -> String {
         let counts: Vec<_> = row.counts.iter().map(usize::to_string).collect();
         let _ = writeln!(out, "| {} | {} | {} |", markdown(&row.area), counts.join(" | "), row.tested);
     }
+    courses(&mut out, report);
     if !report.latency.is_empty() {
         let _ = writeln!(out, "\n| {} |", latency::COLUMNS.join(" | "));
         let _ = writeln!(out, "|---|{}", "--:|".repeat(latency::COLUMNS.len() - 1));
@@ -66,6 +67,18 @@ pub fn render(report: &Report) -> String {
         let _ = writeln!(out, "\n{} not run.", counted(skipped, "scenario"));
     }
     out
+}
+
+fn courses(out: &mut String, report: &Report) {
+    for load in &report.loads {
+        let told = [Some(loads::course(load)), loads::cost(load), loads::capacity(load)];
+        for sentence in told.into_iter().flatten() {
+            let _ = writeln!(out, "\n{}", markdown(&sentence));
+        }
+        if let Some(line) = charts::blocks(load) {
+            let _ = writeln!(out, "\n{line}");
+        }
+    }
 }
 
 fn servers(out: &mut String, report: &Report) {

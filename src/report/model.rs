@@ -40,6 +40,9 @@ pub struct Report {
     /// What became of loads, in the order of their scenarios.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub loads: Vec<LoadResult>,
+    /// What the run took of the machine, where the system tells.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub harness: Option<Harness>,
     /// Trouble with the environment that the run met (network, target), in words.
     pub errors: Vec<String>,
 }
@@ -280,7 +283,7 @@ pub struct CharacteristicResult {
 /// The distribution of one latency.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
-    /// The scenario, of a load; those of records are of all scenarios together.
+    /// The scenario, of a load; without one they are of all scenarios together that are no loads.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub scenario: Option<String>,
     /// What was timed: `cdr_arrival` (from a record's own time to its arrival), `cdr_stimulus` (from the API request that
@@ -369,6 +372,13 @@ pub struct LoadResult {
     pub limit: Option<String>,
     /// The rates that were tried, in order.
     pub curve: Vec<LoadProbe>,
+    /// What it took of the machine that the harness is on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub harness: Option<LoadHarness>,
+    /// How it went on, second by second; of a long load, moments are longer. Of a search, all rates that were tried, in
+    /// order.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub moments: Vec<LoadMoment>,
     /// What each server had of it, where it was spread over several.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub servers: Vec<LoadServer>,
@@ -403,6 +413,81 @@ pub struct LoadServer {
     pub p50_us: u64,
     /// The 99th percentile.
     pub p99_us: u64,
+}
+
+/// What a load took of the machine that the harness is on. With the embedded emulator, that is in the same process.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct LoadHarness {
+    /// Processor time of the process for itself.
+    pub cpu_user_ms: u64,
+    /// Processor time of the system for the process.
+    pub cpu_system_ms: u64,
+    /// The most memory that was resident at the end of a second.
+    pub memory_max_kib: u64,
+    /// How many messages of the server were judged per second of processor time; `null` where that is too short to tell.
+    pub messages_per_cpu_s: Option<f64>,
+}
+
+/// What a stretch of time brought of a load.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct LoadMoment {
+    /// When it began, since work began to begin.
+    pub at_ms: u64,
+    /// How long it is; the last one may have ended earlier.
+    pub length_ms: u64,
+    /// The rate that was tried, as its place in `curve`, from 1.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub probe: Option<u32>,
+    /// How many pieces of work began.
+    pub begun: u64,
+    /// How many of them began late.
+    pub late: u64,
+    /// How many of them found nothing that they could be about.
+    pub unserved: u64,
+    /// How many messages of the server were received and judged.
+    pub messages: u64,
+    /// How many findings were made.
+    pub findings: u64,
+    /// How many connections were lost.
+    pub lost_connections: u64,
+    /// Processor time of the process for itself.
+    pub cpu_user_ms: u64,
+    /// Processor time of the system for the process.
+    pub cpu_system_ms: u64,
+    /// Memory of the process that was resident at the end.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory_kib: Option<u64>,
+    /// What was timed or failed, by metric, from the scheduled instant; `lag` is the harness's own. What is not here did not
+    /// happen.
+    pub metrics: BTreeMap<String, MomentMetric>,
+}
+
+/// What a stretch of time brought of one metric. Percentiles are off by a hundredth at most.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct MomentMetric {
+    /// How many came about.
+    pub count: u64,
+    /// How many failed.
+    pub errors: u64,
+    /// Median; zero where nothing came about.
+    pub p50_us: u64,
+    /// 90th percentile, likewise.
+    pub p90_us: u64,
+    /// 99th percentile, likewise.
+    pub p99_us: u64,
+    /// Largest, likewise.
+    pub max_us: u64,
+}
+
+/// What a run took of the machine that the harness is on. With the embedded emulator, that is in the same process.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Harness {
+    /// Processor time of the process for itself.
+    pub cpu_user_ms: u64,
+    /// Processor time of the system for the process.
+    pub cpu_system_ms: u64,
+    /// The most memory that was resident at any time.
+    pub peak_memory_kib: u64,
 }
 
 /// One rate that was tried in the search for a capacity.

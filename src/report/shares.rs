@@ -97,25 +97,8 @@ mod tests {
     #[test]
     fn every_rendering_names_the_servers_of_a_load() {
         let mut report = super::super::fixtures::report();
-        report.loads.push(super::super::model::LoadResult {
-            scenario: "load/steady".to_owned(),
-            executor: "listen".to_owned(),
-            planned: None,
-            begun: 18,
-            late: 0,
-            unserved: 0,
-            unfinished: 0,
-            lost_connections: 0,
-            gone: 0,
-            messages: 14,
-            duration_ms: 1000,
-            aborted: false,
-            capacity_per_s: None,
-            broke_at_per_s: None,
-            limit: None,
-            curve: Vec::new(),
-            servers: vec![server(1, 0, 1_234), server(2, 1, 5_600)],
-        });
+        let servers = vec![server(1, 0, 1_234), server(2, 1, 5_600)];
+        report.loads.push(super::super::model::LoadResult { servers, ..super::super::fixtures::load() });
         report.target.others = vec!["http://127.0.0.1:2".to_owned()];
         report.findings[0].server = Some("https://cms2".to_owned());
         let text = super::super::text::render(&report, &super::super::text::Options::default());

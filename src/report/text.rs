@@ -115,7 +115,10 @@ fn courses(out: &mut String, report: &Report) {
     if !report.loads.is_empty() {
         out.push('\n');
     }
-    report.loads.iter().for_each(|load| line(out, &clean(&loads::course(load))));
+    for load in &report.loads {
+        line(out, &clean(&loads::course(load)));
+        loads::cost(load).into_iter().for_each(|cost| line(out, &clean(&cost)));
+    }
 }
 
 fn latencies(out: &mut String, report: &Report) {

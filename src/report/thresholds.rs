@@ -1,8 +1,9 @@
 //! Thresholds as every rendering shows them: one line each.
 
-use super::model::{Latency, Report, ThresholdResult};
-use crate::load::Baseline;
-use crate::load::thresholds::{Earlier, Outcome};
+use super::latency;
+use super::model::{Report, ThresholdResult};
+use crate::load::Earlier;
+use crate::load::thresholds::Outcome;
 
 /// The heads of the columns.
 pub const COLUMNS: [&str; 4] = ["threshold", "condition", "measured", "result"];
@@ -21,14 +22,15 @@ pub const fn result(threshold: &ThresholdResult) -> &'static str {
     }
 }
 
-/// What a report says of its latencies, for a run that is compared with it.
-pub fn baseline(report: &Report) -> Baseline {
-    let mut baseline = Baseline::default();
+/// What a report says of the latencies of its loads, for a run that is compared with it.
+pub fn earlier(report: &Report) -> Earlier {
+    let mut earlier = Earlier::default();
     for one in &report.latency {
-        let Latency { count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us, .. } = *one;
-        baseline.insert(&one.name, Earlier { count, errors, min_us, p50_us, p90_us, p99_us, p99_9_us, max_us });
+        if let (Some(scenario), Some((metric, row))) = (&one.scenario, latency::row(one)) {
+            earlier.insert(scenario, metric, row);
+        }
     }
-    baseline
+    earlier
 }
 
 impl From<Outcome> for ThresholdResult {
@@ -50,19 +52,29 @@ impl From<Outcome> for ThresholdResult {
 mod tests {
     use std::time::Duration;
 
-    use super::super::model::Report;
+    use super::super::model::{Latency, Report};
     use crate::load::thresholds::Aggregate;
     use crate::load::{Condition, Metric, Row, Series};
 
     #[test]
-    fn the_baseline_is_what_an_earlier_report_says() {
-        let row = Row { name: "update", count: 7, errors: 1, p99_us: 12_345, ..Row::default() };
-        let earlier = Report { latency: vec![row.into()], ..super::super::fixtures::report() };
-        let baseline = super::baseline(&earlier);
-        assert_eq!(baseline.value(Metric::Update, Aggregate::Percentile(99.0)), Some(12_345.0));
+    fn the_baseline_of_a_load_is_what_an_earlier_report_says_of_that_load() {
+        let of = |scenario: &str, name: &'static str, p99_us| {
+            let row = Row { name, count: 7, errors: 1, p99_us, ..Row::default() };
+            Latency { scenario: Some(scenario.to_owned()), ..row.into() }
+        };
+        let latency = vec![
+            Latency { scenario: None, ..of("", "cdr_arrival", 5) },
+            of("load/ramp", "update", 12_345),
+            of("load/ramp", "update_from_send", 1),
+            of("load/soak", "update", 54_321),
+        ];
+        let earlier = super::earlier(&Report { latency, ..super::super::fixtures::report() });
+        let p99 = |scenario: &str| earlier.of(scenario)?.value(Metric::Update, Aggregate::Percentile(99.0));
+        assert_eq!([p99("load/ramp"), p99("load/soak"), p99("load/new")], [Some(12_345.0), Some(54_321.0), None]);
+        let baseline = earlier.of("load/ramp").unwrap();
         assert_eq!(baseline.value(Metric::Update, Aggregate::Rate), Some(0.125));
         assert_eq!(
-            (baseline.value(Metric::Update, Aggregate::Average), baseline.value(Metric::Api, Aggregate::Max)),
+            (baseline.value(Metric::Update, Aggregate::Average), baseline.value(Metric::CdrArrival, Aggregate::Max)),
             (None, None)
         );
     }

@@ -142,6 +142,11 @@ impl ClientJudge {
         self.docket.findings()
     }
 
+    /// How many findings there are so far.
+    pub(super) fn found(&self) -> u64 {
+        self.docket.found()
+    }
+
     pub(super) fn finish(self) -> Judgement {
         self.docket.close()
     }

@@ -126,6 +126,11 @@ impl Docket {
         &self.findings
     }
 
+    /// How many findings there are so far, those that are counted only included.
+    pub(super) fn found(&self) -> u64 {
+        self.found.iter().chain(&self.warned).sum()
+    }
+
     /// Something was seen where the guides are silent.
     pub(super) fn note(&mut self, rule: R, name: &'static str, value: impl Into<String>) {
         let entry = Characteristic { requirement: rule.id(), name, value: value.into() };

@@ -73,6 +73,13 @@ impl Sink for Judge {
             Kind::Client(judge) => judge.due(),
         }
     }
+
+    fn found(&self) -> u64 {
+        match &self.0 {
+            Kind::Server(judge) => judge.found(),
+            Kind::Client(judge) => judge.found(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -339,6 +339,11 @@ impl ServerJudge {
         self.docket.findings()
     }
 
+    /// How many findings there are so far.
+    pub(super) fn found(&self) -> u64 {
+        self.docket.found()
+    }
+
     pub(super) fn finish(mut self) -> Judgement {
         for (id, connection) in &mut self.connections {
             sub::count_silence(connection, &self.api, &mut self.docket);

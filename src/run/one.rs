@@ -11,8 +11,9 @@ use super::parts::{Ended, Part, drive_together};
 use super::plan::Planned;
 use super::recorder::ScenarioRecorder;
 use super::servers::{OneServer, Site, part_seed};
+use super::watching::{LoadStation, Station};
 use crate::engine::{Addresses, End, Options, Outcome, default_deadline};
-use crate::load::{self, Baseline, LatencyRecorder, Loaded, Together};
+use crate::load::{self, Earlier, LatencyRecorder, Loaded, Together};
 use crate::net::clock::Clock;
 use crate::net::event_loop::Waiting;
 use crate::report::assemble::{ExpectationFailure, ScenarioRun, StepMark};
@@ -37,9 +38,11 @@ pub(super) struct Terms {
     pub(super) addresses: Addresses,
     pub(super) clock: Clock,
     /// What loads are compared with.
-    pub(super) baseline: Option<Arc<Baseline>>,
+    pub(super) baseline: Option<Arc<Earlier>>,
     /// Whether the scenario is recorded.
     pub(super) record: bool,
+    /// Where what goes on is shown.
+    pub(super) station: Option<Station>,
     /// How a load waits for what happens.
     pub(super) waiting: Waiting,
 }
@@ -108,17 +111,26 @@ impl Sink for Watch {
     fn due(&self) -> Option<Instant> {
         self.judge.due()
     }
+
+    fn found(&self) -> u64 {
+        self.judge.found()
+    }
 }
 
 impl Watch {
-    fn new(context: Context, recorder: Option<io::Result<ScenarioRecorder>>, frame_limit: u64) -> Self {
+    fn new(
+        context: Context,
+        recorder: Option<io::Result<ScenarioRecorder>>,
+        frame_limit: u64,
+        latency: LatencyRecorder,
+    ) -> Self {
         Self {
             judge: Judge::new(context),
             frame_limit,
             chronicle: Chronicle::new(),
             unreadable: Vec::new(),
             recorder,
-            latency: LatencyRecorder::new(),
+            latency,
             uri: None,
             reached: false,
         }
@@ -160,9 +172,11 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
     let names: Vec<String> = servers.iter().filter_map(|server| server.name.clone()).collect();
     let load = planned.scenario.load.as_ref().map(|load| &load.value);
     let whole = load.filter(|_| !names.is_empty()).map(|load| Together::new(names, load.terms()));
+    let watched = terms.station.as_ref().filter(|_| load.is_some());
+    let watched = watched.map(|station| station.watch(&planned.id, servers.len()));
     let part = |(place, server): (usize, &OneServer)| {
         let of_load = whole.as_ref().map(|whole| whole.part(u32::try_from(place).unwrap_or(u32::MAX)));
-        part(&planned, &site, &terms, server, (part_seed(seed, place), began, of_load))
+        part(&planned, &site, &terms, (server, watched.as_ref()), (part_seed(seed, place), began, of_load))
     };
     let parts = servers.iter().enumerate().map(part).collect();
     let (mut ended, failed) = drive_together(parts, &stop, terms.waiting).await;
@@ -172,7 +186,8 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
     if let (Some(Loaded::Once(phase)), Some(load)) = (&mut loaded, load) {
         let mut latency = LatencyRecorder::new();
         ended.iter().for_each(|one| latency.merge(&one.watch.latency));
-        phase.complete(&latency, &load.thresholds(), terms.baseline.as_deref());
+        let baseline = terms.baseline.as_ref().and_then(|earlier| earlier.of(&planned.id));
+        phase.complete(&latency, &load.thresholds(), baseline);
     }
     let doubt = loaded.as_ref().and_then(loads::doubt);
     let mut played = Played::of(&planned.id);
@@ -194,7 +209,7 @@ fn part(
     planned: &Planned,
     site: &Site,
     terms: &Terms,
-    server: &OneServer,
+    (server, watched): (&OneServer, Option<&LoadStation>),
     (seed, began, of_load): (u64, Instant, Option<load::Part>),
 ) -> Part {
     let context = Context {
@@ -204,6 +219,8 @@ fn part(
         clustered: planned.clustered,
         deadlines: terms.deadlines,
     };
+    let (watch, tap) = watched.map(LoadStation::part).unzip();
+    let latency = tap.as_ref().map_or_else(LatencyRecorder::new, LatencyRecorder::with_tap);
     let options = Options {
         seed,
         run_id: terms.run_id.clone(),
@@ -215,6 +232,7 @@ fn part(
         addresses: terms.addresses.clone(),
         version: planned.version,
         bends: site.bends(),
+        watch: watch.unwrap_or_default(),
         ..Options::default()
     };
     let begin = begin_line(planned, server.name.clone(), &context, began);
@@ -227,7 +245,7 @@ fn part(
         id: planned.id.clone(),
         limit: scenario.deadline.map_or_else(|| default_deadline(&scenario), |deadline| deadline.0),
         scenario,
-        watch: Watch::new(context, recorder, options.frame_limit),
+        watch: Watch::new(context, recorder, options.frame_limit, latency),
         options,
         link: server.link.clone(),
         of_load,

@@ -45,6 +45,7 @@ pub(crate) async fn failed_over_sockets(
         clock,
         baseline: None,
         record: false,
+        station: None,
         waiting: Waiting::Sleep,
     };
     let played = play(planned, Arc::new(site), terms, stop).await;

@@ -1,5 +1,7 @@
 //! Loads on virtual time: what is measured is what arithmetic says.
 
+mod moments;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -147,7 +149,15 @@ pub(super) fn limits(stall: Option<(Instant, Duration)>) -> Limits {
 }
 
 fn simulated(load: &str, server: Server, stall: Option<(Instant, Duration)>) -> (Judge, Outcome) {
-    let options = Options { seed: 5, ..Options::default() };
+    simulated_with(load, server, stall, Options { seed: 5, ..Options::default() })
+}
+
+fn simulated_with(
+    load: &str,
+    server: Server,
+    stall: Option<(Instant, Duration)>,
+    options: Options,
+) -> (Judge, Outcome) {
     simulate("load/test", &scenario_of(load), options, server, judge(), &limits(stall))
 }
 

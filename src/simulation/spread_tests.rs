@@ -68,9 +68,12 @@ fn a_load_on_three_servers_is_the_load_of_one_in_all() {
     assert_eq!((row.count, row.errors), (334 * 3 + 333 * 3 + 333 * 2, 0));
     assert!(row.min_us >= 3_990 && row.p99_9_us <= 4_010, "{row:?}");
     // Taken together the arrivals come at the rate that is written, second by second.
-    let moments = phase.metrics.moments(Metric::Lag);
-    let rates: Vec<f64> = moments.iter().map(|moment| moment.per_second).collect();
-    assert_eq!(rates, [100.0; 10]);
+    let moments = phase.metrics.timeline().moments();
+    let rates: Vec<u64> = moments.iter().filter_map(|one| one.tally(Metric::Lag)).map(|lag| lag.count()).collect();
+    assert_eq!(rates, [100; 10]);
+    // What was counted is that of all servers, too.
+    assert_eq!(moments.iter().map(|one| one.counts.begun).sum::<u64>(), 1000);
+    assert_eq!(moments.iter().map(|one| one.counts.messages).sum::<u64>(), phase.messages);
 }
 
 #[test]

@@ -396,4 +396,9 @@ pub trait Sink {
     fn due(&self) -> Option<Instant> {
         None
     }
+
+    /// How many findings the sink has made so far, if it judges.
+    fn found(&self) -> u64 {
+        0
+    }
 }

@@ -13,6 +13,7 @@ mod histogram_log;
 mod judged_receivers;
 mod kept_records;
 mod lint_and_schema;
+mod load_outputs;
 mod loads;
 mod peer;
 mod python_client;

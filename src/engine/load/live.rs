@@ -14,6 +14,7 @@ use rand::RngExt as _;
 use super::super::api_client::REFUSED;
 use super::effects::{self, Effect, Goal};
 use super::population::Population;
+use super::pulse::Pulse;
 use crate::load::{Metric, Metrics, Part, Schedule, Stamps};
 use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::{Ack, Message};
@@ -120,6 +121,7 @@ pub(in super::super) struct Live {
     pub(super) follow_at: Option<Instant>,
     /// Whether a threshold that is missed has ended it.
     pub(super) is_aborted: bool,
+    pub(super) pulse: Pulse,
 }
 
 /// What has to be asked of the server about a piece of work.
@@ -170,7 +172,7 @@ impl Live {
         schedule: Schedule,
         metrics: Metrics,
         all: Population,
-        (random, part): (ChaCha8Rng, Part),
+        (random, part, pulse): (ChaCha8Rng, Part, Pulse),
     ) -> Self {
         let may_end_early = load.thresholds().iter().any(|threshold| threshold.abort.is_some());
         let looks = may_end_early.then(|| metrics.start() + LOOKS);
@@ -197,6 +199,7 @@ impl Live {
             looks,
             follow_at: load.follow.then_some(Instant::ZERO),
             is_aborted: false,
+            pulse,
         }
     }
 
@@ -219,7 +222,9 @@ impl Live {
     /// When something is to be done at the latest.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
-        self.schedule.next_due(now).into_iter().chain(alarm).chain(self.looks).chain(self.follow_at).min()
+        let turn = self.pulse.is_watched().then(|| self.metrics.turns());
+        let others = alarm.into_iter().chain(self.looks).chain(self.follow_at).chain(turn);
+        self.schedule.next_due(now).into_iter().chain(others).min()
     }
 
     /// Takes a piece of work in.

@@ -1,0 +1,76 @@
+//! How a load went on, in the report: what each second brought, or each few of a long load; and what it took of the
+//! machine.
+
+use std::collections::BTreeMap;
+
+use super::model::{LoadHarness, LoadMoment, MomentMetric};
+use crate::load::{Counts, Loaded, Metric, Moment, Phase, Timeline};
+
+/// How many moments of a load are in a report, unless a search has tried more rates than that.
+const MOST: usize = 600;
+
+/// The moments of a load; of a search, those of all rates that were tried, one after the other.
+pub(super) fn moments(loaded: &Loaded) -> Vec<LoadMoment> {
+    let phases: Vec<(Option<u32>, &Phase)> = match loaded {
+        Loaded::Once(phase) => vec![(None, phase)],
+        Loaded::Search { curve, .. } => curve.iter().map(|point| (Some(point.probe.number), &point.detail)).collect(),
+    };
+    let Some((_, first)) = phases.first() else { return Vec::new() };
+    let mut lines: Vec<Timeline> = phases.iter().map(|(_, phase)| phase.metrics.timeline().clone()).collect();
+    while lines.iter().map(|line| line.moments().len()).sum::<usize>() > MOST.max(lines.len()) {
+        lines.iter_mut().for_each(Timeline::join);
+    }
+    let origin = first.begun_at;
+    let of_phase = |((probe, phase), line): (&(Option<u32>, &Phase), &Timeline)| {
+        let began_ms = u64::try_from(phase.begun_at.since(origin).as_millis()).unwrap_or(u64::MAX);
+        let probe = *probe;
+        line.moments().into_iter().map(move |moment| shown(&moment, began_ms, probe)).collect::<Vec<_>>()
+    };
+    phases.iter().zip(&lines).flat_map(of_phase).collect()
+}
+
+fn shown(moment: &Moment, began_ms: u64, probe: Option<u32>) -> LoadMoment {
+    let Counts { begun, late, unserved, messages, findings, lost_connections, cpu_user_ms, cpu_system_ms } =
+        moment.counts;
+    let metric = |metric: Metric| {
+        let tally = moment.tally(metric)?;
+        let values = MomentMetric {
+            count: tally.count(),
+            errors: tally.errors(),
+            p50_us: tally.quantile_us(0.5),
+            p90_us: tally.quantile_us(0.9),
+            p99_us: tally.quantile_us(0.99),
+            max_us: tally.max_us(),
+        };
+        Some((metric.as_str().to_owned(), values))
+    };
+    LoadMoment {
+        at_ms: began_ms.saturating_add(moment.at_s * 1000),
+        length_ms: moment.length_s * 1000,
+        probe,
+        begun,
+        late,
+        unserved,
+        messages,
+        findings,
+        lost_connections,
+        cpu_user_ms,
+        cpu_system_ms,
+        memory_kib: (moment.memory_kib > 0).then_some(moment.memory_kib),
+        metrics: Metric::ALL.into_iter().filter_map(metric).collect::<BTreeMap<_, _>>(),
+    }
+}
+
+/// What a stretch of load took of the machine; `None` where nobody looked.
+pub(super) fn harness(phase: &Phase) -> Option<LoadHarness> {
+    let moments = phase.metrics.timeline().moments();
+    let counts = moments.iter().fold(Counts::default(), |sum, moment| sum.plus(&moment.counts));
+    let memory_max_kib = moments.iter().map(|moment| moment.memory_kib).max().filter(|kib| *kib > 0)?;
+    let cpu_s = (counts.cpu_user_ms + counts.cpu_system_ms) as f64 / 1e3;
+    Some(LoadHarness {
+        cpu_user_ms: counts.cpu_user_ms,
+        cpu_system_ms: counts.cpu_system_ms,
+        memory_max_kib,
+        messages_per_cpu_s: (cpu_s > 0.0).then(|| (counts.messages as f64 / cpu_s).round()),
+    })
+}
