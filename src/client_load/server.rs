@@ -184,7 +184,7 @@ impl LoadedServer {
         match &mut self.stage {
             Stage::Waiting { until, changed } => {
                 let (until, quiet) = (*until, *changed + self.load.wait().1);
-                if self.is_complete() && now >= quiet {
+                if self.is_complete() && now >= quiet.min(until) {
                     let (connections, receivers) = (self.audience.len(), self.receivers());
                     self.told.push(format!("the load begins: {}", who(connections, receivers)));
                     self.begin();
