@@ -168,6 +168,7 @@ fn target(header: &Header) -> Target {
     Target {
         kind: if target.kind == "server" { TargetKind::Server } else { TargetKind::Emulator },
         url: target.url.clone(),
+        others: target.others.clone(),
         software_version: target.software_version.clone(),
         dialect: target.dialect.clone(),
         mutants: target.mutants.clone(),

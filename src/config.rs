@@ -4,6 +4,7 @@
 
 mod emulate;
 mod receive;
+mod targets;
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -20,14 +21,15 @@ use crate::engine::Addresses;
 use crate::exit::Failure;
 use crate::load::Baseline;
 use crate::net::entropy;
+use crate::net::event_loop::Waiting;
 use crate::net::listeners::{Advertised, ListenAddress};
-use crate::net::target::{Account, Accounts, Target, Tls};
+use crate::net::target::Target;
 use crate::report::known::{self, Known};
 use crate::report::model::Report;
 use crate::report::thresholds;
 use crate::rules::Deadlines;
 use crate::scenario::syntax::Time;
-use crate::scenario::{self, Source};
+use crate::scenario::{self, Overrides, Source};
 
 pub use emulate::{EmulateConfig, EmulateTls, LoadConfig};
 pub use receive::ReceiveConfig;
@@ -56,8 +58,10 @@ pub struct RunConfig {
     pub id: String,
     /// The scenarios.
     pub scenarios: Vec<Source>,
-    /// The server; the embedded emulator where absent.
-    pub target: Option<Target>,
+    /// The server; several for loads that are spread over them; the embedded emulator where there is none.
+    pub targets: Vec<Target>,
+    /// How many embedded emulators a load is spread over, where that is not left to its connections.
+    pub servers: Option<u32>,
     /// What decides every choice.
     pub seed: u64,
     /// Whether a missed should fails.
@@ -68,6 +72,8 @@ pub struct RunConfig {
     pub known: Vec<Known>,
     /// What loads are compared with.
     pub baseline: Option<Arc<Baseline>>,
+    /// How loads wait for what happens.
+    pub waiting: Waiting,
     /// Where the report goes.
     pub report_dir: PathBuf,
     /// Faults of the embedded emulator.
@@ -94,6 +100,8 @@ pub struct RunConfig {
     pub options: String,
     /// Whether the trace is recorded.
     pub record: bool,
+    /// What outweighs what loads say.
+    pub overrides: Overrides,
 }
 
 /// A command of the user's that restarts the Call Bridge of a target.
@@ -108,7 +116,8 @@ pub struct RestartCommand {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Profile {
-    url: Option<String>,
+    #[serde(default)]
+    url: targets::Urls,
     user: Option<String>,
     password_env: Option<String>,
     password_file: Option<PathBuf>,
@@ -175,25 +184,27 @@ impl RunConfig {
             args.scenarios.iter().map(|word| format!(" {}", crate::report::model::quoted(word))).collect();
         let command = format!("bridgeproof run{words} --seed {seed} {options}").trim_end().to_owned();
         let limited = args.deadline.is_some() || profile.deadline.is_some();
-        let mut target = target(&args, profile)?;
-        if let Some(target) = target.as_mut().filter(|_| limited) {
+        let mut targets = targets::resolve(&args, profile)?;
+        for target in targets.iter_mut().filter(|_| limited) {
             // As long as a scenario waits for an answer.
             target.timeouts.answer = deadlines.reaction + Duration::from_secs(1);
         }
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         // Scenarios wait most of the time.
-        let jobs = if target.is_some() { 1 } else { args.jobs.map_or(cores * 8, NonZeroUsize::get) };
+        let jobs = if !targets.is_empty() { 1 } else { args.jobs.map_or(cores * 8, NonZeroUsize::get) };
         Ok(Self {
             scenarios: match args.scenarios.as_slice() {
                 [] => scenario::library::conformance(),
                 words => scenario::library::select(words).map_err(Failure::usage)?,
             },
-            target,
+            targets,
+            servers: args.servers,
             seed,
             strict: args.strict,
             allow: args.allow,
             known,
             baseline: args.baseline.as_deref().map(baseline).transpose()?,
+            waiting: if args.spin { Waiting::Spin } else { Waiting::Sleep },
             report_dir: args.report_dir.unwrap_or_else(|| Path::new("reports").join(&id)),
             id,
             mutants: args.mutant,
@@ -208,6 +219,7 @@ impl RunConfig {
             command,
             options,
             record: args.record,
+            overrides: Overrides { duration: args.duration, rate: args.rate },
         })
     }
 }
@@ -220,7 +232,7 @@ fn profile(path: &Path) -> Result<Profile, Failure> {
 
 /// How long the target may take.
 fn deadlines(args: &run::Args, profile: &Profile) -> Result<Deadlines, Failure> {
-    let of_emulator = args.target.is_none() && profile.url.is_none();
+    let of_emulator = !targets::are_named(args, profile);
     let usual = Deadlines::default();
     let usual = if of_emulator { Deadlines { redelivery: EMULATOR_REDELIVERY, ..usual } } else { usual };
     let longer = |typed: Option<Duration>, in_profile: Option<Time>, usual, what: &str| {
@@ -247,7 +259,7 @@ fn reception(args: &run::Args, profile: &Profile) -> Result<(Option<ListenAddres
     let advertise: Option<Advertised> =
         typed.map_or_else(|| in_profile(&profile.cdr_advertise, "cdr-advertise"), |typed| Ok(Some(typed)))?;
     let given = listen.is_some() || advertise.is_some();
-    if given && args.target.is_none() && profile.url.is_none() {
+    if given && !targets::are_named(args, profile) {
         let message = "--cdr-listen and --cdr-advertise are for a target; the embedded emulator is on this machine";
         return Err(Failure::usage(message));
     }
@@ -269,48 +281,13 @@ fn restart(args: &run::Args, profile: &Profile) -> Result<Option<RestartCommand>
     let deadline =
         args.restart_deadline.or_else(|| profile.restart_deadline.map(|time| time.0)).unwrap_or(RESTART_DEADLINE);
     let command = args.restart_command.clone().or_else(|| profile.restart_command.clone());
-    if command.is_some() && args.target.is_none() && profile.url.is_none() {
+    if command.is_some() && !targets::are_named(args, profile) {
         return Err(Failure::usage("--restart-command is for a target; the embedded emulator restarts by itself"));
     }
     if deadline.is_zero() {
         return Err(Failure::usage("the restart deadline has to be longer than nothing"));
     }
     Ok(command.map(|command| RestartCommand { command, deadline }))
-}
-
-fn target(args: &run::Args, profile: Profile) -> Result<Option<Target>, Failure> {
-    let Some(url) = args.target.clone().or(profile.url) else {
-        return match &args.profile {
-            Some(path) => Err(Failure::usage(format!("the profile `{}` has no `url`", path.display()))),
-            None => Ok(None),
-        };
-    };
-    let Some(user) = args.user.clone().or(profile.user) else {
-        return Err(Failure::usage("the target needs an account: give --user NAME and --password-env VAR"));
-    };
-    let typed = args.password_env.is_some() || args.password_file.is_some();
-    let (env, file) = (args.password_env.clone(), args.password_file.clone());
-    let (env, file) = if typed { (env, file) } else { (profile.password_env, profile.password_file) };
-    let secret = password_of(&user, env.as_deref(), file.as_deref(), "password")?;
-    let privileged = Account::new(user, secret);
-    let (env, file) = (args.unprivileged_password_env.clone(), args.unprivileged_password_file.clone());
-    let typed = env.is_some() || file.is_some();
-    let own = (profile.unprivileged_password_env, profile.unprivileged_password_file);
-    let (env, file) = if typed { (env, file) } else { own };
-    let unprivileged = match args.unprivileged_user.clone().or(profile.unprivileged_user) {
-        Some(name) => {
-            let secret = password_of(&name, env.as_deref(), file.as_deref(), "unprivileged-password")?;
-            Some(Account::new(name, secret))
-        }
-        None => None,
-    };
-    let tls = match args.ca.as_ref().or(profile.ca.as_ref()) {
-        _ if args.insecure => Tls::Insecure,
-        Some(path) => Tls::CaFile(text(path)?.into_bytes()),
-        None if profile.insecure => Tls::Insecure,
-        None => Tls::System,
-    };
-    Target::new(&url, Accounts { privileged, unprivileged }, tls).map(Some).map_err(Failure::usage)
 }
 
 /// The known deviations of a file; `now` decides which have expired.
@@ -361,7 +338,6 @@ fn length(time: Duration) -> String {
 fn options(args: &run::Args) -> String {
     let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     let valued = [
-        ("--target", args.target.clone()),
         ("--profile", shown(&args.profile)),
         ("--user", args.user.clone()),
         ("--password-env", args.password_env.clone()),
@@ -378,8 +354,12 @@ fn options(args: &run::Args) -> String {
         // Such a command may hold a password.
         ("--restart-command", args.restart_command.as_ref().map(|_| "COMMAND".to_owned())),
         ("--restart-deadline", args.restart_deadline.map(length)),
+        ("--servers", args.servers.map(|servers| servers.to_string())),
+        ("--duration", args.duration.map(length)),
+        ("--rate", args.rate.map(|rate| rate.to_string())),
     ];
-    let mut words: Vec<String> = Vec::new();
+    let targets = args.target.iter().map(|url| format!("--target {}", crate::report::model::quoted(url)));
+    let mut words: Vec<String> = targets.collect();
     for (name, value) in valued {
         words.extend(value.map(|value| format!("{name} {}", crate::report::model::quoted(&value))));
     }
@@ -411,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_target_without_account_says_what_to_give() {
-        let args = run::Args { target: Some("https://server".to_owned()), ..run::Args::default() };
+        let args = run::Args { target: vec!["https://server".to_owned()], ..run::Args::default() };
         let error = RunConfig::resolve(args, &Zoned::default()).unwrap_err();
         assert!(error.message.contains("--user"), "{error}");
     }
@@ -464,7 +444,7 @@ mod tests {
         let file = root.path().join("secret");
         fs::write(&file, "hunter2\n").unwrap();
         let args = run::Args {
-            target: Some("https://server".to_owned()),
+            target: vec!["https://server".to_owned()],
             user: Some("u".to_owned()),
             password_file: Some(file),
             ..run::Args::default()

@@ -254,6 +254,7 @@ impl Actor {
             target: Target {
                 kind: TargetKind::Server,
                 url: format!("whatever posts to {uri}"),
+                others: Vec::new(),
                 software_version: None,
                 dialect: Vec::new(),
                 mutants: Vec::new(),

@@ -7,9 +7,11 @@
 mod dry;
 pub(crate) mod histograms;
 mod one;
+mod parts;
 mod plan;
 mod recorder;
 mod sample;
+mod servers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -34,21 +36,23 @@ use crate::spec::Version;
 use crate::trace::NetworkError;
 use crate::trace::format::{Closed, Header, RunLine, TargetLine, VERSION};
 pub use dry::{Prospect, dry_run};
-use one::{Reach, Site, play, skip_line};
+use one::{Reach, play, skip_line};
 use plan::{Planned, plan};
 pub(crate) use plan::{check_mutants, settings};
 pub use recorder::FILE as TRACE_FILE;
 use recorder::Recording;
 pub(crate) use sample::failed_over_sockets;
+use servers::Site;
 
 /// Carries out a run.
 ///
 /// # Errors
 /// If a scenario or a setting is wrong, or the report folder cannot be written, before anything has run.
 pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Failure> {
-    let scenarios = plan::read(&config.scenarios)?;
+    let scenarios = plan::read(&config.scenarios, &config.overrides)?;
     let settings = settings(&config.dialect)?;
     check_mutants(&config.mutants)?;
+    servers::check(&scenarios, config.targets.len(), config.servers, &settings)?;
     folder::prepare(&config.report_dir).map_err(Failure::usage)?;
     folder::forget(&config.report_dir, TRACE_FILE).map_err(Failure::usage)?;
     histograms::forget(&config.report_dir).map_err(Failure::usage)?;
@@ -108,19 +112,23 @@ struct Running {
 impl Running {
     /// Where scenarios run, and what can be done there; `None` if the target cannot be used.
     async fn site(&mut self) -> Result<Option<(Arc<Site>, Capabilities)>, Failure> {
-        let Some(target) = self.config.target.clone() else {
-            let site =
-                Site::Embedded { settings: Box::new(self.settings.clone()), mutants: self.config.mutants.clone() };
+        if self.config.targets.is_empty() {
+            let (settings, mutants) = (Box::new(self.settings.clone()), self.config.mutants.clone());
+            let site = Site::Embedded { settings, mutants, servers: self.config.servers };
             return Ok(Some((Arc::new(site), embedded(&self.settings))));
-        };
+        }
         let reception = Reception::new(self.config.cdr_listen.unwrap_or_default(), self.config.cdr_advertise.clone());
         let restart = self.config.restart.as_ref().map(|restart| restart.command.as_str());
-        let link = Link::new(target, self.clock).map_err(Failure::usage)?;
         let unusable = |error: NetworkError| Failure { code: ExitCode::Unreachable, message: error.to_string() };
         reception.check().map_err(unusable)?;
-        let link = link.with_reception(reception).with_restart(restart);
-        match probe(&link).await {
-            Ok(capabilities) => Ok(Some((Arc::new(Site::Server(link)), capabilities))),
+        let reception = Arc::new(reception);
+        let mut links = Vec::new();
+        for target in &self.config.targets {
+            let link = Link::new(target.clone(), self.clock).map_err(Failure::usage)?;
+            links.push(link.with_reception(Arc::clone(&reception)).with_restart(restart));
+        }
+        match servers::probe_all(&links).await {
+            Ok(capabilities) => Ok(Some((Arc::new(Site::Servers(links)), capabilities?))),
             Err(error) => {
                 self.errors.push(error.to_string());
                 self.exit_codes.push(ExitCode::Unreachable);
@@ -148,7 +156,7 @@ impl Running {
         let mut halted: Option<String> = None;
         let mut loading = false;
         // On an emulator of its own receivers are where the run is.
-        let mut reached = self.config.target.is_none();
+        let mut reached = self.config.targets.is_empty();
         loop {
             while under_way.len() < self.config.jobs && halted.is_none() && !*self.stop.borrow() {
                 let Some(scenario) = next_of(&mut waiting, under_way.is_empty(), &mut loading) else { break };
@@ -161,15 +169,15 @@ impl Running {
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 Err(_) => continue,
             };
-            progress.finished(&played.run.id, played.run.judgement.findings.len());
-            if let Some(error) = played.network_error {
-                halted = self.still_there(site, &error, &played.run.id, progress).await;
+            progress.finished(&played.id, played.runs.iter().map(|run| run.judgement.findings.len()).sum());
+            for trouble in played.network_errors.iter().chain(&played.trouble) {
+                progress.note(&format!("{}: {trouble}", played.id));
+                self.errors.push(format!("{}: {trouble}", played.id));
             }
-            for trouble in &played.trouble {
-                progress.note(&format!("{}: {trouble}", played.run.id));
-                self.errors.push(format!("{}: {trouble}", played.run.id));
+            if !played.network_errors.is_empty() {
+                halted = self.still_there(site).await;
             }
-            let left = played.left_behind.iter().map(|path| format!("{}: could not remove {path}", played.run.id));
+            let left = played.left_behind.iter().map(|path| format!("{}: could not remove {path}", played.id));
             self.errors.extend(left);
             reached |= played.reach == Reach::Reached;
             if let (Reach::Nothing(uri), false) = (&played.reach, reached) {
@@ -178,14 +186,12 @@ impl Running {
                 waiting = others;
                 results.extend(self.out_of_reach(uri, of_records, progress));
             }
-            if let (Some(recording), Some(part)) = (&mut self.recording, played.recorded) {
-                recording.append(part);
+            if let Some(recording) = &mut self.recording {
+                played.recorded.into_iter().for_each(|part| recording.append(part));
             }
-            results.push(played.run);
+            results.extend(played.runs);
         }
-        if let Site::Server(link) = site.as_ref()
-            && link.reception().failure().is_some()
-        {
+        if site.links().iter().any(|link| link.reception().failure().is_some()) {
             // What it was is among the errors of the scenario.
             self.exit_codes.push(ExitCode::Unreachable);
         }
@@ -212,22 +218,26 @@ impl Running {
         scenarios.into_iter().map(move |scenario| Planned { skip: skip.clone(), ..scenario }.skipped())
     }
 
-    /// After trouble with the network: says why the run cannot go on, if the target is gone.
-    async fn still_there(&mut self, site: &Site, error: &str, id: &str, progress: &mut dyn Progress) -> Option<String> {
-        progress.note(&format!("{id}: {error}"));
-        self.errors.push(format!("{id}: {error}"));
-        let Site::Server(link) = site else { return None };
-        let gone = probe(link).await.err()?;
-        self.errors.push(gone.to_string());
-        self.exit_codes.push(ExitCode::Unreachable);
-        Some("the target is gone".to_owned())
+    /// After trouble with the network: says why the run cannot go on, if the target is gone, or one of several.
+    async fn still_there(&mut self, site: &Site) -> Option<String> {
+        let mut is_gone = false;
+        for link in site.links() {
+            if let Err(gone) = probe(link).await {
+                self.errors.push(gone.to_string());
+                is_gone = true;
+            }
+        }
+        if is_gone {
+            self.exit_codes.push(ExitCode::Unreachable);
+        }
+        is_gone.then(|| "the target is gone".to_owned())
     }
 
     fn terms(&self) -> one::Terms {
         // Names on a server tell whose they are; on an emulator of its own a run repeats them to the letter.
-        let run_id = match self.config.target {
-            Some(_) => self.config.id.clone(),
-            None => format!("run-{:016x}", self.config.seed),
+        let run_id = match self.config.targets.as_slice() {
+            [] => format!("run-{:016x}", self.config.seed),
+            _ => self.config.id.clone(),
         };
         one::Terms {
             seed: self.config.seed,
@@ -238,6 +248,7 @@ impl Running {
             clock: self.clock,
             baseline: self.config.baseline.clone(),
             record: self.recording.is_some(),
+            waiting: self.config.waiting,
         }
     }
 
@@ -301,6 +312,7 @@ impl Running {
             target: TargetLine {
                 kind: if target.kind == TargetKind::Server { "server" } else { "emulator" }.to_owned(),
                 url: target.url,
+                others: target.others,
                 software_version: target.software_version,
                 clustered: capabilities.and_then(|known| known.clustered),
                 dialect: target.dialect,
@@ -335,8 +347,9 @@ impl Running {
     fn target(&self, software_version: Option<String>) -> Target {
         let config = &self.config;
         Target {
-            kind: if config.target.is_some() { TargetKind::Server } else { TargetKind::Emulator },
-            url: config.target.as_ref().map_or_else(|| "embedded".to_owned(), |target| target.origin.to_string()),
+            kind: if config.targets.is_empty() { TargetKind::Emulator } else { TargetKind::Server },
+            url: config.targets.first().map_or_else(|| "embedded".to_owned(), |target| target.origin.to_string()),
+            others: config.targets.iter().skip(1).map(|target| target.origin.to_string()).collect(),
             software_version,
             dialect: config.dialect.clone(),
             mutants: config.mutants.clone(),

@@ -192,6 +192,7 @@ fn report(
         target: Target {
             kind: TargetKind::Emulator,
             url: url.to_owned(),
+            others: Vec::new(),
             software_version: None,
             dialect: config.dialect.clone(),
             mutants: config.mutants.clone(),

@@ -13,6 +13,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use crate::emulator::{Address, ConnectionKey, ExchangeKey, LinkKey, MeetingServer, Mutant, Output, Settings};
 use crate::engine::driver::{Command, Input};
 use crate::engine::{Engine, Options, Outcome};
+use crate::load::Together;
 use crate::protocol::http::{Request, Response};
 use crate::scenario::syntax::Scenario;
 use crate::time::Instant;
@@ -71,13 +72,31 @@ pub fn simulate<'s, S: Sink + Send + 's>(
     sink: S,
     limits: &Limits,
 ) -> (S, Outcome) {
-    let random = ChaCha8Rng::seed_from_u64(options.seed ^ server.seed.rotate_left(32));
-    let engine = Engine::new(id, scenario, options, sink);
-    let server = MeetingServer::new(server.settings, server.mutants, server.seed);
-    let network = Network { random, delay: limits.delay, ..Network::default() };
-    let mut simulation = Simulation { now: Instant::ZERO, engine, server, network };
-    simulation.run(limits);
+    let engine = Engine::new(id, scenario, options.clone(), sink);
+    let mut all = [Simulation::new(engine, options.seed, server, limits)];
+    run(&mut all, limits);
+    let [simulation] = all;
     simulation.engine.finish()
+}
+
+/// Carries out a load that is spread over several emulated servers, on one clock: the scenarios are those of its parts.
+/// What became of it tells `whole`.
+pub fn simulate_together<'s, S: Sink + Send + 's>(
+    id: &str,
+    parts: &'s [Scenario],
+    options: &Options,
+    servers: Vec<(Server, S)>,
+    whole: &Together,
+    limits: &Limits,
+) -> Vec<(S, Outcome)> {
+    let simulation = |(index, (scenario, (server, sink))): (u32, (&'s Scenario, (Server, S)))| {
+        let options = Options { seed: options.seed.wrapping_add(u64::from(index)), ..options.clone() };
+        let seed = options.seed;
+        Simulation::new(Engine::new(id, scenario, options, sink).with_part(whole.part(index)), seed, server, limits)
+    };
+    let mut all: Vec<_> = (0..).zip(parts.iter().zip(servers)).map(simulation).collect();
+    run(&mut all, limits);
+    all.into_iter().map(|simulation| simulation.engine.finish()).collect()
 }
 
 /// What travels, and to whom.
@@ -286,6 +305,36 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Lets all go on, on one clock, until each engine is done. They know nothing of each other here: what the parts of a load
+/// agree on, their engines agree on.
+fn run<'s, S: Sink + Send + 's>(all: &mut [Simulation<'s, S>], limits: &Limits) {
+    all.iter_mut().for_each(|one| one.begin(limits));
+    let (mut now, mut events, mut stopped) = (Instant::ZERO, 0, false);
+    loop {
+        all.iter_mut().for_each(Simulation::settle);
+        let waiting = all.iter().enumerate().filter(|(_, one)| !one.engine.is_done());
+        // An engine always waits for something or has a timer; without either it could only hang.
+        let next = waiting.filter_map(|(place, one)| Some((one.next(limits)?, place))).min();
+        let Some((next, place)) = next else { return };
+        events += 1;
+        let rounds = if stopped { 2_u32 } else { 1 };
+        if events > limits.events * u64::from(rounds) || next > Instant::ZERO + limits.time * rounds {
+            if stopped {
+                return;
+            }
+            stopped = true;
+            for one in all.iter_mut() {
+                one.engine.stop("the simulation was not through within its limits");
+                one.engine.handle_input(now, Input::Tick);
+            }
+            continue;
+        }
+        now = now.max(next);
+        all[place].now = now;
+        all[place].step(limits);
+    }
+}
+
 /// Engine, server, and the network between them.
 struct Simulation<'s, S: Sink> {
     now: Instant,
@@ -295,37 +344,23 @@ struct Simulation<'s, S: Sink> {
 }
 
 impl<'s, S: Sink + Send + 's> Simulation<'s, S> {
-    fn run(&mut self, limits: &Limits) {
+    fn new(engine: Engine<'s, S>, seed: u64, server: Server, limits: &Limits) -> Self {
+        let random = ChaCha8Rng::seed_from_u64(seed ^ server.seed.rotate_left(32));
+        let server = MeetingServer::new(server.settings, server.mutants, server.seed);
+        let network = Network { random, delay: limits.delay, ..Network::default() };
+        Self { now: Instant::ZERO, engine, server, network }
+    }
+
+    fn begin(&mut self, limits: &Limits) {
         if let Some(at) = limits.interrupt_at {
             self.network.put(at, Parcel::Interrupt);
         }
         self.engine.handle_input(self.now, Input::Tick);
-        let mut events = 0;
-        let mut stopped = false;
-        loop {
-            self.settle();
-            if self.engine.is_done() {
-                return;
-            }
-            let next = [self.network.next(), self.server_timeout(limits), self.engine.poll_timeout()];
-            let Some(next) = next.into_iter().flatten().min() else {
-                // The engine always waits for something or has a timer; without either it could only hang.
-                return;
-            };
-            events += 1;
-            let rounds = if stopped { 2_u32 } else { 1 };
-            if events > limits.events * u64::from(rounds) || next > Instant::ZERO + limits.time * rounds {
-                if stopped {
-                    return;
-                }
-                stopped = true;
-                self.engine.stop("the simulation was not through within its limits");
-                self.engine.handle_input(self.now, Input::Tick);
-                continue;
-            }
-            self.now = self.now.max(next);
-            self.step(limits);
-        }
+    }
+
+    /// When something is to be done next.
+    fn next(&self, limits: &Limits) -> Option<Instant> {
+        [self.network.next(), self.server_timeout(limits), self.engine.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Until when the server stalls, if it does at this instant.
@@ -579,5 +614,7 @@ impl<'s, S: Sink + Send + 's> Simulation<'s, S> {
 
 #[cfg(test)]
 mod load_tests;
+#[cfg(test)]
+mod spread_tests;
 #[cfg(test)]
 mod tests;

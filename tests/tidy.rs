@@ -16,7 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("report", &["load", "rules", "spec", "trace", "time", "exit"]),
     ("net", &["engine", "emulator", "trace", "protocol", "time"]),
     ("client_load", &["emulator", "load", "protocol", "scenario", "time"]),
-    ("simulation", &["engine", "emulator", "scenario", "trace", "protocol", "time"]),
+    ("simulation", &["engine", "emulator", "load", "scenario", "trace", "protocol", "time"]),
     ("traceability", &["emulator", "engine", "report", "rules", "scenario", "spec"]),
     ("config", &["cli", "engine", "exit", "load", "net", "report", "rules", "scenario"]),
     (

@@ -100,6 +100,7 @@ impl UnderWay {
         };
         let run = ScenarioRun {
             id: begin.begin,
+            server: begin.server,
             title: begin.title,
             exercises: requirements(&begin.exercises),
             began: Instant::from_nanos(begin.began_ns),

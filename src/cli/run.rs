@@ -26,9 +26,12 @@ Examples:
   bridgeproof run my/scenario.yaml --seed 7              a file of your own, the same way every time
   bridgeproof run messages --mutant ack-of-request-missing
                                                          see what a broken server looks like
+  bridgeproof run load/soak --duration 8h --rate 20      a load as long and as dense as you like
   bridgeproof run --target https://cms.lab:8443 --user api --password-env CMS_PASSWORD --ca lab.pem
   bridgeproof run --profile lab.toml --allow limits,probing --dry-run
                                                          what would run there, and what not and why
+  bridgeproof run load/steady --target https://cms1.lab --target https://cms2.lab --user api --allow limits
+                                                         one load, spread over two servers
 
 Exit codes: 0 passed, 1 failed, 2 wrong usage, 3 target unreachable or login refused, 5 undecided, 6 nothing tested,
 7 a known deviation passed, 130 interrupted; README.md has all.";
@@ -41,8 +44,9 @@ pub struct Args {
     #[arg(value_name = "SCENARIO")]
     pub scenarios: Vec<String>,
     /// The Meeting Server to test, http://host:port or https://host:port; without, an emulated one inside this program.
+    /// May be repeated for loads, which are spread over all of them; account and trust are the same for all.
     #[arg(long, value_name = "URL", help_heading = "Target")]
-    pub target: Option<String>,
+    pub target: Vec<String>,
     /// A file (TOML) with url, user, password-env, ca, deadline, quiet, cdr-listen, restart-command and so on, and what
     /// to dial; options outweigh it.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["mutant", "dialect"], help_heading = "Target")]
@@ -107,9 +111,24 @@ pub struct Args {
         help_heading = "Embedded emulator"
     )]
     pub dialect: Vec<String>,
+    /// How many emulators a load is spread over, from 1 to 100; as many as its connections need without.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=100),
+        conflicts_with_all = ["target", "profile"],
+        help_heading = "Embedded emulator"
+    )]
+    pub servers: Option<u32>,
     /// How many scenarios run at the same time; against a server it is always one.
     #[arg(long, value_name = "N", help_heading = "Embedded emulator")]
     pub jobs: Option<std::num::NonZeroUsize>,
+    /// How long loads go on, in place of what they say: such as 8h for a soak. At most a week.
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Loads")]
+    pub duration: Option<Duration>,
+    /// How many stimuli a second (or whatever their time unit is) loads at a constant rate have, in place of what they say.
+    #[arg(long, value_name = "N", help_heading = "Loads")]
+    pub rate: Option<f64>,
     /// Decides every random choice; the same seed repeats the same run. Drawn and shown without.
     #[arg(long, value_name = "N", help_heading = "Judgement")]
     pub seed: Option<u64>,
@@ -129,6 +148,9 @@ pub struct Args {
     /// The report.json of an earlier run, for thresholds of loads such as `p(99) <= baseline * 1.10`.
     #[arg(long, value_name = "FILE", help_heading = "Judgement")]
     pub baseline: Option<PathBuf>,
+    /// Under load, never sleep but look again and again: shorter delays of the harness, for a whole processor.
+    #[arg(long, help_heading = "Load")]
+    pub spin: bool,
     /// Where to write report.json, junit.xml, report.html and summary.md; a new folder in reports/ without.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub report_dir: Option<PathBuf>,

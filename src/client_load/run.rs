@@ -107,7 +107,7 @@ impl Run {
         self.looks = Some(now + LOOKS);
         let metrics = &self.works.metrics;
         let mut looked_at = thresholds.iter().filter(|one| !one.condition.is_relative());
-        self.is_aborted = looked_at.any(|one| one.aborts(metrics.measured(now), metrics, None));
+        self.is_aborted = looked_at.any(|one| one.aborts(metrics.measured(now), &metrics.series(one.metric), None));
     }
 
     /// How it goes, once in a while.

@@ -558,6 +558,7 @@ impl LoadedServer {
             metrics: run.works.metrics,
             is_aborted: run.is_aborted,
             executor: run.executor,
+            shares: Vec::new(),
         }
     }
 }

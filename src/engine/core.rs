@@ -21,7 +21,7 @@ use super::load::{Live, client_name};
 use super::options::Options;
 use super::outcome::{FailedExpectation, StepMark};
 use super::receiver_steps::Reception;
-use crate::load::Loaded;
+use crate::load::{Part, Together};
 use crate::scenario::syntax::{NumberTemplate, Scenario, Template, Time};
 use crate::scenario::template::{self, TemplateError};
 use crate::time::Instant;
@@ -85,8 +85,8 @@ pub(super) struct Core<S> {
     pub(super) reception: Reception,
     /// The load that runs at the moment.
     pub(super) live: Option<Live>,
-    /// What became of the load so far.
-    pub(super) loaded: Option<Loaded>,
+    /// The part of a load that is this engine's, if the scenario is one.
+    pub(super) part: Option<Part>,
     pub(super) api: Api,
     pub(super) variables: BTreeMap<String, String>,
     pub(super) steps: Vec<StepMark>,
@@ -120,7 +120,7 @@ impl<S: Sink> Core<S> {
         Self {
             reception: Reception::new(&scenario.receivers, options.request_limits, &options.bends),
             live: None,
-            loaded: None,
+            part: scenario.load.as_ref().map(|load| Together::alone(load.value.terms()).part(0)),
             now: Instant::ZERO,
             trace: Tracer::new(sink),
             commands: VecDeque::new(),

@@ -1,9 +1,12 @@
-//! A load: what it is put on is made, then work begins as its schedule says, then it is seen what came of it.
+//! A load, or the part of it that is put on one server: what it is put on is made, then work begins as its schedule says,
+//! then it is seen what came of it. When, at which rate, and what all of it means, the parts agree on in
+//! [`crate::load::together`].
 //!
 //! `population` is what is there before anything is measured, `live` what has begun and not ended, `effects` how the event
-//! looks that a stimulus has to bring about. This file carries the phases out and sends what stimuli ask for.
+//! looks that a stimulus has to bring about, `follow` what a load that only listens subscribes to. This file carries the phases out and sends what stimuli ask for.
 
 mod effects;
+mod follow;
 mod live;
 mod population;
 
@@ -20,8 +23,8 @@ use super::api_client::{EXCHANGE_GRACE, request};
 use super::client::Client;
 use super::core::{Core, Handle, Stop};
 use super::outcome::StepMark;
-use crate::load::search::{self, Search};
-use crate::load::{Arrival, Executor, Loaded, Metric, Metrics, Phase, Schedule, Series, Stamps};
+use crate::load::together::{ASK_AGAIN, Next};
+use crate::load::{Arrival, Executor, Metric, Metrics, Part, Phase, Schedule, Series, Stamps};
 use crate::protocol::events::Resource;
 use crate::protocol::http::{Method, Request};
 use crate::scenario::syntax::{Load, Stimulus};
@@ -35,43 +38,62 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 type Told<'a> = (&'a [Resource], usize);
 
 impl<S: Sink + Send> Handle<S> {
-    /// Carries a load out.
+    /// Carries a load out, or the part of it that is this engine's.
     pub(super) async fn load(&self, load: &Load) -> Result<(), Stop> {
+        let Some(part) = self.with(|core| core.part.clone()) else { return Ok(()) };
+        let done = self.part(load, &part).await;
+        match &done {
+            Ok(()) => {}
+            Err(Stop::Interrupted) => part.leave("interrupted"),
+            Err(Stop::Unfinished(why)) => part.leave(why),
+        }
+        done
+    }
+
+    /// Makes what the load is put on, then carries out stretch after stretch until there is none any more.
+    async fn part(&self, load: &Load, part: &Part) -> Result<(), Stop> {
+        let of = if part.is_alone() { String::new() } else { format!("part {} of {}: ", part.index() + 1, part.of()) };
         self.mark(format!(
-            "load: {} connections, {} calls with {} participants each",
+            "load: {of}{} connections, {} calls with {} participants each",
             load.connections(),
             load.calls(),
             load.participants()
         ));
-        let (population, setup) = self.populate(load).await?;
-        let Some(capacity) = &load.capacity else {
-            let (phase, _, ended) = self.phase(load, load.executor(), population, &setup).await;
-            self.with(|core| core.loaded = Some(Loaded::Once(Box::new(phase))));
-            return ended;
-        };
-        let mut search = Search::new(capacity.plan());
-        let (mut population, mut ended) = (population, Ok(()));
-        while let (Some(probe), Ok(())) = (search.next_probe(), &ended) {
-            let phase;
-            (phase, population, ended) = self.phase(load, capacity.executor(probe.rate), population, &setup).await;
-            // Where too few were free, those that took long are missing from what was measured: it was at least as bad.
-            let verdict = match (phase.is_paced, phase.holds(), phase.is_served()) {
-                (false, ..) | (true, true, false) => search::Verdict::Lagged,
-                (true, true, true) => search::Verdict::Held,
-                (true, false, _) => search::Verdict::Broke,
+        let (mut population, setup) = self.populate(load).await?;
+        while let Some(next) = part.next() {
+            let executor = match (next, &load.capacity) {
+                (Next::Rate(rate), Some(capacity)) => capacity.executor(rate),
+                _ => load.executor(),
             };
-            let is_whole = phase.lost_connections == 0;
-            if ended.is_ok() {
-                search.result(verdict, phase);
-            }
-            if !is_whole {
-                // What is left is another load than the one whose capacity is searched.
-                break;
+            let (stretch, begins) = self.begin_together(load, part, &executor).await?;
+            let (phase, ended);
+            (phase, population, ended) = self.phase(load, executor, population, (&setup, part, begins)).await;
+            let connections = u32::try_from(population.watchers.len()).unwrap_or(u32::MAX);
+            part.done(phase, connections, ended.is_ok());
+            ended?;
+            // Who is through first stays: what it would do next, it would do beside the work of the others.
+            while !part.is_over(stretch) {
+                self.pause(ASK_AGAIN).await?;
             }
         }
-        let (capacity, curve) = (search.capacity(), search.curve().to_vec());
-        self.with(|core| core.loaded = Some(Loaded::Search { capacity, curve }));
-        ended
+        Ok(())
+    }
+
+    /// Waits until all parts can begin a stretch. Its number, and when it begins.
+    async fn begin_together(&self, load: &Load, part: &Part, executor: &Executor) -> Result<(u32, Instant), Stop> {
+        if !load.stimuli.is_empty() {
+            // What was done before must not show in what follows; a server that never rests is none to wait for.
+            let _ = self.rest(None).await;
+        }
+        self.mark(format!("load: {}", in_words(executor)));
+        let stretch = part.ready(self.now());
+        loop {
+            match part.begins() {
+                Ok(Some(begins)) => return Ok((stretch, begins)),
+                Ok(None) => self.pause(ASK_AGAIN).await?,
+                Err(why) => return Err(Stop::Unfinished(why)),
+            }
+        }
     }
 
     /// Carries one stretch of load out. What came of it, what it was put on, and whether it came to its end.
@@ -80,30 +102,24 @@ impl<S: Sink + Send> Handle<S> {
         load: &Load,
         executor: Executor,
         population: Population,
-        setup: &Setup,
+        (setup, part, begins): (&Setup, &Part, Instant),
     ) -> (Phase, Population, Result<(), Stop>) {
-        if !load.stimuli.is_empty() {
-            // What was done before must not show in what follows; a server that never rests is none to wait for.
-            let _ = self.rest(None).await;
-        }
-        self.mark(format!("load: {}", in_words(&executor)));
-        let (max_lag, share) = load.max_lag();
-        let begun = self.with(|core| {
-            let schedule = Schedule::new(&executor, core.now, max_lag);
-            let mut metrics = Metrics::new(core.now + load.warm_up());
+        let (max_lag, _) = load.max_lag();
+        self.with(|core| {
+            let schedule = Schedule::part(&executor, begins, max_lag, part.index(), part.of());
+            let mut metrics = Metrics::new(begins + load.warm_up());
             note_setup(&mut metrics, setup);
             let random = rand::SeedableRng::from_seed(core.random.random());
-            let mut live = Live::new(load, schedule, metrics, population, random);
+            let mut live = Live::new(load, schedule, metrics, population, (random, part.clone()));
             for watcher in &mut live.all.watchers {
                 watcher.is_lost |= !core.clients.get(&watcher.name).is_some_and(Client::is_open);
             }
             core.live = Some(live);
-            core.now
         });
         // What was begun last may take its time, stay, and take its time to go; the second is for a loop that wakes late.
         let lasts = [Stimulus::JoinAndLeave, Stimulus::Call].map(|stimulus| load.stimuli.weight(stimulus).lasts);
         let lasts = lasts.into_iter().flatten().map(|time| time.0).max().unwrap_or(Duration::from_secs(1));
-        let latest = begun + executor.duration() + load.within() * 3 + lasts + Duration::from_secs(1);
+        let latest = begins + executor.duration() + load.within() * 3 + lasts + Duration::from_secs(1);
         let ended = self.until(latest, Core::pump).await.map(drop);
         let (unfinished, ended_at) =
             self.with(|core| (core.live.as_mut().map_or(0, |live| live.wind_up(core.now)), core.now));
@@ -119,12 +135,13 @@ impl<S: Sink + Send> Handle<S> {
         });
         let live = live.expect("only here it is taken away");
         let (lost_connections, gone) = (live.lost_connections(), live.all.gone());
-        let Live { schedule, metrics, thresholds, messages, unserved, is_aborted, all, .. } = live;
+        let Live { schedule, metrics, messages, unserved, is_aborted, all, .. } = live;
         let phase = Phase {
             executor,
-            begun_at: begun,
+            begun_at: begins,
             ended_at: ended_at.min(schedule.end()),
-            is_paced: schedule.pace().is_kept(share),
+            // Whether that is good enough, and what became of thresholds, all parts say together.
+            is_paced: true,
             pace: *schedule.pace(),
             planned: schedule.planned(),
             unfinished,
@@ -132,9 +149,10 @@ impl<S: Sink + Send> Handle<S> {
             messages,
             lost_connections,
             gone,
-            thresholds: thresholds.iter().map(|threshold| threshold.judge(&metrics, None)).collect(),
+            thresholds: Vec::new(),
             metrics,
             is_aborted,
+            shares: Vec::new(),
         };
         (phase, all, ended)
     }
@@ -194,6 +212,7 @@ impl<S: Sink> Core<S> {
         while let Some((number, place)) = live.next_held() {
             self.send_held(&mut live, number, place);
         }
+        self.follow(&mut live);
         live.look_at_thresholds(now);
         let is_over = live.schedule.is_over(now) || live.is_aborted || live.is_deserted();
         if let Some(at) = live.next_due(now) {

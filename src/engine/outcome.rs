@@ -60,7 +60,8 @@ pub struct Outcome {
     pub observations: u64,
     /// The steps that were begun.
     pub steps: Vec<StepMark>,
-    /// What became of the load that was put on the target, if there was one.
+    /// What became of the load that was put on the target, if there was one. Of a part of one, the load itself tells
+    /// ([`crate::load::Together::loaded`]).
     pub loaded: Option<Loaded>,
 }
 

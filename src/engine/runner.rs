@@ -16,6 +16,7 @@ use super::driver::{Command, Input};
 use super::options::Options;
 use super::outcome::{End, Outcome, StepMark};
 use super::step_text;
+use crate::load::Part;
 use crate::load::search::Search;
 use crate::scenario::syntax::{Repeat, Scenario, Step, Stimulus};
 use crate::time::Instant;
@@ -48,6 +49,14 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
         let handle = Handle::new(Core::new(scenario, options, sink));
         let work = Box::pin(carry_out(handle.clone(), id.to_owned(), scenario));
         Self { handle, work: Some(work), started: false, end: None }
+    }
+
+    /// Has the engine carry out only this part of the load, beside others that have the rest. The scenario is that of the
+    /// part: it says what this server gets.
+    #[must_use]
+    pub fn with_part(self, part: Part) -> Self {
+        self.handle.with(|core| core.part = Some(part));
+        self
     }
 
     /// Takes what happened. Commands follow from [`Engine::poll_command`].
@@ -124,7 +133,7 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
             left_behind: core.api.left_behind,
             observations: core.trace.last().0,
             steps: core.steps,
-            loaded: core.loaded,
+            loaded: core.part.and_then(|part| part.loaded_alone()),
         };
         (core.trace.into_sink(), outcome)
     }

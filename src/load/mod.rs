@@ -3,7 +3,7 @@
 //! - [`schedule`]: when work begins, on any executor; [`stages`] has the arithmetic of rates
 //! - [`metrics`]: what is timed, by name; [`timeline`] is one metric over time, [`causes`] are failures by cause
 //! - [`thresholds`]: what is asked of a metric; [`search`]: the highest rate at which that is met
-//! - [`outcome`]: what became of a load
+//! - [`outcome`]: what became of a load; [`together`]: what its parts agree on, where it is spread over several servers
 //! - [`hlog`]: the histograms as a log that the public tools read
 //! - [`series`]: the histogram of one latency, and the row that a report shows of it
 //! - [`recorder`]: times the delivery of call detail records
@@ -21,13 +21,15 @@ pub mod series;
 pub mod stages;
 pub mod thresholds;
 pub mod timeline;
+pub mod together;
 
 pub use causes::Causes;
 pub use metrics::{Metric, Metrics, Stamps};
-pub use outcome::{Loaded, Phase};
+pub use outcome::{Loaded, Phase, Share};
 pub use recorder::LatencyRecorder;
 pub use schedule::{Arrival, Executor, Pace, Schedule};
 pub use series::{Row, Series};
 pub use stages::{Rate, Stage};
 pub use thresholds::{Baseline, Condition, Threshold};
 pub use timeline::{Moment, Timeline};
+pub use together::{Part, Together};

@@ -1,9 +1,10 @@
 //! What became of a load.
 
-use super::metrics::Metrics;
+use super::metrics::{Metric, Metrics};
 use super::recorder::LatencyRecorder;
 use super::schedule::{Executor, Pace};
 use super::search::{Capacity, Point};
+use super::series::Row;
 use super::thresholds::{Baseline, Outcome, Threshold};
 use crate::time::Instant;
 
@@ -41,9 +42,71 @@ pub struct Phase {
     pub thresholds: Vec<Outcome>,
     /// Whether a threshold ended it early.
     pub is_aborted: bool,
+    /// What each server had of it, where it was spread over several.
+    pub shares: Vec<Share>,
+}
+
+/// What one server had of a stretch of load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// What the server is called.
+    pub server: String,
+    /// How many connections it had.
+    pub connections: u32,
+    /// How many arrivals began.
+    pub begun: u64,
+    /// How many of them late.
+    pub late: u64,
+    /// How many of them began nothing.
+    pub unserved: u64,
+    /// How many were given up.
+    pub unfinished: u64,
+    /// How many messages were received.
+    pub messages: u64,
+    /// How many of its connections were lost.
+    pub lost_connections: u64,
+    /// How many participants and calls that were to stay did not.
+    pub gone: u64,
+    /// The times from stimuli to events, if there were any.
+    pub updates: Option<Row>,
+}
+
+impl Share {
+    /// The share of a server on which this was measured, on so many connections.
+    pub fn new(server: &str, connections: u32, phase: &Phase) -> Self {
+        Self {
+            server: server.to_owned(),
+            connections,
+            begun: phase.pace.taken,
+            late: phase.pace.late,
+            unserved: phase.unserved,
+            unfinished: phase.unfinished,
+            messages: phase.messages,
+            lost_connections: phase.lost_connections,
+            gone: phase.gone,
+            updates: phase.metrics.series(Metric::Update).row(Metric::Update.as_str()),
+        }
+    }
 }
 
 impl Phase {
+    /// Adds what was measured in the same stretch on another server. Whether the pace was kept, and what became of the
+    /// thresholds, is for whoever knows what was asked of all.
+    pub fn merge(&mut self, other: &Self) {
+        self.begun_at = self.begun_at.min(other.begun_at);
+        self.ended_at = self.ended_at.max(other.ended_at);
+        self.pace.merge(&other.pace);
+        self.planned = self.planned.zip(other.planned).map(|(own, other)| own + other);
+        self.unfinished += other.unfinished;
+        self.unserved += other.unserved;
+        self.messages += other.messages;
+        self.lost_connections += other.lost_connections;
+        self.gone += other.gone;
+        self.metrics.merge(&other.metrics);
+        self.is_aborted |= other.is_aborted;
+        self.shares.extend(other.shares.iter().cloned());
+    }
+
     /// Adds what was timed of records, and judges all that was asked.
     pub fn complete(&mut self, records: &LatencyRecorder, asked: &[Threshold], baseline: Option<&Baseline>) {
         records.series().iter().for_each(|(metric, series)| self.metrics.add(*metric, series));

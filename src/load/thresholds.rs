@@ -148,12 +148,13 @@ impl Threshold {
         self.condition.judge(self.metric, &metrics.series(self.metric), baseline)
     }
 
-    /// Whether the load has to end, so long after the measured part began: it is missed, and is to end it.
+    /// Whether the load has to end, so long after the measured part began: it is missed, by what its metric has so far, and
+    /// is to end it.
     ///
     /// While nothing is measured yet, nothing is missed.
-    pub fn aborts(&self, measured: Duration, metrics: &Metrics, baseline: Option<&Baseline>) -> bool {
+    pub fn aborts(&self, measured: Duration, series: &Series, baseline: Option<&Baseline>) -> bool {
         self.abort.is_some_and(|delay| measured >= delay) && {
-            let outcome = self.judge(metrics, baseline);
+            let outcome = self.condition.judge(self.metric, series, baseline);
             outcome.value.is_some() && outcome.bound.is_some() && !outcome.passed
         }
     }
@@ -545,12 +546,12 @@ mod tests {
         };
         let mut metrics = Metrics::new(crate::time::Instant::ZERO);
         let second = Duration::from_secs;
-        assert!(!threshold("rate<0.1", Some(0)).aborts(second(5), &metrics, None));
+        assert!(!threshold("rate<0.1", Some(0)).aborts(second(5), &metrics.series(Metric::Update), None));
         metrics.add(Metric::UpdateMute, &series([], 1));
-        assert!(threshold("rate<0.1", Some(0)).aborts(second(5), &metrics, None));
-        assert!(!threshold("rate<0.1", Some(10)).aborts(second(5), &metrics, None));
-        assert!(!threshold("rate<0.1", None).aborts(second(5), &metrics, None));
-        assert!(!threshold("p(99)<1ms", Some(0)).aborts(second(5), &metrics, None));
+        assert!(threshold("rate<0.1", Some(0)).aborts(second(5), &metrics.series(Metric::Update), None));
+        assert!(!threshold("rate<0.1", Some(10)).aborts(second(5), &metrics.series(Metric::Update), None));
+        assert!(!threshold("rate<0.1", None).aborts(second(5), &metrics.series(Metric::Update), None));
+        assert!(!threshold("p(99)<1ms", Some(0)).aborts(second(5), &metrics.series(Metric::Update), None));
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! Tests of the socket driver with Call Bridges: a scripted engine that has receivers, and peers that connect to it.
+//! Tests of both drivers with Call Bridges: a scripted engine that has receivers, and peers that connect to it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
+use super::event_loop::{Part, Waiting, drive_together};
 use super::fixtures::{plain, refusing, within};
 use super::socket_driver::{Driven, Link, drive};
 use crate::engine::driver::{Command, Input};
@@ -90,18 +91,33 @@ impl Strings {
     }
 }
 
-/// Lets the test have an engine that is driven meanwhile.
-async fn puppet<F: Future<Output = ()>>(link: Link, test: impl FnOnce(Strings) -> F) {
-    let (orders, ordered) = mpsc::unbounded_channel();
-    let (tell, told) = mpsc::unbounded_channel();
-    let mut engine = Puppet { commands: VecDeque::new(), orders: ordered, told: tell, done: false };
-    let (_keep, interrupt) = watch::channel(false);
-    let end = orders.clone();
-    let testing = async {
-        test(Strings { orders, told }).await;
-        end.send(Order::End).ok().unwrap();
-    };
-    within(async { tokio::join!(drive(&mut engine, &link, interrupt), testing) }).await;
+/// Lets the test have an engine that is driven meanwhile, by either driver.
+async fn puppet<F: Future<Output = ()>>(link: Link, test: impl Fn(Strings) -> F) {
+    for is_loop in [false, true] {
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let (tell, told) = mpsc::unbounded_channel();
+        let mut engine = Puppet { commands: VecDeque::new(), orders: ordered, told: tell, done: false };
+        let (_keep, interrupt) = watch::channel(false);
+        let end = orders.clone();
+        let testing = async {
+            test(Strings { orders, told }).await;
+            end.send(Order::End).ok().unwrap();
+        };
+        let link = link.clone();
+        let driving = async {
+            if is_loop {
+                let drive = move || {
+                    let limit = Duration::from_secs(60);
+                    let part = Part { engine: &mut engine, link: &link, interrupt, limit };
+                    drive_together(vec![part], 1, Waiting::Sleep).unwrap();
+                };
+                tokio::task::spawn_blocking(drive).await.unwrap();
+            } else {
+                drive(&mut engine, &link, interrupt).await;
+            }
+        };
+        within(async { tokio::join!(driving, testing) }).await;
+    }
 }
 
 async fn nowhere() -> Link {
@@ -110,7 +126,7 @@ async fn nowhere() -> Link {
 
 const ONE: LinkId = LinkId(1);
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_call_bridge_sends_arrives_and_is_answered() {
     puppet(nowhere().await, |mut engine| async move {
         let (first, second) = (engine.listen(1).await, engine.listen(2).await);
@@ -130,7 +146,7 @@ async fn what_a_call_bridge_sends_arrives_and_is_answered() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_link_is_closed_or_reset_as_the_engine_wants_and_nothing_is_told_of_it_any_more() {
     puppet(nowhere().await, |mut engine| async move {
         let authority = engine.listen(1).await;
@@ -152,7 +168,7 @@ async fn a_link_is_closed_or_reset_as_the_engine_wants_and_nothing_is_told_of_it
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_is_held_is_not_read_until_it_is_let_go() {
     puppet(nowhere().await, |mut engine| async move {
         let authority = engine.listen(1).await;
@@ -173,7 +189,7 @@ async fn a_link_that_is_held_is_not_read_until_it_is_let_go() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_stops_refuses_but_keeps_its_links_and_its_port() {
     puppet(nowhere().await, |mut engine| async move {
         let authority = engine.listen(1).await;
@@ -191,7 +207,7 @@ async fn a_receiver_that_stops_refuses_but_keeps_its_links_and_its_port() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_call_bridges_connect_at_once() {
     puppet(nowhere().await, |mut engine| async move {
         let authority = engine.listen(1).await;
@@ -209,7 +225,7 @@ async fn a_hundred_call_bridges_connect_at_once() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_target_is_restarted_by_the_command_of_the_user() {
     let limit = Duration::from_secs(20);
     puppet(nowhere().await, |mut engine| async move {
@@ -225,11 +241,11 @@ async fn the_target_is_restarted_by_the_command_of_the_user() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_is_taken_is_told_to_the_engine() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let reception = super::listeners::Reception::new(address.parse().unwrap(), None);
+    let address = taken.local_addr().unwrap();
+    let reception = super::listeners::Reception::new(address.to_string().parse().unwrap(), None);
     puppet(nowhere().await.with_reception(reception), |mut engine| async move {
         let told = engine.listen(1).await;
         assert!(told.starts_with(&format!("{address}: cannot listen: ")), "{told}");

@@ -202,6 +202,8 @@ struct Port {
 /// The ports of all receivers of one engine. Dropping it closes them.
 pub(crate) struct Listeners {
     reception: Arc<Reception>,
+    /// The number of the first receiver: others of the same run may have those before it.
+    first: u16,
     ports: BTreeMap<ReceiverId, Port>,
     handshakes: JoinSet<Handshake>,
 }
@@ -220,7 +222,12 @@ enum Came {
 
 impl Listeners {
     pub(crate) fn new(reception: Arc<Reception>) -> Self {
-        Self { reception, ports: BTreeMap::new(), handshakes: JoinSet::new() }
+        Self { reception, first: 0, ports: BTreeMap::new(), handshakes: JoinSet::new() }
+    }
+
+    /// Has the first receiver take the port of this number, counted from 0.
+    pub(crate) fn starting_at(self, first: u16) -> Self {
+        Self { first, ..self }
     }
 
     /// Lets a receiver listen, where it listened before if it did. Tells under which host and port it is reached.
@@ -237,7 +244,10 @@ impl Listeners {
 
     fn try_to_listen(&mut self, receiver: ReceiverId, tls: bool) -> Result<String, NetworkError> {
         let known = self.ports.get(&receiver).map(|port| (port.number, port.address));
-        let number = known.map_or_else(|| u16::try_from(self.ports.len()).unwrap_or(u16::MAX), |(number, _)| number);
+        let number = known.map_or_else(
+            || u16::try_from(self.ports.len()).unwrap_or(u16::MAX).saturating_add(self.first),
+            |(number, _)| number,
+        );
         let failed = |address: String, cause: String| {
             network_error(NetworkErrorKind::Connect, address, format!("cannot listen: {cause}"))
         };

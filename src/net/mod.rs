@@ -4,7 +4,7 @@
 //! - [`target`]: what is tested and with which accounts; [`probe`]: what it can do, asked before a run
 //! - [`http_client`] carries out API exchanges, [`events_connection`] opens event connections
 //! - [`socket_driver`] runs one engine over the two; it lets Call Bridges connect to CDR receivers ([`listeners`]), and
-//!   has the target restarted by the user's command (`restart`)
+//!   has the target restarted by the user's command (`restart`); [`event_loop`] does the same for several engines under load
 //!
 //! The server's side: [`emulator_shell`] puts the emulated Meeting Server on a port, with `emulator_task`, which owns
 //! its core, `emulator_links`, its connections to CDR receivers, and `emulator_observer` with `emulator_delivery`, which make
@@ -14,12 +14,15 @@
 //! Nothing here decides what is right or wrong; failures are told in words ([`failure`]).
 
 pub mod clock;
+#[cfg(test)]
+mod driver_tests;
 mod emulator_delivery;
 mod emulator_links;
 mod emulator_observer;
 pub mod emulator_shell;
 mod emulator_task;
 pub mod entropy;
+pub mod event_loop;
 pub mod events_connection;
 pub mod failure;
 #[cfg(test)]

@@ -50,6 +50,11 @@ pub trait Driven {
 
     /// Whether the scenario is over and cleaned up.
     fn is_done(&self) -> bool;
+
+    /// Takes back the bytes of a [`Command::Send`] or [`Command::SendLink`] that were sent, to use them again.
+    fn recycle(&mut self, bytes: Vec<u8>) {
+        drop(bytes);
+    }
 }
 
 impl<'s, S: Sink + Send + 's> Driven for Engine<'s, S> {
@@ -68,6 +73,10 @@ impl<'s, S: Sink + Send + 's> Driven for Engine<'s, S> {
     fn is_done(&self) -> bool {
         Self::is_done(self)
     }
+
+    fn recycle(&mut self, bytes: Vec<u8>) {
+        Self::recycle(self, bytes);
+    }
 }
 
 /// The way to one target and back: its clients, set up once, where receivers listen for it, and the clock. Clones share
@@ -79,6 +88,7 @@ pub struct Link {
     tls: ClientTls,
     clock: Clock,
     reception: Arc<Reception>,
+    first_receiver: u16,
     restart: Option<Arc<str>>,
 }
 
@@ -95,13 +105,19 @@ impl Link {
             Scheme::Http => ClientTls::new(&Tls::Insecure)?,
         };
         let http = HttpClient::new(Arc::clone(&target), &tls)?;
-        Ok(Self { http, target, tls, clock, reception: Arc::default(), restart: None })
+        Ok(Self { http, target, tls, clock, reception: Arc::default(), first_receiver: 0, restart: None })
     }
 
     /// Has CDR receivers listen elsewhere than on free ports of the loopback interface.
     #[must_use]
-    pub fn with_reception(self, reception: Reception) -> Self {
-        Self { reception: Arc::new(reception), ..self }
+    pub fn with_reception(self, reception: impl Into<Arc<Reception>>) -> Self {
+        Self { reception: reception.into(), ..self }
+    }
+
+    /// Has the first CDR receiver take the port of this number, counted from 0: other links of the run have those before it.
+    #[must_use]
+    pub fn with_first_receiver(self, first_receiver: u16) -> Self {
+        Self { first_receiver, ..self }
     }
 
     /// Where CDR receivers listen.
@@ -128,6 +144,24 @@ impl Link {
     /// The client for API exchanges.
     pub const fn http(&self) -> &HttpClient {
         &self.http
+    }
+
+    /// Opens an event connection within `timeout`.
+    pub(super) async fn open(&self, request: &Request, timeout: Duration) -> Result<Answer, NetworkError> {
+        open(&self.target, &self.tls, request, timeout).await
+    }
+
+    /// Has the Call Bridge restarted within `timeout`. Why that failed, if it did.
+    pub(super) async fn restart(&self, timeout: Duration) -> Option<String> {
+        match &self.restart {
+            Some(command) => restart::run(command, timeout).await,
+            None => Some("there is no command that restarts it".to_owned()),
+        }
+    }
+
+    /// Where CDR receivers listen, to be listened on.
+    pub(super) fn listeners(&self) -> Listeners {
+        Listeners::new(Arc::clone(&self.reception)).starting_at(self.first_receiver)
     }
 
     /// What was wrong with the certificate, where everything is trusted.
@@ -227,7 +261,7 @@ impl<'l> Driver<'l> {
             exchanges: JoinSet::new(),
             connections: JoinSet::new(),
             open: BTreeMap::new(),
-            listeners: Listeners::new(Arc::clone(&link.reception)),
+            listeners: link.listeners(),
             links: BTreeMap::new(),
             last_link: 0,
         }
@@ -277,12 +311,9 @@ impl<'l> Driver<'l> {
             Command::CloseLink { link } => drop(self.links.remove(&link).map(Outbox::close)),
             Command::ResetLink { link } => drop(self.links.remove(&link).map(Outbox::reset)),
             Command::Restart { timeout } => {
-                let (command, sender) = (self.link.restart.clone(), self.sender.clone());
+                let (link, sender) = (self.link.clone(), self.sender.clone());
                 self.exchanges.spawn(async move {
-                    let failure = match command {
-                        Some(command) => restart::run(&command, timeout).await,
-                        None => Some("there is no command that restarts it".to_owned()),
-                    };
+                    let failure = link.restart(timeout).await;
                     let _ = sender.send(Happened::Restarted(failure)).await;
                 });
             }
@@ -397,7 +428,7 @@ impl<'l> Driver<'l> {
 }
 
 /// A task that was aborted is in order; one that panicked is our fault, which must not look like a silent peer.
-fn check(ended: Result<(), JoinError>) {
+pub(super) fn check(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
@@ -414,7 +445,7 @@ async fn run_connection(
     sender: mpsc::Sender<Happened>,
 ) {
     // Nobody listens any more when the engine is done; then there is nothing left to do.
-    match open(&link.target, &link.tls, &request, timeout).await {
+    match link.open(&request, timeout).await {
         Ok(Answer::Opened { response, stream, early }) => {
             if sender.send(Happened::Opened(connection, response)).await.is_ok() {
                 pump(stream, early, orders, sender, |incoming| Happened::Incoming(connection, incoming)).await;
@@ -426,191 +457,5 @@ async fn run_connection(
         Err(error) => {
             let _ = sender.send(Happened::OpenFailed(connection, error)).await;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::VecDeque;
-
-    use futures_util::{SinkExt as _, StreamExt as _};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio_tungstenite::tungstenite::Message;
-    use tokio_tungstenite::tungstenite::protocol::frame::Frame as TungsteniteFrame;
-    use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
-
-    use super::*;
-    use crate::net::fixtures::{listener, masked, plain, read_head, refusing, silent, within};
-    use crate::protocol::http::Method;
-    use crate::protocol::ws::frame::{Decoded, Opcode, decode};
-    use crate::protocol::ws::handshake::upgrade_request;
-
-    const ONE: ConnectionId = ConnectionId(1);
-    const LIMIT: Duration = Duration::from_secs(10);
-
-    /// An engine that opens one connection and sends, then does what a line of its script says when it sees that line.
-    struct Script {
-        commands: VecDeque<Command>,
-        answers: Vec<(&'static str, Vec<Command>)>,
-        last: &'static str,
-        seen: Vec<String>,
-        buffer: Vec<u8>,
-    }
-
-    impl Script {
-        fn new(last: &'static str, answers: Vec<(&'static str, Vec<Command>)>) -> Self {
-            let request = upgrade_request(Some("t"), [0; 16]);
-            let open = Command::Open { connection: ONE, request, timeout: LIMIT };
-            Self { commands: [open].into(), answers, last, seen: Vec::new(), buffer: Vec::new() }
-        }
-
-        fn see(&mut self, line: String) {
-            if let Some((_, commands)) = self.answers.iter_mut().find(|(when, _)| *when == line) {
-                self.commands.extend(commands.drain(..));
-            }
-            self.seen.push(line);
-        }
-    }
-
-    impl Driven for Script {
-        fn handle_input(&mut self, _: Instant, input: Input<'_>) {
-            match input {
-                Input::Received { bytes, .. } => {
-                    self.buffer.extend_from_slice(bytes);
-                    while let Decoded::Frame { frame, consumed } = decode(&mut self.buffer, 1 << 20) {
-                        let fin = if frame.header.fin { "" } else { "+" };
-                        let line = format!("{}{fin} {}", frame.header.opcode, String::from_utf8_lossy(frame.payload));
-                        self.buffer.drain(..consumed);
-                        self.see(line);
-                    }
-                }
-                Input::Opened { response, .. } => self.see(format!("opened {}", response.status)),
-                Input::Refused { response, .. } => self.see(format!("refused {}", response.status)),
-                Input::OpenFailed { error, .. } => self.see(format!("{:?}", error.kind)),
-                Input::Ended { cause, .. } => self.see(format!("{cause:?}")),
-                Input::Responded { response, .. } => self.see(format!("responded {}", response.status)),
-                Input::RequestFailed { error, .. } => self.see(format!("failed {:?}", error.kind)),
-                Input::Interrupt => self.see("interrupt".to_owned()),
-                Input::Tick => {}
-                other => self.see(format!("{other:?}")),
-            }
-        }
-
-        fn poll_command(&mut self) -> Option<Command> {
-            self.commands.pop_front()
-        }
-
-        fn poll_timeout(&self) -> Option<Instant> {
-            None
-        }
-
-        fn is_done(&self) -> bool {
-            self.commands.is_empty() && self.seen.iter().any(|line| line == self.last)
-        }
-    }
-
-    fn send(bytes: Vec<u8>) -> Command {
-        Command::Send { connection: ONE, bytes }
-    }
-
-    async fn play(script: &mut Script, url: &str) {
-        let (_keep, interrupt) = watch::channel(false);
-        within(drive(script, &plain(url), interrupt)).await;
-    }
-
-    #[tokio::test]
-    async fn frames_of_an_independent_server_arrive_as_they_are() {
-        let (listener, url) = listener().await;
-        let server = tokio::spawn(async move {
-            let (tcp, _) = listener.accept().await.unwrap();
-            let mut peer = tokio_tungstenite::accept_async(tcp).await.unwrap();
-            let part = |text: &'static str, code, fin| {
-                Message::Frame(TungsteniteFrame::message(text, OpCode::Data(code), fin))
-            };
-            peer.send(part("frag", Data::Text, false)).await.unwrap();
-            peer.send(part("ment", Data::Continue, true)).await.unwrap();
-            let heard = peer.next().await.unwrap().unwrap();
-            assert_eq!(heard, Message::text("hello"));
-            assert!(matches!(peer.next().await, Some(Ok(Message::Close(_)))));
-            assert!(peer.next().await.is_none());
-        });
-        let mut script = Script::new(
-            "PeerClosed",
-            vec![
-                ("opened 101", vec![send(masked(Opcode::TEXT, b"hello"))]),
-                ("continuation ment", vec![send(masked(Opcode::CLOSE, &[3, 232]))]),
-            ],
-        );
-        play(&mut script, &url).await;
-        assert_eq!(script.seen, ["opened 101", "text+ frag", "continuation ment", "close \u{3}\u{fffd}", "PeerClosed"]);
-        within(server).await.unwrap();
-    }
-
-    /// A peer that says 101 and then does `what`.
-    async fn raw_peer<F: Future<Output = ()> + Send>(
-        what: impl FnOnce(tokio::net::TcpStream) -> F + Send + 'static,
-    ) -> (tokio::task::JoinHandle<()>, String) {
-        let (listener, url) = listener().await;
-        let task = tokio::spawn(async move {
-            let (mut tcp, _) = listener.accept().await.unwrap();
-            read_head(&mut tcp).await;
-            tcp.write_all(b"HTTP/1.1 101 Go\r\n\r\n").await.unwrap();
-            what(tcp).await;
-        });
-        (task, url)
-    }
-
-    #[tokio::test]
-    async fn a_close_delivers_everything_that_was_sent_before() {
-        let (peer, url) = raw_peer(|mut tcp| async move {
-            let mut all = Vec::new();
-            tcp.read_to_end(&mut all).await.unwrap();
-            assert_eq!(all, vec![7; 4 << 20]);
-        })
-        .await;
-        let close = vec![send(vec![7; 4 << 20]), Command::Close { connection: ONE }];
-        play(&mut Script::new("opened 101", vec![("opened 101", close)]), &url).await;
-        within(peer).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_drop_is_a_reset_for_the_peer_and_a_reset_of_the_peer_is_told() {
-        let (peer, url) = raw_peer(|mut tcp| async move {
-            let error = tcp.read_to_end(&mut Vec::new()).await.unwrap_err();
-            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
-        })
-        .await;
-        let script = vec![("opened 101", vec![Command::Drop { connection: ONE }])];
-        play(&mut Script::new("opened 101", script), &url).await;
-        within(peer).await.unwrap();
-
-        let (peer, url) = raw_peer(|tcp| async move { Stream::Plain(tcp).reset() }).await;
-        let mut script = Script::new("PeerReset", Vec::new());
-        play(&mut script, &url).await;
-        assert_eq!(script.seen, ["opened 101", "PeerReset"]);
-        within(peer).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn exchanges_and_openings_that_fail_are_told_with_their_kind() {
-        let mut script = Script::new("Connect", Vec::new());
-        play(&mut script, &refusing().await).await;
-        assert_eq!(script.seen, ["Connect"]);
-
-        let mut script = Script::new("failed Timeout", Vec::new());
-        let request = Request::new(Method::Get, "/api/v1/calls");
-        script.commands =
-            [Command::Request { exchange: ExchangeId(1), request, timeout: Duration::from_millis(50) }].into();
-        play(&mut script, &silent().await).await;
-        assert_eq!(script.seen, ["failed Timeout"]);
-    }
-
-    #[tokio::test]
-    async fn an_interrupt_is_told_once_and_a_pending_opening_ends_with_the_engine() {
-        let (interrupter, interrupt) = watch::channel(true);
-        let mut script = Script::new("interrupt", Vec::new());
-        within(drive(&mut script, &plain(&silent().await), interrupt)).await;
-        assert_eq!(script.seen, ["interrupt"]);
-        drop(interrupter);
     }
 }

@@ -1,4 +1,4 @@
-//! A TCP connection that never blocks, with TLS or without, on the side that was connected to.
+//! A TCP connection that never blocks, with TLS or without, of either side.
 //!
 //! For loops that look after many connections in one thread. Everything that would block says so
 //! ([`io::ErrorKind::WouldBlock`]), TLS handshakes included, which go on with whatever is read or written.
@@ -9,13 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use rustls::{ServerConfig, ServerConnection};
+use rustls::{Connection, ServerConfig, ServerConnection};
+use tokio_rustls::TlsStream;
+
+use super::stream::Stream;
 
 /// A TCP connection, with TLS or without.
 #[derive(Debug)]
 pub(crate) struct Wire {
     tcp: TcpStream,
-    tls: Option<Box<ServerConnection>>,
+    tls: Option<Box<Connection>>,
 }
 
 impl Wire {
@@ -28,8 +31,30 @@ impl Wire {
         let _ = tcp.set_nodelay(true);
         // A peer that vanished without a word is found out in the end.
         let _ = socket2::SockRef::from(&tcp).set_keepalive(true);
-        let tls = tls.map(|config| ServerConnection::new(Arc::clone(config)).map(Box::new));
+        let tls = tls.map(|config| ServerConnection::new(Arc::clone(config)).map(Connection::from).map(Box::new));
         Ok(Self { tcp, tls: tls.transpose().map_err(io::Error::other)? })
+    }
+
+    /// A connection that was opened elsewhere, handshake included. What TLS has read of it already comes with the first
+    /// read, which must not wait for anything to arrive.
+    ///
+    /// # Errors
+    /// That it cannot be taken over from where it was.
+    pub(crate) fn taken_over(stream: Stream) -> io::Result<Self> {
+        let (tcp, tls) = match stream {
+            Stream::Plain(tcp) => (tcp, None),
+            Stream::Tls(stream) => match *stream {
+                TlsStream::Client(stream) => {
+                    let (tcp, tls) = stream.into_inner();
+                    (tcp, Some(Box::new(Connection::from(tls))))
+                }
+                TlsStream::Server(stream) => {
+                    let (tcp, tls) = stream.into_inner();
+                    (tcp, Some(Box::new(Connection::from(tls))))
+                }
+            },
+        };
+        Ok(Self { tcp: TcpStream::from_std(tcp.into_std()?), tls })
     }
 
     /// For registering it.
@@ -118,7 +143,7 @@ impl Wire {
 }
 
 /// Writes what TLS has to write, as far as the system takes it.
-fn write_records(tls: &mut ServerConnection, tcp: &mut TcpStream) -> io::Result<()> {
+fn write_records(tls: &mut Connection, tcp: &mut TcpStream) -> io::Result<()> {
     while tls.wants_write() {
         match tls.write_tls(tcp) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

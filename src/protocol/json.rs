@@ -45,6 +45,8 @@ enum Value {
 struct Node {
     /// The member's name, if the parent is an object.
     key: Option<Text>,
+    /// What tells most names apart at a glance.
+    tag: u32,
     value: Value,
     /// Index of the first node behind this one and all that it holds.
     next: u32,
@@ -145,15 +147,30 @@ impl Document {
         }
     }
 
-    fn push(&mut self, key: Option<Text>, value: Value) -> usize {
+    fn push(&mut self, source: &str, key: Option<Text>, value: Value) -> usize {
         let at = self.nodes.len();
-        self.nodes.push(Node { key, value, next: at as u32 + 1 });
+        let name = match key {
+            Some(Text::Source { start, end }) => &source.as_bytes()[start as usize..end as usize],
+            Some(Text::Unescaped { start, end }) => &self.unescaped.as_bytes()[start as usize..end as usize],
+            None => &[],
+        };
+        self.nodes.push(Node { key, tag: tag(name), value, next: at as u32 + 1 });
         at
     }
 
     fn close(&mut self, at: usize) {
         self.nodes[at].next = self.nodes.len() as u32;
     }
+}
+
+/// What tells most names apart at a glance: the length and three of the bytes.
+#[inline]
+const fn tag(name: &[u8]) -> u32 {
+    if name.is_empty() {
+        return 0;
+    }
+    let length = name.len();
+    u32::from_le_bytes([length as u8, name[0], name[length / 2], name[length - 1]])
 }
 
 /// Writes one value onto the tape while serde_json reads it.
@@ -205,45 +222,45 @@ impl<'de> Visitor<'de> for Build<'_, '_> {
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        self.tape.push(self.key, Value::Null);
+        self.tape.push(self.text, self.key, Value::Null);
         Ok(())
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.tape.push(self.key, Value::Bool(value));
+        self.tape.push(self.text, self.key, Value::Bool(value));
         Ok(())
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.tape.push(self.key, Value::Unsigned(value));
+        self.tape.push(self.text, self.key, Value::Unsigned(value));
         Ok(())
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.tape.push(self.key, Value::Signed(value));
+        self.tape.push(self.text, self.key, Value::Signed(value));
         Ok(())
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.tape.push(self.key, Value::Float(value));
+        self.tape.push(self.text, self.key, Value::Float(value));
         Ok(())
     }
 
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
         let text = self.tape.text(self.text, value);
-        self.tape.push(self.key, Value::Text(text));
+        self.tape.push(self.text, self.key, Value::Text(text));
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut source: A) -> Result<(), A::Error> {
-        let at = self.tape.push(self.key, Value::Array);
+        let at = self.tape.push(self.text, self.key, Value::Array);
         while source.next_element_seed(Build { tape: self.tape, text: self.text, key: None })?.is_some() {}
         self.tape.close(at);
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut source: A) -> Result<(), A::Error> {
-        let at = self.tape.push(self.key, Value::Object);
+        let at = self.tape.push(self.text, self.key, Value::Object);
         while let Some(key) = source.next_key_seed(Name { tape: self.tape, text: self.text })? {
             source.next_value_seed(Build { tape: self.tape, text: self.text, key: Some(key) })?;
         }
@@ -345,9 +362,26 @@ impl<'d> Json<'d> {
     }
 
     /// The first member of that name; nothing if there is none or this is no object.
+    #[inline]
     pub fn get(self, name: &str) -> Option<Self> {
-        let inside = matches!(self.node().value, Value::Object);
-        Children::of(self, inside).find(|child| child.node().key.is_some_and(|key| self.tape.is(key, name)))
+        self.tagged(tag(name.as_bytes()), name)
+    }
+
+    /// The first member of that name, which has this tag.
+    fn tagged(self, tag: u32, name: &str) -> Option<Self> {
+        let parent = self.node();
+        if !matches!(parent.value, Value::Object) {
+            return None;
+        }
+        let mut at = self.at + 1;
+        while at < parent.next {
+            let node = &self.tape.nodes[at as usize];
+            if node.tag == tag && node.key.is_some_and(|key| self.tape.is(key, name)) {
+                return Some(Self { at, ..self });
+            }
+            at = node.next;
+        }
+        None
     }
 
     /// The members in document order, repeated names included; none if this is no object.

@@ -46,6 +46,9 @@ pub struct ExpectationFailure {
 pub struct ScenarioRun {
     /// Its id.
     pub id: String,
+    /// The server that it ran on, where it was a load that was spread over several: then there is one of these for each, with
+    /// the same id.
+    pub server: Option<String>,
     /// Its title.
     pub title: String,
     /// The requirements that it is there to put to the test.
@@ -72,7 +75,7 @@ pub struct ScenarioRun {
     pub observations: u64,
     /// What was timed.
     pub latency: LatencyRecorder,
-    /// What became of its load, if it is one.
+    /// What became of its load, if it is one; where there are several servers, the first has it for all.
     pub loaded: Option<Loaded>,
     /// Whether nothing was to be judged: a load that only measures.
     pub unjudged: bool,
@@ -111,7 +114,9 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
         .collect();
     let requirements: Vec<_> = listed.into_iter().map(|id| requirement(id, &facts, &order)).collect();
     let findings: Vec<_> = order.iter().flat_map(|run| findings(run, &facts)).collect();
-    let scenarios: Vec<_> = order.iter().map(|run| scenario(run, &requirements, &findings)).collect();
+    // Those of several servers are one scenario.
+    let alike = order.chunk_by(|one, next| one.id == next.id && next.server.is_some());
+    let scenarios: Vec<_> = alike.map(|runs| scenario(runs, &requirements, &findings)).collect();
     let mut characteristics: Vec<_> = order.iter().flat_map(|run| characteristics(run)).collect();
     characteristics.sort();
     characteristics.dedup();
@@ -191,7 +196,7 @@ fn requirement(id: RequirementId, facts: &RunFacts, runs: &[&ScenarioRun]) -> Re
         tested: runs.iter().map(|run| times(run)).sum(),
         findings: runs.iter().map(|run| finding_count(run, id) + warning_count(run, id)).sum(),
         reason,
-        scenarios: runs.iter().filter(|run| times(run) > 0).map(|run| run.id.clone()).collect(),
+        scenarios: distinct(runs.iter().filter(|run| times(run) > 0).map(|run| run.id.as_str())),
     }
 }
 
@@ -218,7 +223,8 @@ fn decide(id: RequirementId, facts: &RunFacts, runs: &[&ScenarioRun]) -> (Verdic
     let open = |run: &&&ScenarioRun| tested == 0 || run.unfinished.is_none();
     let undecided = runs.iter().filter(open).find_map(|run| Some((run, run.judgement.undecided.get(&id)?)));
     if let Some((run, reason)) = undecided {
-        return (Verdict::Inconclusive, Some(format!("{}: {reason}", run.id)));
+        let on = run.server.as_ref().map_or_else(String::new, |server| format!(" on {server}"));
+        return (Verdict::Inconclusive, Some(format!("{}{on}: {reason}", run.id)));
     }
     if tested == 0 {
         return untested(id, runs);
@@ -285,6 +291,7 @@ fn findings(run: &ScenarioRun, facts: &RunFacts) -> Vec<FindingResult> {
         requirement: None,
         verdict: Verdict::Fail,
         scenario: run.id.clone(),
+        server: run.server.clone(),
         step: step(run, &failure.evidence),
         at_ms: millis(failure.at.since(run.began)),
         connection: None,
@@ -302,6 +309,7 @@ fn finding_result(run: &ScenarioRun, finding: &Finding, verdict: Verdict) -> Fin
         requirement: Some(finding.requirement.to_string()),
         verdict,
         scenario: run.id.clone(),
+        server: run.server.clone(),
         step: step(run, &finding.evidence),
         at_ms: millis(finding.at.since(run.began)),
         connection: finding.connection.map(name),
@@ -323,24 +331,66 @@ fn step(run: &ScenarioRun, evidence: &[Seq]) -> String {
     under_way.map_or_else(String::new, |step| format!("{}: {}", step.number, step.text))
 }
 
-fn scenario(run: &ScenarioRun, requirements: &[RequirementResult], findings: &[FindingResult]) -> ScenarioResult {
-    let own = findings.iter().filter(|finding| finding.scenario == run.id).map(|finding| finding.verdict).max();
+/// The result of a scenario: of its only run, or of its runs on several servers, of which the worst counts.
+fn scenario(runs: &[&ScenarioRun], requirements: &[RequirementResult], findings: &[FindingResult]) -> ScenarioResult {
+    let id = runs.first().map(|run| run.id.clone()).unwrap_or_default();
+    let own = findings.iter().filter(|finding| finding.scenario == id).map(|finding| finding.verdict).max();
+    let base = runs.iter().map(|run| without_findings(run, requirements)).max().unwrap_or(Verdict::Skipped);
+    ScenarioResult {
+        verdict: own.map_or(base, |own| own.max(base)),
+        reason: reason(runs),
+        title: runs.first().map(|run| run.title.clone()).unwrap_or_default(),
+        duration_ms: runs.iter().map(|run| millis(run.duration)).max().unwrap_or_default(),
+        observations: runs.iter().map(|run| run.observations).sum(),
+        id,
+    }
+}
+
+/// What is to be said of a run, apart from its findings.
+fn without_findings(run: &ScenarioRun, requirements: &[RequirementResult]) -> Verdict {
     let undecided = run.judgement.undecided.keys().any(|id| requirements.iter().any(|one| one.id == id.as_str()));
-    let base = match (&run.skipped, &run.unfinished) {
+    match (&run.skipped, &run.unfinished) {
         (Some(_), _) => Verdict::Skipped,
         (None, Some(_)) => Verdict::Inconclusive,
         (None, None) if run.unjudged => Verdict::Pass,
         (None, None) if undecided || run.judgement.tested.values().all(|times| *times == 0) => Verdict::Inconclusive,
         (None, None) => Verdict::Pass,
-    };
-    ScenarioResult {
-        id: run.id.clone(),
-        title: run.title.clone(),
-        verdict: own.map_or(base, |own| own.max(base)),
-        reason: run.skipped.clone().or_else(|| run.unfinished.clone()),
-        duration_ms: millis(run.duration),
-        observations: run.observations,
     }
+}
+
+/// How many reasons of one scenario are told.
+const REASONS: usize = 4;
+
+/// Why a scenario was not carried out to its end: each reason once, with the servers that it is about.
+fn reason(runs: &[&ScenarioRun]) -> Option<String> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for run in runs {
+        let Some(why) = run.skipped.as_deref().or(run.unfinished.as_deref()) else { continue };
+        let server = run.server.as_deref().unwrap_or_default();
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, servers)) => servers.push(server),
+            None => reasons.push((why, vec![server])),
+        }
+    }
+    let told = |(why, servers): &(&str, Vec<&str>)| match servers.as_slice() {
+        // What holds for all is about the scenario.
+        servers if servers.len() == runs.len() => (*why).to_owned(),
+        [first] => format!("{first}: {why}"),
+        [first, others @ ..] => format!("{first} and {} more: {why}", others.len()),
+        [] => (*why).to_owned(),
+    };
+    let mut all: Vec<String> = reasons.iter().take(REASONS).map(told).collect();
+    if reasons.len() > REASONS {
+        all.push(format!("and {} more reasons", reasons.len() - REASONS));
+    }
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// Each once, in order.
+fn distinct<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut distinct: Vec<String> = ids.map(str::to_owned).collect();
+    distinct.dedup();
+    distinct
 }
 
 fn characteristics(run: &ScenarioRun) -> impl Iterator<Item = CharacteristicResult> + '_ {

@@ -33,6 +33,7 @@ pub(crate) fn facts() -> RunFacts {
         target: Target {
             kind: TargetKind::Emulator,
             url: "http://127.0.0.1:1".to_owned(),
+            others: Vec::new(),
             software_version: Some("3.7".to_owned()),
             dialect: Vec::new(),
             mutants: Vec::new(),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::escape::html;
 use super::model::{FindingResult, Report};
 use super::quantity::span;
-use super::{latency, table, thresholds};
+use super::{latency, shares, table, thresholds};
 
 pub(super) const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse}td,th{padding:.2rem .6rem;border-bottom:1px solid #ccc;text-align:left;vertical-align:top}\
@@ -22,7 +22,7 @@ pub fn render(report: &Report) -> String {
     let _ = writeln!(
         out,
         "<p>Target {}, run {}, {}, {}, seed {}, exit code {}</p>\n<pre>{}</pre>",
-        html(&report.target.url),
+        html(&report.target.shown()),
         html(&report.run.id),
         html(&report.run.started_at),
         span(report.run.duration_ms),
@@ -32,6 +32,7 @@ pub fn render(report: &Report) -> String {
     );
     area_table(&mut out, report);
     latencies(&mut out, report);
+    servers(&mut out, report);
     threshold_table(&mut out, report);
     if !report.findings.is_empty() {
         out.push_str("<h2>Findings</h2>\n");
@@ -76,6 +77,18 @@ fn latencies(out: &mut String, report: &Report) {
     }
 }
 
+fn servers(out: &mut String, report: &Report) {
+    for load in report.loads.iter().filter(|load| !load.servers.is_empty()) {
+        let _ = writeln!(out, "<h2>Servers of {}</h2>", html(&load.scenario));
+        let _ = writeln!(out, "<table><tr><th>{}</th></tr>", shares::COLUMNS.join("</th><th>"));
+        for one in &load.servers {
+            let cells = shares::cells(one).map(|cell| html(&cell));
+            let _ = writeln!(out, "<tr><td>{}</td></tr>", cells.join("</td><td>"));
+        }
+        out.push_str("</table>\n");
+    }
+}
+
 fn threshold_table(out: &mut String, report: &Report) {
     if report.thresholds.is_empty() {
         return;
@@ -92,7 +105,7 @@ fn finding(out: &mut String, report: &Report, one: &FindingResult) {
     let name = one.requirement.as_deref().unwrap_or("expectation");
     let verdict = one.verdict.as_str();
     let _ =
-        writeln!(out, "<h3><span class=\"{verdict}\">{verdict}</span> {} in {}</h3>", html(name), html(&one.scenario));
+        writeln!(out, "<h3><span class=\"{verdict}\">{verdict}</span> {} in {}</h3>", html(name), html(&one.place()));
     let _ = writeln!(
         out,
         "<p>expected: {}<br>observed: {}<br>step: {}</p>",

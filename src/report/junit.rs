@@ -79,7 +79,7 @@ fn environment(report: &Report) -> TestSuite {
     for error in &report.errors {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_message(clean(error).as_ref());
-        suite.add_test_case(TestCase::new(clean(&report.target.url).as_ref(), status));
+        suite.add_test_case(TestCase::new(clean(&report.target.shown()).as_ref(), status));
     }
     suite
 }
@@ -110,7 +110,7 @@ fn requirement_case(report: &Report, requirement: &RequirementResult) -> TestCas
 fn described(report: &Report, findings: &[&FindingResult]) -> String {
     let mut lines = Vec::new();
     for one in findings {
-        lines.push(format!("{}, step {}", clean(&one.scenario), clean(&one.step)));
+        lines.push(format!("{}, step {}", clean(&one.place()), clean(&one.step)));
         lines.push(format!("expected {}", clean(&one.expected)));
         lines.push(format!("observed {}", clean(&one.observed)));
         lines.extend(one.evidence_text.iter().map(|text| clean(text).into_owned()));

@@ -114,7 +114,14 @@ pub fn doubt(loaded: &Loaded) -> Option<String> {
     }
     if phase.lost_connections > 0 {
         let lost = counted(usize::try_from(phase.lost_connections).unwrap_or(usize::MAX), "connection");
-        return Some(format!("{lost} of the load ended before it was over"));
+        let by: Vec<&str> =
+            phase.shares.iter().filter(|share| share.lost_connections > 0).map(|share| &*share.server).collect();
+        let by = match by.as_slice() {
+            [] => String::new(),
+            [first] => format!(", at {first}"),
+            [first, others @ ..] => format!(", at {first} and {} more", counted(others.len(), "server")),
+        };
+        return Some(format!("{lost} of the load ended before it was over{by}"));
     }
     if !phase.is_served() && phase.holds() {
         return Some(format!(
@@ -156,6 +163,7 @@ pub(super) fn result(scenario: &str, loaded: &Loaded) -> LoadResult {
         broke_at_per_s: capacity.and_then(|capacity| capacity.broke_at),
         limit: capacity.map(|capacity| capacity.limit.as_str().to_owned()),
         curve,
+        servers: phase.map(|phase| phase.shares.iter().map(Into::into).collect()).unwrap_or_default(),
     }
 }
 
@@ -218,6 +226,7 @@ mod tests {
             metrics,
             thresholds: vec![missed],
             is_aborted: false,
+            shares: Vec::new(),
         }
     }
 

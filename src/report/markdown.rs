@@ -6,7 +6,7 @@ use super::escape::{markdown, shortened};
 use super::groups::{Group, groups};
 use super::model::{Report, Verdict};
 use super::quantity::{counted, span};
-use super::{latency, table, thresholds};
+use super::{latency, shares, table, thresholds};
 
 /// How many characters of one line of evidence are shown.
 const EVIDENCE_CHARACTERS: usize = 400;
@@ -18,7 +18,7 @@ pub fn render(report: &Report) -> String {
     let _ = writeln!(
         out,
         "Target {} ({}), {}, {}, {}, seed {}, exit code {}.\n",
-        markdown(&report.target.url),
+        markdown(&report.target.shown()),
         markdown(release),
         counted(report.requirements.len(), "requirement"),
         counted(report.findings_counted(), "finding"),
@@ -45,6 +45,7 @@ pub fn render(report: &Report) -> String {
     for errors in report.latency.iter().filter_map(latency::errors_explained) {
         let _ = writeln!(out, "\n{}", markdown(&errors));
     }
+    servers(&mut out, report);
     if !report.thresholds.is_empty() {
         let _ = writeln!(out, "\n| {} |", thresholds::COLUMNS.join(" | "));
         let _ = writeln!(out, "|---|---|---|---|");
@@ -67,6 +68,16 @@ pub fn render(report: &Report) -> String {
     out
 }
 
+fn servers(out: &mut String, report: &Report) {
+    for load in report.loads.iter().filter(|load| !load.servers.is_empty()) {
+        let _ = writeln!(out, "\n{} on {}:\n", markdown(&load.scenario), counted(load.servers.len(), "server"));
+        let _ = writeln!(out, "| {} |\n|---|{}", shares::COLUMNS.join(" | "), "--:|".repeat(shares::COLUMNS.len() - 1));
+        for one in &load.servers {
+            let _ = writeln!(out, "| {} |", shares::cells(one).map(|cell| markdown(&cell)).join(" | "));
+        }
+    }
+}
+
 fn group(out: &mut String, report: &Report, group: &Group<'_>) {
     let (verdict, name) = (group.verdict.as_str(), markdown(group.name()));
     let (findings, scenarios) = (counted(group.total, "finding"), counted(group.scenarios.len(), "scenario"));
@@ -75,7 +86,7 @@ fn group(out: &mut String, report: &Report, group: &Group<'_>) {
         let _ = writeln!(out, "\n{} ({})", markdown(&requirement.text), markdown(&requirement.source));
     }
     for one in group.shown.iter().filter(|_| !group.is_waived()) {
-        let _ = writeln!(out, "\n### {} after {}\n", markdown(&one.scenario), span(one.at_ms));
+        let _ = writeln!(out, "\n### {} after {}\n", markdown(&one.place()), span(one.at_ms));
         let _ = writeln!(out, "- expected: {}\n- observed: {}", markdown(&one.expected), markdown(&one.observed));
         let _ = writeln!(out, "- step: {}\n", markdown(&one.step));
         for evidence in &one.evidence_text {

@@ -88,14 +88,28 @@ pub struct Run {
 pub struct Target {
     /// An embedded emulator or a server.
     pub kind: TargetKind,
-    /// Where it is.
+    /// Where it is; of several servers that a load is spread over, the first.
     pub url: String,
+    /// Where the others are.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub others: Vec<String>,
     /// What it says of its release.
     pub software_version: Option<String>,
     /// Settings of the embedded emulator that differ from its default, as `key=value`.
     pub dialect: Vec<String>,
     /// Mutants of the embedded emulator.
     pub mutants: Vec<String>,
+}
+
+impl Target {
+    /// Where it is, in a few words.
+    pub fn shown(&self) -> String {
+        match self.others.as_slice() {
+            [] => self.url.clone(),
+            [other] => format!("{} and {other}", self.url),
+            others => format!("{} and {} others", self.url, others.len()),
+        }
+    }
 }
 
 /// Kinds of target.
@@ -221,6 +235,9 @@ pub struct FindingResult {
     pub verdict: Verdict,
     /// The scenario.
     pub scenario: String,
+    /// The server that it was found on, where a load was spread over several; evidence is of the trace of this server.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub server: Option<String>,
     /// The step that was under way, counted from 1, with its text.
     pub step: String,
     /// When it was established, since the scenario began.
@@ -235,6 +252,16 @@ pub struct FindingResult {
     pub evidence: Vec<u64>,
     /// These observations in words, one line each: `#12 alice <- {"type":...}`.
     pub evidence_text: Vec<String>,
+}
+
+impl FindingResult {
+    /// Where it was found: the scenario, and the server where there are several.
+    pub fn place(&self) -> String {
+        match &self.server {
+            Some(server) => format!("{} on {server}", self.scenario),
+            None => self.scenario.clone(),
+        }
+    }
 }
 
 /// One characteristic.
@@ -342,6 +369,40 @@ pub struct LoadResult {
     pub limit: Option<String>,
     /// The rates that were tried, in order.
     pub curve: Vec<LoadProbe>,
+    /// What each server had of it, where it was spread over several.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub servers: Vec<LoadServer>,
+}
+
+/// What one server had of a load that was spread over several.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct LoadServer {
+    /// The server.
+    pub server: String,
+    /// How many event connections it had.
+    pub connections: u32,
+    /// How many pieces of work began.
+    pub begun: u64,
+    /// How many of them began late.
+    pub late: u64,
+    /// How many of them found nothing that they could be about.
+    pub unserved: u64,
+    /// How many had not come to their end when they were given up.
+    pub unfinished: u64,
+    /// How many connections were lost.
+    pub lost_connections: u64,
+    /// How many participants and calls that were to stay did not.
+    pub gone: u64,
+    /// How many messages of the server were received.
+    pub messages: u64,
+    /// How many events that were waited for came.
+    pub count: u64,
+    /// How many did not, or were not asked for since a request failed.
+    pub errors: u64,
+    /// The median from the scheduled instant of the stimulus to the event.
+    pub p50_us: u64,
+    /// The 99th percentile.
+    pub p99_us: u64,
 }
 
 /// One rate that was tried in the search for a capacity.

@@ -11,7 +11,7 @@ use anstyle::{AnsiColor, Style};
 use super::escape::clean;
 use super::model::{Report, Verdict};
 use super::quantity::{counted, span};
-use super::{latency, loads, table, thresholds};
+use super::{latency, loads, shares, table, thresholds};
 
 /// What to show beside the table and the findings.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +40,7 @@ pub fn render(report: &Report, options: &Options) -> String {
     area_table(&mut out, report);
     courses(&mut out, report);
     latencies(&mut out, report);
+    servers(&mut out, report);
     curves(&mut out, report);
     threshold_table(&mut out, report);
     let all_in = if options.folder.is_some() { "report.html has" } else { "--report-dir writes" };
@@ -143,6 +144,27 @@ fn latencies(out: &mut String, report: &Report) {
     }
     for errors in shown.iter().filter_map(|one| latency::errors_explained(one)) {
         line(out, &clean(&errors));
+    }
+}
+
+fn servers(out: &mut String, report: &Report) {
+    for load in report.loads.iter().filter(|load| !load.servers.is_empty()) {
+        out.push('\n');
+        let shown = shares::telling(&load.servers);
+        let width = shown.iter().map(|one| clean(&one.server).chars().count()).max().unwrap_or_default().max(18);
+        let mut row = |cells: &[&str]| {
+            let _ = write!(out, "{:width$}", clean(cells[0]));
+            cells[1..].iter().for_each(|cell| {
+                let _ = write!(out, " {cell:>11}");
+            });
+            out.push('\n');
+        };
+        row(&shares::COLUMNS);
+        shown.iter().for_each(|one| row(&shares::cells(one).each_ref().map(String::as_str)));
+        if load.servers.len() > shown.len() {
+            let more = counted(load.servers.len() - shown.len(), "more server");
+            line(out, &format!("and {more}, with less to tell of"));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ pub(super) use crate::protocol::guid::number;
 
 /// A GUID in lower case; any other text as it is.
 pub(super) fn folded(text: &str) -> Cow<'_, str> {
-    if is_guid(text) && text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+    if text.bytes().fold(false, |any, byte| any | byte.is_ascii_uppercase()) && is_guid(text) {
         Cow::Owned(text.to_ascii_lowercase())
     } else {
         Cow::Borrowed(text)

@@ -28,6 +28,26 @@ impl Value {
         }
     }
 
+    /// Whether that is the same value.
+    pub(super) fn is(&self, json: Json<'_>) -> bool {
+        match (self, json.kind()) {
+            (Self::Null, Kind::Null) => true,
+            (Self::Bool(value), Kind::Bool) => json.as_bool() == Some(*value),
+            (Self::Number(value), Kind::Number) => json.as_f64() == Some(*value),
+            (Self::Text(value), Kind::Text) => json.as_str() == Some(value),
+            (Self::Nested(value), Kind::Array | Kind::Object) => json.to_string() == *value,
+            _ => false,
+        }
+    }
+
+    /// Puts that value in place of another; a text needs no new memory where there was one.
+    pub(super) fn put(place: &mut Option<Self>, json: Json<'_>) {
+        match (place, json.as_str()) {
+            (Some(Self::Text(old)), Some(new)) => new.clone_into(old),
+            (place, _) => *place = Some(Self::of(json)),
+        }
+    }
+
     pub(super) fn number(&self) -> Option<f64> {
         match self {
             Self::Number(number) => Some(*number),

@@ -1,45 +1,32 @@
-//! One scenario of a run: its server, its engine, its judge.
+//! One scenario of a run, from its servers to what became of it: each server has an engine and a judge of its own.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::parts::{Ended, Part, drive_together};
 use super::plan::Planned;
 use super::recorder::ScenarioRecorder;
-use crate::emulator::{MeetingServer, Settings, mutants};
-use crate::engine::{Addresses, End, Engine, Options, Outcome, default_deadline};
-use crate::load::{Baseline, LatencyRecorder, Loaded};
+use super::servers::{OneServer, Site, part_seed};
+use crate::engine::{Addresses, End, Options, Outcome, default_deadline};
+use crate::load::{self, Baseline, LatencyRecorder, Loaded, Together};
 use crate::net::clock::Clock;
-use crate::net::emulator_shell::{EmulatorShell, ShellOptions, start};
-use crate::net::socket_driver::{Link, drive};
-use crate::net::target::{Accounts, Target, Tls};
+use crate::net::event_loop::Waiting;
 use crate::report::assemble::{ExpectationFailure, ScenarioRun, StepMark};
 use crate::report::loads;
 use crate::rules::{Context, Deadlines, Judge};
 use crate::scenario::syntax::Judged;
 use crate::time::Instant;
 use crate::trace::format::{Begin, End as EndLine, FailedExpectation, Skip};
-use crate::trace::{Chronicle, ConnectionId, EndCause, Event, NetworkErrorKind, Observation, Seq, Side, Sink};
+use crate::trace::{
+    Chronicle, ConnectionId, EndCause, Event, NetworkError, NetworkErrorKind, Observation, Seq, Side, Sink,
+};
 
 /// How long nothing may have arrived until a server counts as being at rest: on this machine, and elsewhere.
 const QUIET: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
-
-/// Where scenarios run.
-pub(super) enum Site {
-    /// An emulated server for each scenario.
-    Embedded {
-        /// Its settings.
-        settings: Box<Settings>,
-        /// Its faults on purpose.
-        mutants: Vec<String>,
-    },
-    /// One server for all.
-    Server(Link),
-}
 
 /// What holds for all scenarios of a run.
 pub(super) struct Terms {
@@ -53,19 +40,23 @@ pub(super) struct Terms {
     pub(super) baseline: Option<Arc<Baseline>>,
     /// Whether the scenario is recorded.
     pub(super) record: bool,
+    /// How a load waits for what happens.
+    pub(super) waiting: Waiting,
 }
 
 /// What became of a scenario.
 pub(super) struct Played {
-    pub(super) run: ScenarioRun,
-    /// Trouble with the network that the scenario did not ask for.
-    pub(super) network_error: Option<String>,
+    pub(super) id: String,
+    /// One for each server.
+    pub(super) runs: Vec<ScenarioRun>,
+    /// Trouble with the network that the scenario did not ask for: the first of each server.
+    pub(super) network_errors: Vec<String>,
     /// Objects that could not be removed.
     pub(super) left_behind: Vec<String>,
     /// What else went wrong, in words.
     pub(super) trouble: Vec<String>,
-    /// Its part of the recording, if it is recorded.
-    pub(super) recorded: Option<io::Result<Vec<u8>>>,
+    /// Its parts of the recording, one for each server, if it is recorded.
+    pub(super) recorded: Vec<io::Result<Vec<u8>>>,
     /// Whether the target found its way to CDR receivers.
     pub(super) reach: Reach,
 }
@@ -82,9 +73,11 @@ pub(super) enum Reach {
 }
 
 /// Judges, keeps observations in words, and takes them down.
-struct Watch {
+pub(super) struct Watch {
     judge: Judge,
     chronicle: Chronicle,
+    /// The longest frame payload that is read, in bytes.
+    frame_limit: u64,
     /// Connections given up since a frame is too long to be read.
     unreadable: Vec<ConnectionId>,
     recorder: Option<io::Result<ScenarioRecorder>>,
@@ -118,9 +111,10 @@ impl Sink for Watch {
 }
 
 impl Watch {
-    fn new(context: Context, recorder: Option<io::Result<ScenarioRecorder>>) -> Self {
+    fn new(context: Context, recorder: Option<io::Result<ScenarioRecorder>>, frame_limit: u64) -> Self {
         Self {
             judge: Judge::new(context),
+            frame_limit,
             chronicle: Chronicle::new(),
             unreadable: Vec::new(),
             recorder,
@@ -141,9 +135,10 @@ impl Watch {
         }
     }
 
-    /// What went wrong with connections to `address` beyond what rules judge: frames longer than `limit` bytes, and
-    /// those that the server cut off.
-    fn trouble(&self, cut: &[ConnectionId], address: &str, limit: u64) -> Vec<String> {
+    /// What went wrong with connections to `address` beyond what rules judge: frames that are too long, and those that the
+    /// server cut off.
+    fn trouble(&self, cut: &[ConnectionId], address: &str) -> Vec<String> {
+        let limit = self.frame_limit;
         let told = |connections: &[ConnectionId], what: &str| -> Vec<String> {
             let names = connections.iter().map(|connection| self.chronicle.client(*connection).unwrap_or("?"));
             names.map(|name| format!("{address}: {name}: {what}")).collect()
@@ -157,15 +152,51 @@ impl Watch {
 /// Carries out one scenario.
 pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: watch::Receiver<bool>) -> Played {
     let began = terms.clock.now();
-    let record = terms.record;
     let seed = seed_of(terms.seed, &planned.id);
-    let (shell, link) = match site.as_ref() {
-        Site::Server(link) => (None, link.clone()),
-        Site::Embedded { settings, mutants } => match embedded(settings, mutants, seed, terms.clock).await {
-            Ok((shell, link)) => (Some(shell), link),
-            Err(why) => return not_begun(planned, why, record),
-        },
+    let servers = match site.servers(&planned.scenario, seed, terms.clock).await {
+        Ok(servers) => servers,
+        Err(why) => return not_begun(planned, why, terms.record),
     };
+    let names: Vec<String> = servers.iter().filter_map(|server| server.name.clone()).collect();
+    let load = planned.scenario.load.as_ref().map(|load| &load.value);
+    let whole = load.filter(|_| !names.is_empty()).map(|load| Together::new(names, load.terms()));
+    let part = |(place, server): (usize, &OneServer)| {
+        let of_load = whole.as_ref().map(|whole| whole.part(u32::try_from(place).unwrap_or(u32::MAX)));
+        part(&planned, &site, &terms, server, (part_seed(seed, place), began, of_load))
+    };
+    let parts = servers.iter().enumerate().map(part).collect();
+    let (mut ended, failed) = drive_together(parts, &stop, terms.waiting).await;
+    let duration = terms.clock.now().since(began);
+    let mut loaded =
+        whole.map_or_else(|| ended.first_mut().and_then(|one| one.outcome.loaded.take()), |whole| whole.loaded());
+    if let (Some(Loaded::Once(phase)), Some(load)) = (&mut loaded, load) {
+        let mut latency = LatencyRecorder::new();
+        ended.iter().for_each(|one| latency.merge(&one.watch.latency));
+        phase.complete(&latency, &load.thresholds(), terms.baseline.as_deref());
+    }
+    let doubt = loaded.as_ref().and_then(loads::doubt);
+    let mut played = Played::of(&planned.id);
+    played.trouble.extend(failed.map(|error| format!("connections could not be waited for: {error}")));
+    for (server, one) in servers.iter().zip(ended) {
+        played.add(&planned, server, one, (began, duration), doubt.as_deref());
+    }
+    if let Some(first) = played.runs.first_mut() {
+        first.loaded = loaded;
+    }
+    for server in servers {
+        server.stop().await;
+    }
+    played
+}
+
+/// What it takes to carry out the part of a scenario that is one server's.
+fn part(
+    planned: &Planned,
+    site: &Site,
+    terms: &Terms,
+    server: &OneServer,
+    (seed, began, of_load): (u64, Instant, Option<load::Part>),
+) -> Part {
     let context = Context {
         judged: if planned.scenario.judge == Judged::Client { Side::Client } else { Side::Server },
         observer: Side::Client,
@@ -175,122 +206,102 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
     };
     let options = Options {
         seed,
-        run_id: terms.run_id,
+        run_id: terms.run_id.clone(),
         reaction: terms.deadlines.reaction,
         redelivery: terms.deadlines.redelivery,
         wall_clock_unix_ms: Some(terms.clock.unix_ms()),
         restart: planned.restart,
-        quiet: terms.quiet.unwrap_or_else(|| if shell.is_some() { QUIET.0 } else { QUIET.1 }),
-        addresses: terms.addresses,
+        quiet: terms.quiet.unwrap_or(if site.is_embedded() { QUIET.0 } else { QUIET.1 }),
+        addresses: terms.addresses.clone(),
         version: planned.version,
-        bends: match site.as_ref() {
-            Site::Embedded { mutants, .. } => mutants.clone(),
-            Site::Server(_) => Vec::new(),
-        },
+        bends: site.bends(),
         ..Options::default()
     };
-    let recorder = record.then(|| ScenarioRecorder::new(&begin_line(&planned, &context, began)));
-    let frame_limit = options.frame_limit;
-    let watching = Watch::new(context, recorder);
-    let limit = planned.scenario.deadline.map_or_else(|| default_deadline(&planned.scenario), |deadline| deadline.0);
-    let (watched, mut outcome, late) = {
-        let mut engine = Engine::new(&planned.id, &planned.scenario, options, watching);
-        let late = drive_within(&mut engine, &link, stop, limit).await;
-        let (watched, outcome) = engine.finish();
-        (watched, outcome, late)
+    let begin = begin_line(planned, server.name.clone(), &context, began);
+    let recorder = terms.record.then(|| ScenarioRecorder::new(&begin));
+    let scenario = match &of_load {
+        Some(part) => planned.scenario.part(part.index(), part.of()),
+        None => planned.scenario.clone(),
     };
-    let trouble = watched.trouble(&outcome.cut, &link.target().events_url(), frame_limit);
-    let duration = terms.clock.now().since(began);
-    if let Some(shell) = shell {
-        shell.stop().await;
+    Part {
+        id: planned.id.clone(),
+        limit: scenario.deadline.map_or_else(|| default_deadline(&scenario), |deadline| deadline.0),
+        scenario,
+        watch: Watch::new(context, recorder, options.frame_limit),
+        options,
+        link: server.link.clone(),
+        of_load,
     }
-    if let (Some(Loaded::Once(phase)), Some(load)) = (&mut outcome.loaded, &planned.scenario.load) {
-        phase.complete(&watched.latency, &load.value.thresholds(), terms.baseline.as_deref());
-    }
-    let unfinished = match &outcome.end {
-        End::Finished => outcome.loaded.as_ref().and_then(loads::doubt),
-        End::Unfinished { step, why } => Some(format!("step {step}: {why}")),
-        End::Interrupted if late => Some(format!("took longer than its {} s", limit.as_secs_f32())),
-        End::Interrupted => Some("interrupted".to_owned()),
-    };
-    Played { trouble, ..played(planned, watched, outcome, unfinished, (began, duration)) }
-}
-
-/// Drives the engine; one that takes longer than `limit` is told to end. Returns whether that was so.
-async fn drive_within<'e, S: Sink + Send + 'e>(
-    engine: &mut Engine<'e, S>,
-    link: &Link,
-    mut stop: watch::Receiver<bool>,
-    limit: Duration,
-) -> bool {
-    let (tell, told) = watch::channel(false);
-    let clock = link.clock();
-    let (mut late, mut stopped) = (false, false);
-    let driving = drive(engine, link, told);
-    let timer = clock.sleep_for(limit);
-    tokio::pin!(driving, timer);
-    loop {
-        tokio::select! {
-            () = &mut driving => return late,
-            () = &mut timer, if !late => late = true,
-            // An error means that nobody can interrupt any more.
-            interrupted = stop.wait_for(|wanted| *wanted), if !stopped => {
-                stopped = true;
-                if interrupted.is_err() {
-                    continue;
-                }
-            }
-        }
-        // Nobody listens only if the engine is done, which the next turn shows.
-        let _ = tell.send(true);
-    }
-}
-
-async fn embedded(
-    settings: &Settings,
-    names: &[String],
-    seed: u64,
-    clock: Clock,
-) -> Result<(EmulatorShell, Link), String> {
-    let accounts = Accounts::generated();
-    let mutants = names.iter().filter_map(|name| mutants::make(name)).collect();
-    let mut server = MeetingServer::new(settings.clone(), mutants, seed);
-    server.set_wall_clock(clock.now(), clock.unix_ms());
-    let options = ShellOptions {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        tls: None,
-        accounts: accounts.clone(),
-        observer: None,
-        tell: None,
-    };
-    let shell = start(server, options, clock).await.map_err(|error| error.to_string())?;
-    let target = Target::new(&shell.url(), accounts, Tls::Insecure).map_err(|error| error.to_string())?;
-    let link = Link::new(target, clock).map_err(|error| error.to_string())?;
-    Ok((shell, link))
 }
 
 fn not_begun(planned: Planned, why: String, record: bool) -> Played {
-    let error = Some(why.clone());
     let run = ScenarioRun {
         exercises: planned.exercises(),
-        id: planned.id,
+        id: planned.id.clone(),
         title: planned.scenario.title,
-        unfinished: Some(why),
+        unfinished: Some(why.clone()),
         ..ScenarioRun::default()
     };
-    let recorded = record.then(|| super::recorder::frame(&skip_line(&run)));
-    Played { run, network_error: error, left_behind: Vec::new(), trouble: Vec::new(), recorded, reach: Reach::Open }
+    let mut played = Played::of(&planned.id);
+    played.recorded.extend(record.then(|| super::recorder::frame(&skip_line(&run))));
+    played.network_errors.push(why);
+    played.runs.push(run);
+    played
 }
 
-fn played(
-    planned: Planned,
-    watched: Watch,
-    outcome: Outcome,
+impl Played {
+    fn of(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            runs: Vec::new(),
+            network_errors: Vec::new(),
+            left_behind: Vec::new(),
+            trouble: Vec::new(),
+            recorded: Vec::new(),
+            reach: Reach::Open,
+        }
+    }
+
+    /// Adds what became of the part that a server had; `doubt` is why the whole says nothing of any server.
+    fn add(
+        &mut self,
+        planned: &Planned,
+        server: &OneServer,
+        ended: Ended,
+        (began, duration): (Instant, Duration),
+        doubt: Option<&str>,
+    ) {
+        let Ended { watch, outcome, late, limit } = ended;
+        let unfinished = match &outcome.end {
+            End::Finished => doubt.map(str::to_owned),
+            End::Unfinished { step, why } => Some(format!("step {step}: {why}")),
+            End::Interrupted if late => Some(format!("took longer than its {} s", limit.as_secs_f32())),
+            End::Interrupted => Some("interrupted".to_owned()),
+        };
+        self.trouble.extend(watch.trouble(&outcome.cut, &server.link.target().events_url()));
+        self.reach = match (&self.reach, watch.reach(&outcome)) {
+            (Reach::Reached, _) | (_, Reach::Reached) => Reach::Reached,
+            (_, found) => found,
+        };
+        let unasked =
+            |error: &&NetworkError| !matches!(error.kind, NetworkErrorKind::Closed | NetworkErrorKind::Malformed);
+        self.network_errors.extend(outcome.network_errors.iter().find(unasked).map(ToString::to_string));
+        let (run, recorded) = run_of(planned, server.name.clone(), (watch, &outcome), unfinished, (began, duration));
+        self.left_behind.extend(outcome.left_behind);
+        self.recorded.extend(recorded);
+        self.runs.push(run);
+    }
+}
+
+/// What the report is made from, and the recording if there is one.
+fn run_of(
+    planned: &Planned,
+    server: Option<String>,
+    (watch, outcome): (Watch, &Outcome),
     unfinished: Option<String>,
     (began, duration): (Instant, Duration),
-) -> Played {
-    let reach = watched.reach(&outcome);
-    let Watch { judge, chronicle, recorder, latency, .. } = watched;
+) -> (ScenarioRun, Option<io::Result<Vec<u8>>>) {
+    let Watch { judge, chronicle, recorder, latency, .. } = watch;
     let judgement = judge.finish();
     let failures: Vec<ExpectationFailure> = outcome
         .failed_expectations
@@ -305,15 +316,11 @@ fn played(
     let cited = judgement.findings.iter().flat_map(|finding| &finding.evidence);
     let cited = cited.chain(failures.iter().flat_map(|failure| &failure.evidence));
     let evidence: BTreeMap<Seq, String> = cited.filter_map(|seq| Some((*seq, chronicle.line(*seq)?))).collect();
-    let network_error = outcome
-        .network_errors
-        .iter()
-        .find(|error| !matches!(error.kind, NetworkErrorKind::Closed | NetworkErrorKind::Malformed))
-        .map(ToString::to_string);
     let run = ScenarioRun {
         exercises: planned.exercises(),
-        id: planned.id,
-        title: planned.scenario.title,
+        id: planned.id.clone(),
+        server,
+        title: planned.scenario.title.clone(),
         skipped: None,
         unfinished,
         steps: outcome
@@ -329,17 +336,18 @@ fn played(
         observations: outcome.observations,
         judgement,
         latency,
-        loaded: outcome.loaded,
+        loaded: None,
         unjudged: false,
     };
     let recorded = recorder.map(|recorder| recorder.and_then(|recorder| recorder.finish(end_line(&run))));
-    Played { run, network_error, left_behind: outcome.left_behind, trouble: Vec::new(), recorded, reach }
+    (run, recorded)
 }
 
 /// What judging the scenario again takes.
-fn begin_line(planned: &Planned, context: &Context, began: Instant) -> Begin {
+fn begin_line(planned: &Planned, server: Option<String>, context: &Context, began: Instant) -> Begin {
     Begin {
         begin: planned.id.clone(),
+        server,
         title: planned.scenario.title.clone(),
         exercises: planned.exercises().iter().map(ToString::to_string).collect(),
         judged: context.judged,

@@ -12,7 +12,7 @@ use crate::exit::Failure;
 use crate::net::probe::Capabilities;
 use crate::report::assemble::ScenarioRun;
 use crate::scenario::syntax::{Judged, Scenario, Step};
-use crate::scenario::{self, Need, Source};
+use crate::scenario::{self, Need, Overrides, Source};
 use crate::spec::{RequirementId, Version};
 
 /// A scenario of this run.
@@ -55,13 +55,21 @@ impl Planned {
 ///
 /// # Errors
 /// All errors of all files.
-pub(super) fn read(sources: &[Source]) -> Result<Vec<(String, Scenario)>, Failure> {
-    let (mut scenarios, mut errors) = (Vec::new(), String::new());
+pub(super) fn read(sources: &[Source], overrides: &Overrides) -> Result<Vec<(String, Scenario)>, Failure> {
+    let (mut scenarios, mut errors, mut has_load) = (Vec::new(), String::new(), false);
     for source in sources {
         match scenario::read(&source.file, &source.text) {
-            Ok(scenario) => scenarios.push((source.id.clone(), scenario)),
+            Ok(mut scenario) => {
+                let told = overrides.apply(&mut scenario);
+                has_load |=
+                    told.map_err(|error| Failure::usage(format!("--duration and --rate: {}: {error}", source.id)))?;
+                scenarios.push((source.id.clone(), scenario));
+            }
             Err(found) => errors.push_str(&scenario::render(&source.text, &found, output::styled())),
         }
+    }
+    if errors.is_empty() && !overrides.is_empty() && !has_load {
+        return Err(Failure::usage("--duration and --rate are for loads, and none was chosen"));
     }
     if errors.is_empty() { Ok(scenarios) } else { Err(Failure::usage(errors.trim_end())) }
 }
@@ -153,7 +161,7 @@ pub(super) fn all_skipped(scenarios: Vec<(String, Scenario)>, why: &str) -> Vec<
 
 /// Why a need is not met.
 fn missing(need: Need, version: Version, capabilities: &Capabilities, config: &RunConfig) -> Option<String> {
-    let allowed = |allow| config.target.is_none() || config.allow.contains(&allow);
+    let allowed = |allow| config.targets.is_empty() || config.allow.contains(&allow);
     match need {
         Need::Limits if !allowed(Allow::Limits) => Some("uses up the server's limits: --allow limits".to_owned()),
         Need::Probing if !allowed(Allow::Probing) => Some("sends malformed input: --allow probing".to_owned()),
@@ -192,14 +200,14 @@ fn no_places(scenario: &Scenario, capabilities: &Capabilities) -> Option<String>
 
 /// Receivers listen on this machine alone unless it is said where: another machine cannot reach them there.
 fn out_of_reach(scenario: &Scenario, config: &RunConfig) -> Option<String> {
-    let target = config.target.as_ref()?;
-    let unreachable = config.cdr_listen.is_none() && !scenario.receivers.is_empty() && !target.origin.is_loopback();
+    let is_far = config.targets.iter().any(|target| !target.origin.is_loopback());
+    let unreachable = config.cdr_listen.is_none() && !scenario.receivers.is_empty() && is_far;
     unreachable.then(|| "needs CDR receivers that the target can reach: --cdr-listen".to_owned())
 }
 
 /// Whom a scenario dials is known of an emulator; on any other server the profile has to say.
 fn unknown_party(scenario: &Scenario, capabilities: &Capabilities, config: &RunConfig) -> Option<String> {
-    if config.target.is_none() || capabilities.test_api {
+    if config.targets.is_empty() || capabilities.test_api {
         return None;
     }
     let usual = Addresses::default();
@@ -225,8 +233,9 @@ fn dialled(steps: &[Spanned<Step>]) -> Vec<&str> {
 
 /// A real server's connections belong to others, too: two are taken without asking.
 fn too_many(scenario: &Scenario, config: &RunConfig) -> Option<String> {
-    let modest = config.target.is_none() || config.allow.contains(&Allow::Limits) || scenario.judge == Judged::Client;
+    let modest = config.targets.is_empty() || config.allow.contains(&Allow::Limits) || scenario.judge == Judged::Client;
     let of_load = scenario.load.as_ref().map_or(0, |load| load.value.connections() as usize);
+    let of_load = of_load.div_ceil(config.targets.len().max(1));
     (!modest && scenario.clients.len() + of_load > 2)
         .then(|| "opens more than two connections: --allow limits".to_owned())
 }

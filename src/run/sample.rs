@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::one::{Site, Terms, play};
+use super::one::{Terms, play};
 use super::plan::Planned;
+use super::servers::Site;
 use crate::emulator::Settings;
 use crate::engine::{Addresses, Restart};
 use crate::net::clock::Clock;
+use crate::net::event_loop::Waiting;
 use crate::rules::Deadlines;
 use crate::scenario::{self, Source};
 use crate::spec::{RequirementId, Version};
@@ -32,7 +34,8 @@ pub(crate) async fn failed_over_sockets(
         clustered: Some(false),
         restart: Restart::Emulator,
     };
-    let site = Site::Embedded { settings: Box::new(Settings::default()), mutants: vec![mutant.to_owned()] };
+    let site =
+        Site::Embedded { settings: Box::new(Settings::default()), mutants: vec![mutant.to_owned()], servers: None };
     let terms = Terms {
         seed,
         run_id: format!("run-{seed:016x}"),
@@ -42,8 +45,10 @@ pub(crate) async fn failed_over_sockets(
         clock,
         baseline: None,
         record: false,
+        waiting: Waiting::Sleep,
     };
     let played = play(planned, Arc::new(site), terms, stop).await;
-    let begun = played.network_error.is_none();
-    begun.then(|| played.run.judgement.findings.iter().map(|finding| finding.requirement).collect())
+    let begun = played.network_errors.is_empty();
+    let findings = played.runs.iter().flat_map(|run| &run.judgement.findings);
+    begun.then(|| findings.map(|finding| finding.requirement).collect())
 }

@@ -19,7 +19,7 @@ use crate::trace::Side;
 
 /// What a server does wrong in a test, to every so manieth that it concerns.
 #[derive(Debug, Clone, Copy)]
-enum Wrong {
+pub(super) enum Wrong {
     /// A request of this method with this in its target is refused.
     Refuses(Method, &'static str),
     /// Such a request is carried out, but its answer takes this long.
@@ -96,6 +96,11 @@ impl Mutant for Faulty {
     }
 }
 
+/// A mutant that does something wrong.
+pub(super) fn faulty(wrong: Wrong, every: u64) -> Box<dyn Mutant> {
+    Box::new(Faulty { wrong, every, seen: 0, late: BTreeSet::new(), guests: Arc::default() })
+}
+
 /// Carries a load out against a server that does something wrong.
 fn run_against(wrong: Wrong, every: u64, load: &str) -> Outcome {
     run_and_count(wrong, every, load).0
@@ -120,19 +125,30 @@ fn run(load: &str, settings: Settings, stall: Option<(Instant, Duration)>) -> Lo
     outcome.loaded.expect("it is a load")
 }
 
-fn simulated(load: &str, server: Server, stall: Option<(Instant, Duration)>) -> (Judge, Outcome) {
-    let text = format!("title: A load\nexercises: [UPD-08]\nload:\n{load}");
-    let scenario = scenario::read("test.yaml", &text).unwrap_or_else(|errors| panic!("{errors:?}"));
-    let context = Context {
+/// The scenario of a load.
+pub(super) fn scenario_of(load: &str) -> Scenario {
+    let text = format!("title: A load\nexercises: [UPD-08]\nneeds: [limits]\nload:\n{load}");
+    scenario::read("test.yaml", &text).unwrap_or_else(|errors| panic!("{errors:?}"))
+}
+
+pub(super) fn judge() -> Judge {
+    Judge::new(Context {
         judged: Side::Server,
         observer: Side::Client,
         version: Version::LATEST,
         clustered: None,
         deadlines: Deadlines::default(),
-    };
-    let limits = Limits { delay: (Duration::from_millis(2), Duration::from_millis(2)), stall, ..Limits::default() };
+    })
+}
+
+/// A network that takes 2 ms each way.
+pub(super) fn limits(stall: Option<(Instant, Duration)>) -> Limits {
+    Limits { delay: (Duration::from_millis(2), Duration::from_millis(2)), stall, ..Limits::default() }
+}
+
+fn simulated(load: &str, server: Server, stall: Option<(Instant, Duration)>) -> (Judge, Outcome) {
     let options = Options { seed: 5, ..Options::default() };
-    simulate("load/test", &scenario, options, server, Judge::new(context), &limits)
+    simulate("load/test", &scenario_of(load), options, server, judge(), &limits(stall))
 }
 
 /// The failures of a metric by cause.
@@ -141,7 +157,7 @@ fn failures(phase: &Phase, metric: Metric) -> Vec<(String, u64)> {
     series.failures().most_frequent().into_iter().map(|(cause, times)| (cause.to_owned(), times)).collect()
 }
 
-fn once(loaded: Loaded) -> Phase {
+pub(super) fn once(loaded: Loaded) -> Phase {
     match loaded {
         Loaded::Once(phase) => *phase,
         Loaded::Search { .. } => panic!("a search"),
@@ -149,7 +165,7 @@ fn once(loaded: Loaded) -> Phase {
 }
 
 /// A server that sends however many messages are unacknowledged.
-fn boundless() -> Settings {
+pub(super) fn boundless() -> Settings {
     let mut settings = Settings::default();
     settings.apply("window=any").expect("there is such a setting");
     settings

@@ -54,8 +54,11 @@ pub struct RunLine {
 pub struct TargetLine {
     /// `emulator` or `server`
     pub kind: String,
-    /// Where it is.
+    /// Where it is; of several servers, the first.
     pub url: String,
+    /// Where the others are, which a load is spread over as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
     /// What it said of its release.
     pub software_version: Option<String>,
     /// Whether it is in a cluster, if that is known.
@@ -71,6 +74,9 @@ pub struct TargetLine {
 pub struct Begin {
     /// The scenario's id.
     pub begin: String,
+    /// The server, where it is a load that is spread over several: each has a trace of its own, one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
     /// Its title.
     pub title: String,
     /// The requirements that it is there to put to the test.

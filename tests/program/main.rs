@@ -20,4 +20,5 @@ mod receive_command;
 mod records;
 mod reports;
 mod run_command;
+mod spread_loads;
 mod targets;

@@ -14,7 +14,7 @@ use rand::RngExt as _;
 use super::super::api_client::REFUSED;
 use super::effects::{self, Effect, Goal};
 use super::population::Population;
-use crate::load::{Metric, Metrics, Schedule, Stamps, Threshold};
+use crate::load::{Metric, Metrics, Part, Schedule, Stamps};
 use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::{Ack, Message};
 use crate::protocol::guid;
@@ -112,9 +112,12 @@ pub(in super::super) struct Live {
     pub(super) unserved: u64,
     /// Messages that were received.
     pub(super) messages: u64,
-    pub(super) thresholds: Vec<Threshold>,
+    /// The part of the load that this is.
+    part: Part,
     /// When thresholds that may end the load are looked at next.
     looks: Option<Instant>,
+    /// When it is looked whether calls of others have come or gone, where they are followed.
+    pub(super) follow_at: Option<Instant>,
     /// Whether a threshold that is missed has ended it.
     pub(super) is_aborted: bool,
 }
@@ -162,10 +165,15 @@ pub(super) enum Then {
 
 impl Live {
     /// A load that is about to run.
-    pub(super) fn new(load: &Load, schedule: Schedule, metrics: Metrics, all: Population, random: ChaCha8Rng) -> Self {
-        let (mut thresholds, metrics_start) = (load.thresholds(), metrics.start());
-        // What is relative to an earlier run, or about records, is judged when all is known.
-        thresholds.retain(|threshold| !threshold.condition.is_relative() && !threshold.metric.is_of_records());
+    pub(super) fn new(
+        load: &Load,
+        schedule: Schedule,
+        metrics: Metrics,
+        all: Population,
+        (random, part): (ChaCha8Rng, Part),
+    ) -> Self {
+        let may_end_early = load.thresholds().iter().any(|threshold| threshold.abort.is_some());
+        let looks = may_end_early.then(|| metrics.start() + LOOKS);
         Self {
             schedule,
             metrics,
@@ -185,8 +193,9 @@ impl Live {
             held: Vec::new(),
             unserved: 0,
             messages: 0,
-            looks: thresholds.iter().any(|threshold| threshold.abort.is_some()).then(|| metrics_start + LOOKS),
-            thresholds,
+            part,
+            looks,
+            follow_at: load.follow.then_some(Instant::ZERO),
             is_aborted: false,
         }
     }
@@ -198,7 +207,7 @@ impl Live {
         }
         self.looks = Some(now + LOOKS);
         let measured = self.metrics.measured(now);
-        self.is_aborted = self.thresholds.iter().any(|threshold| threshold.aborts(measured, &self.metrics, None));
+        self.is_aborted = self.part.look(measured, &self.metrics);
     }
 
     /// What happens next, by weight.
@@ -210,7 +219,7 @@ impl Live {
     /// When something is to be done at the latest.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
-        self.schedule.next_due(now).into_iter().chain(alarm).chain(self.looks).min()
+        self.schedule.next_due(now).into_iter().chain(alarm).chain(self.looks).chain(self.follow_at).min()
     }
 
     /// Takes a piece of work in.
@@ -540,6 +549,9 @@ impl Live {
     /// A watcher heard an ack.
     pub(in super::super) fn hear_ack(&mut self, watcher: u32, ack: Ack<'_>, now: Instant) {
         let Some(id) = ack.message_id() else { return };
+        if self.follower_heard_ack(watcher, ack, now) {
+            return;
+        }
         let is_it = |work: &Work| matches!(work.subject, Subject::Watcher { place, request, .. } if place == watcher as usize && request == Some(id));
         let Some((number, work)) = self.works.iter_mut().find(|(_, work)| is_it(work)) else { return };
         let (number, stamps) = (*number, work.stamps);
@@ -558,6 +570,9 @@ impl Live {
 
     /// The subscriptions of a watcher are settled, all of them active or not: a request for others is through.
     pub(in super::super) fn settled(&mut self, watcher: u32, is_active: bool, now: Instant) {
+        if self.follower_settled(watcher, now) {
+            return;
+        }
         let of_it = |work: &Work| matches!(work.subject, Subject::Watcher { place, is_acked: true, .. } if place == watcher as usize);
         let Some(number) = self.works.iter().find(|(_, work)| of_it(work)).map(|(number, _)| *number) else { return };
         let stamps = self.works[&number].stamps;

@@ -19,11 +19,12 @@ struct Open {
 impl Document {
     /// Reads `text` onto the empty tape, if it is plain. Where it is not, what is on the tape means nothing.
     pub(super) fn scan(&mut self, text: &str) -> bool {
-        Scan { bytes: text.as_bytes(), at: 0 }.document(self).is_some()
+        Scan { text, bytes: text.as_bytes(), at: 0 }.document(self).is_some()
     }
 }
 
 struct Scan<'t> {
+    text: &'t str,
     bytes: &'t [u8],
     at: usize,
 }
@@ -39,14 +40,14 @@ impl Scan<'_> {
                 b'[' => Some((Value::Array, b']')),
                 first => {
                     let value = self.scalar(first)?;
-                    tape.push(key.take(), value);
+                    tape.push(self.text, key.take(), value);
                     None
                 }
             };
             if let Some((value, end)) = opened {
                 self.at += 1;
                 let place = open.get_mut(depth)?;
-                *place = Open { node: tape.push(key.take(), value), is_object: end == b'}' };
+                *place = Open { node: tape.push(self.text, key.take(), value), is_object: end == b'}' };
                 let is_object = place.is_object;
                 if self.next_token()? != end {
                     depth += 1;

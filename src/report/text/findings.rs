@@ -48,7 +48,7 @@ fn group(out: &mut String, report: &Report, group: &Group<'_>, all_in: &str) {
 }
 
 fn finding(out: &mut String, report: &Report, one: &FindingResult) {
-    line(out, &format!("\n  {} after {}", clean(&one.scenario), span(one.at_ms)));
+    line(out, &format!("\n  {} after {}", clean(&one.place()), span(one.at_ms)));
     line(out, &format!("    expected  {}", clean(&one.expected)));
     line(out, &format!("    observed  {}", clean(&one.observed)));
     if !one.step.is_empty() {

@@ -17,4 +17,5 @@ mod wire;
 mod tests;
 
 pub use client_load::check_client_load;
+pub(super) use load::{HIGHEST_RATE, LONGEST};
 pub use scenario::{check, check_plan};

@@ -34,14 +34,18 @@ const PRECISION: f64 = 0.05;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Load {
     // ── the population ──
-    /// How many event connections; 1 unless said.
+    /// How many event connections in all; 1 unless said. Where the load is spread over several servers, each has its share.
     #[serde(default)]
     pub connections: Option<u32>,
     /// How many subscriptions each connection has: one to `calls`, the others to `callInfo` and `callRoster` of the calls in
     /// turn. As many as there is something to subscribe to, and at most 100, unless said.
     #[serde(default)]
     pub subscriptions: Option<u32>,
-    /// How many calls go on all the time; 1 unless said, 0 for none.
+    /// Whether each connection also subscribes to `callInfo` and `callRoster` of the calls that others have, as it is told of
+    /// them: as many as `subscriptions` allows for, 100 unless said. For loads that only listen and have no `calls` of their own.
+    #[serde(default)]
+    pub follow: bool,
+    /// How many calls go on all the time at each server; 1 unless said, 0 for none.
     #[serde(default)]
     pub calls: Option<u32>,
     /// How many participants each of them has; 2 unless said.
@@ -102,6 +106,20 @@ impl Load {
         read_thresholds(&self.thresholds)
     }
 
+    /// What holds for the whole load, on however many servers.
+    pub fn terms(&self) -> load::together::Terms {
+        let search = self.capacity.as_ref().map(Capacity::plan);
+        load::together::Terms { thresholds: self.thresholds(), max_late: self.max_lag().1, search }
+    }
+
+    /// The share of one of so many servers, counted from 0: connections are divided as evenly as they can be. When work
+    /// begins is divided by [`load::Schedule::part`]; all else is for each server.
+    #[must_use]
+    pub fn share(&self, index: u32, of: u32) -> Self {
+        let (all, of) = (self.connections(), of.max(1));
+        Self { connections: Some(all / of + u32::from(index < all % of)), ..self.clone() }
+    }
+
     /// How many event connections.
     pub fn connections(&self) -> u32 {
         self.connections.unwrap_or(1)
@@ -119,7 +137,13 @@ impl Load {
 
     /// How many subscriptions each connection has.
     pub fn subscriptions(&self) -> u32 {
-        self.subscriptions.unwrap_or_else(|| self.calls().saturating_mul(2).saturating_add(1).min(100))
+        let usual = || if self.follow { 100 } else { self.calls().saturating_mul(2).saturating_add(1).min(100) };
+        self.subscriptions.unwrap_or_else(usual)
+    }
+
+    /// Whether it only listens: nothing is made on the server, and nothing is asked of it but events.
+    pub fn only_listens(&self) -> bool {
+        self.stimuli.is_empty() && self.calls() == 0 && self.plans.is_empty()
     }
 
     /// How long a reaction may take until it counts as failed.

@@ -60,6 +60,18 @@ pub struct Scenario {
     pub load: Option<Spanned<Load>>,
 }
 
+impl Scenario {
+    /// What one of so many servers, counted from 0, has of a load ([`Load::share`]).
+    #[must_use]
+    pub fn part(&self, index: u32, of: u32) -> Self {
+        let mut part = self.clone();
+        if let Some(load) = &mut part.load {
+            load.value = load.value.share(index, of);
+        }
+        part
+    }
+}
+
 /// Whose conformance a scenario judges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

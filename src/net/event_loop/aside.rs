@@ -1,0 +1,156 @@
+//! What a loop has done by tasks since it happens seldom: exchanges, openings, accepting connections, restarts.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use mio::Waker;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::super::events_connection::Answer;
+use super::super::socket_driver::{Link, check};
+use super::super::stream::Stream;
+use super::super::tls::HandshakeFailure;
+use crate::protocol::http::{Request, Response};
+use crate::trace::{ConnectionId, ExchangeId, NetworkError, ReceiverId};
+
+/// What a task has to tell the loop.
+pub(super) enum Told {
+    Responded(ExchangeId, Result<Response, NetworkError>),
+    /// With what came behind the answer.
+    Opened(ConnectionId, Response, Stream, BytesMut),
+    Refused(ConnectionId, Response),
+    OpenFailed(ConnectionId, NetworkError),
+    Listening(ReceiverId, Result<String, NetworkError>),
+    Link(ReceiverId, Result<Stream, HandshakeFailure>),
+    Restarted(Option<String>),
+    Interrupt,
+}
+
+/// The way from a task to its part of the loop.
+#[derive(Clone)]
+pub(super) struct Way {
+    part: usize,
+    sender: Sender<(usize, Told)>,
+    waker: Arc<Waker>,
+}
+
+impl Way {
+    pub(super) const fn new(part: usize, sender: Sender<(usize, Told)>, waker: Arc<Waker>) -> Self {
+        Self { part, sender, waker }
+    }
+
+    fn tell(&self, told: Told) {
+        // Where nobody listens any more, the loop is over. One that cannot be woken looks after a second at the latest.
+        let _ = self.sender.send((self.part, told));
+        let _ = self.waker.wake();
+    }
+}
+
+enum Order {
+    Listen(ReceiverId, bool),
+    Stop(ReceiverId),
+}
+
+/// The tasks of one engine. Dropping it ends them.
+pub(super) struct Aside {
+    link: Link,
+    way: Way,
+    tasks: JoinSet<()>,
+    runtime: Handle,
+    /// To the task that has the ports of receivers, once there is one.
+    ports: Option<mpsc::UnboundedSender<Order>>,
+}
+
+impl Aside {
+    pub(super) fn new(link: Link, mut interrupt: watch::Receiver<bool>, way: Way, runtime: Handle) -> Self {
+        let mut tasks = JoinSet::new();
+        let to_loop = way.clone();
+        let waits = async move {
+            // An error means that nobody can interrupt any more.
+            if interrupt.wait_for(|wanted| *wanted).await.is_ok() {
+                to_loop.tell(Told::Interrupt);
+            }
+        };
+        tasks.spawn_on(waits, &runtime);
+        Self { link, way, tasks, runtime, ports: None }
+    }
+
+    fn spawn(&mut self, task: impl Future<Output = Told> + Send + 'static) -> AbortHandle {
+        let way = self.way.clone();
+        self.tasks.spawn_on(async move { way.tell(task.await) }, &self.runtime)
+    }
+
+    pub(super) fn request(&mut self, exchange: ExchangeId, request: Request, timeout: Duration) {
+        let http = self.link.http().clone();
+        self.spawn(async move { Told::Responded(exchange, http.exchange(&request, timeout).await) });
+    }
+
+    /// Begins to open an event connection, which can be given up.
+    pub(super) fn open(&mut self, connection: ConnectionId, request: Request, timeout: Duration) -> AbortHandle {
+        let link = self.link.clone();
+        self.spawn(async move {
+            match link.open(&request, timeout).await {
+                Ok(Answer::Opened { response, stream, early }) => Told::Opened(connection, response, stream, early),
+                Ok(Answer::Refused(response)) => Told::Refused(connection, response),
+                Err(error) => Told::OpenFailed(connection, error),
+            }
+        })
+    }
+
+    pub(super) fn restart(&mut self, timeout: Duration) {
+        let link = self.link.clone();
+        self.spawn(async move { Told::Restarted(link.restart(timeout).await) });
+    }
+
+    pub(super) fn listen(&mut self, receiver: ReceiverId, tls: bool) {
+        self.order(Order::Listen(receiver, tls));
+    }
+
+    pub(super) fn stop_listening(&mut self, receiver: ReceiverId) {
+        self.order(Order::Stop(receiver));
+    }
+
+    fn order(&mut self, order: Order) {
+        let ports = self.ports.get_or_insert_with(|| {
+            let (sender, orders) = mpsc::unbounded_channel();
+            self.tasks.spawn_on(keep_ports(self.link.clone(), orders, self.way.clone()), &self.runtime);
+            sender
+        });
+        // The task ends with this.
+        let _ = ports.send(order);
+    }
+
+    /// Forgets tasks that have ended.
+    pub(super) fn reap(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            check(ended);
+        }
+    }
+
+    /// Ends what is under way.
+    pub(super) fn end(&mut self) {
+        self.ports = None;
+        self.tasks.abort_all();
+    }
+}
+
+/// Has the ports of receivers, and hands on who connects.
+async fn keep_ports(link: Link, mut orders: mpsc::UnboundedReceiver<Order>, way: Way) {
+    let mut listeners = link.listeners();
+    loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some(Order::Listen(receiver, tls)) => {
+                    way.tell(Told::Listening(receiver, listeners.listen(receiver, tls)));
+                }
+                Some(Order::Stop(receiver)) => listeners.stop(receiver),
+                None => return,
+            },
+            (receiver, link) = listeners.next_link() => way.tell(Told::Link(receiver, link)),
+        }
+    }
+}
