@@ -27,6 +27,11 @@ pub(super) fn execute(args: &Args) -> Result<ExitCode, Failure> {
         }
     }
     out.push_str(&format!("\n{}\n", counted(sources.len(), "scenario")));
+    if args.globs.is_empty() {
+        let loads = scenario::library::client_loads();
+        let ids: Vec<_> = loads.iter().map(|source| source.id.as_str()).collect();
+        out.push_str(&format!("loads on clients, for `bridgeproof emulate --load`: {}\n", ids.join(", ")));
+    }
     result(&out)?;
     Ok(ExitCode::Pass)
 }

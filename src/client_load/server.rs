@@ -5,13 +5,14 @@
 //! instant at which they were read.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chacha20::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::audience::Audience;
+use super::run::{Later, Run};
 use super::works::{Origin, Stream, Works};
 use crate::emulator::{Change, ConnectionKey, ExchangeKey, LinkKey, MeetingServer, Note, Output};
 use crate::load::search::{self, Search};
@@ -25,9 +26,6 @@ const AT_ONCE: u32 = 64;
 
 /// How long a virtual user waits for whom nobody is there.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-
-/// How often it is looked whether a threshold ends the load.
-const LOOKS: Duration = Duration::from_secs(1);
 
 /// How a load ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,39 +45,12 @@ struct Call {
     participants: Vec<String>,
 }
 
-/// What is to happen later.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Later {
-    /// A participant leaves the call at this place.
-    Leave(String, usize),
-    /// A call ends.
-    EndCall(String),
-}
-
 #[derive(Debug)]
 enum Stage {
     Waiting { until: Instant, changed: Instant },
     Resting { until: Instant },
     Running(Box<Run>),
     Over(Ending),
-}
-
-/// One stretch of load.
-#[derive(Debug)]
-struct Run {
-    begun: Instant,
-    executor: Executor,
-    updates: Option<Schedule>,
-    records: Option<Schedule>,
-    works: Works,
-    later: BinaryHeap<Reverse<(Instant, u64, Later)>>,
-    origins: BTreeMap<u64, Origin>,
-    unserved: u64,
-    lost: u64,
-    looks: Option<Instant>,
-    is_aborted: bool,
-    /// Since when nobody is there.
-    deserted: Option<Instant>,
 }
 
 /// An emulated server with a load in it.
@@ -213,7 +184,7 @@ impl LoadedServer {
         match &mut self.stage {
             Stage::Waiting { until, changed } => {
                 let (until, quiet) = (*until, *changed + self.load.wait().1);
-                if self.is_complete() && now >= quiet {
+                if self.is_complete() && now >= quiet.min(until) {
                     let (connections, receivers) = (self.audience.len(), self.receivers());
                     self.told.push(format!("the load begins: {}", who(connections, receivers)));
                     self.begin();
@@ -335,22 +306,9 @@ impl LoadedServer {
         };
         let max_lag = load.max_lag().0;
         let schedule = |executor: Option<Executor>| executor.map(|one| Schedule::new(&one, now, max_lag));
-        let metrics = Metrics::new(now + load.warm_up());
-        let looks = self.thresholds.iter().any(|one| one.abort.is_some()).then(|| metrics.start() + LOOKS);
-        self.stage = Stage::Running(Box::new(Run {
-            begun: now,
-            executor,
-            updates: schedule(updates),
-            records: schedule(records),
-            works: Works::new(metrics, load.within(), self.last),
-            later: BinaryHeap::new(),
-            origins: BTreeMap::new(),
-            unserved: 0,
-            lost: 0,
-            looks,
-            is_aborted: false,
-            deserted: None,
-        }));
+        let works = Works::new(Metrics::new(now + load.warm_up()), load.within(), self.last);
+        let schedules = (schedule(updates), schedule(records));
+        self.stage = Stage::Running(Box::new(Run::new(now, executor, schedules, works, &self.thresholds)));
         self.go_on();
     }
 
@@ -374,6 +332,9 @@ impl LoadedServer {
         let Stage::Running(run) = &mut self.stage else { return };
         run.deserted = if is_there { None } else { run.deserted.or(Some(now)) };
         run.look_at_thresholds(now, thresholds);
+        if let (None, Some(told)) = (&self.search, run.progress(now)) {
+            self.told.push(told);
+        }
         let is_deserted = run.deserted.is_some_and(|since| now.since(since) >= within);
         if run.is_over(now) || run.is_aborted || is_deserted {
             self.finish();
@@ -599,47 +560,6 @@ impl LoadedServer {
             executor: run.executor,
             shares: Vec::new(),
         }
-    }
-}
-
-impl Run {
-    fn schedule(&mut self, stream: Stream) -> Option<&mut Schedule> {
-        match stream {
-            Stream::Updates => self.updates.as_mut(),
-            Stream::Records => self.records.as_mut(),
-        }
-    }
-
-    /// Arrivals of which nothing is left are finished.
-    fn take_ends(&mut self, now: Instant) {
-        for (stream, _) in self.works.ended() {
-            if let Some(schedule) = self.schedule(stream) {
-                schedule.finished(now);
-            }
-        }
-    }
-
-    fn next_due(&self, now: Instant) -> Option<Instant> {
-        let schedules = self.updates.iter().chain(&self.records).filter_map(|schedule| schedule.next_due(now));
-        let later = self.later.peek().map(|Reverse((at, ..))| *at);
-        let all = schedules.chain(later).chain(self.works.next_due()).chain(self.looks).min();
-        if self.is_over(now) { Some(now) } else { all }
-    }
-
-    fn is_over(&self, now: Instant) -> bool {
-        let is_over = self.updates.iter().chain(&self.records).all(|schedule| schedule.is_over(now));
-        is_over && self.works.is_idle() && self.later.is_empty()
-    }
-
-    /// Looks, once in a while, whether a threshold ends the load.
-    fn look_at_thresholds(&mut self, now: Instant, thresholds: &[Threshold]) {
-        if self.looks.is_none_or(|at| at > now) {
-            return;
-        }
-        self.looks = Some(now + LOOKS);
-        let metrics = &self.works.metrics;
-        let mut looked_at = thresholds.iter().filter(|one| !one.condition.is_relative());
-        self.is_aborted = looked_at.any(|one| one.aborts(metrics.measured(now), &metrics.series(one.metric), None));
     }
 }
 

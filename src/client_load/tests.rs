@@ -239,6 +239,25 @@ fn a_client_that_is_too_slow_for_its_window_is_late_by_the_schedule() {
 }
 
 #[test]
+fn a_message_that_tells_of_several_changes_ends_the_time_of_each() {
+    // Changes that come while an ack is owed go out together with it: at most 30 ms until then, and 30 ms more.
+    let quick = load("{constant-arrival-rate: {rate: 500, duration: 4s}}", "");
+    let mut bench = Bench::new(&quick, &["backlog=coalesce"], AFTER_30_MS);
+    bench.client();
+    let phase = bench.phase();
+    let ack = phase.metrics.series(Metric::Ack);
+    assert_eq!((ack.count(), ack.errors()), (2000, 0));
+    near(&ack, 100.0, 60.0);
+    // One whose effect is gone before it could be told is not passed over in silence.
+    let mut bench =
+        Bench::new(&quick.replace("participants: 20", "participants: 1"), &["backlog=coalesce"], AFTER_30_MS);
+    bench.client();
+    let ack = bench.phase().metrics.series(Metric::Ack).into_owned();
+    let [(cause, times)] = ack.failures().most_frequent()[..] else { panic!("{:?}", ack.failures()) };
+    assert_eq!((cause, times + ack.count()), ("undone before the client could be told", 2000));
+}
+
+#[test]
 fn a_pause_of_half_a_second_shows_in_the_percentiles() {
     // Whoever does nothing from 5 s to 5.5 s answers what came meanwhile at 5.5 s.
     let paused: Reaction = |at| {

@@ -140,7 +140,8 @@ impl Works {
         match note {
             Note::Told { connection, id, causes } => drop(self.sent.insert((connection, id), Sent { at, causes })),
             Note::Acked { connection, id, good } => self.acked(connection, id, good, at),
-            Note::Void { causes, .. } => causes.iter().for_each(|cause| self.settle(*cause)),
+            Note::Void { causes, by_client: true, .. } => causes.iter().for_each(|cause| self.settle(*cause)),
+            Note::Void { causes, .. } => self.fail(&causes, at, "undone before the client could be told"),
             Note::Lost { connection, causes } => self.lost(connection, causes, at),
             Note::Audience => {}
             Note::Posted { receiver, .. } => drop(self.posted.insert(receiver, at)),
@@ -174,10 +175,15 @@ impl Works {
     fn lost(&mut self, connection: ConnectionKey, mut causes: Vec<Cause>, at: Instant) {
         let keys: Vec<_> = self.sent.range((connection, 0)..=(connection, u64::MAX)).map(|(key, _)| *key).collect();
         causes.extend(keys.iter().filter_map(|key| self.sent.remove(key)).flat_map(|sent| sent.causes));
+        self.fail(&causes, at, "the connection was lost");
+    }
+
+    /// A connection will not be told of these.
+    fn fail(&mut self, causes: &[Cause], at: Instant, why: &str) {
         for cause in causes {
             if let Some(Work { scheduled, .. }) = self.works.get(&cause.0) {
-                self.metrics.fail(Metric::Ack, *scheduled, at, "the connection was lost");
-                self.settle(cause);
+                self.metrics.fail(Metric::Ack, *scheduled, at, why);
+                self.settle(*cause);
             }
         }
     }

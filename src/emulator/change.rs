@@ -122,6 +122,8 @@ pub enum Note {
         connection: ConnectionKey,
         /// Of what.
         causes: Vec<Cause>,
+        /// Whether it was the client that wants it no longer.
+        by_client: bool,
     },
     /// A connection is gone, with what waited to be told on it.
     Lost {

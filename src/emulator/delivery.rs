@@ -191,7 +191,7 @@ impl Core {
         }
         let void = self.connections.get_mut(&key).map(|connection| connection.attribute(from)).unwrap_or_default();
         if !void.is_empty() {
-            self.note(|| Note::Void { connection: key, causes: void });
+            self.note(|| Note::Void { connection: key, causes: void, by_client: false });
         }
         self.tell_states(key, over);
     }

@@ -104,7 +104,7 @@ impl Core {
         }
         let due: BTreeSet<_> = set.values().filter(|s| s.state == State::Pending).map(|s| s.due).collect();
         connection.subscriptions = set;
-        self.note(|| Note::Void { connection: key, causes: void });
+        self.note(|| Note::Void { connection: key, causes: void, by_client: true });
         self.note(|| Note::Audience);
         for at in due {
             self.timers.at(at, Due::Settle(key));

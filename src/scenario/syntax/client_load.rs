@@ -141,12 +141,12 @@ impl ClientLoad {
 
     /// How many connections have to be there.
     pub fn connections(&self) -> u32 {
-        self.waits().connections.unwrap_or(u32::from(self.updates.is_some()))
+        self.waits().connections.unwrap_or_else(|| u32::from(self.updates.is_some()))
     }
 
     /// How many receivers have to be there.
     pub fn receivers(&self) -> u32 {
-        self.waits().receivers.unwrap_or(u32::from(self.records.is_some()))
+        self.waits().receivers.unwrap_or_else(|| u32::from(self.records.is_some()))
     }
 
     /// How long is waited for them, and how long nothing may have changed among them.
