@@ -38,7 +38,11 @@ pub(super) struct Owed {
     pub(super) at: Instant,
 }
 
-/// A set of message ids, as ranges: small as long as ids are handed out in order.
+/// How many ranges of ids are remembered.
+const RANGES_KEPT: usize = 4096;
+
+/// A set of message ids, as ranges: small as long as ids are handed out in order. Where they are far apart, the lowest are
+/// forgotten, which are the oldest as long as ids grow.
 #[derive(Debug, Default)]
 pub(super) struct IdSet(BTreeMap<u64, u64>);
 
@@ -62,6 +66,10 @@ impl IdSet {
             end = last;
         }
         self.0.insert(start, end);
+        if self.0.len() > RANGES_KEPT {
+            let lowest = self.0.keys().copied().find(|first| *first != start);
+            lowest.and_then(|first| self.0.remove(&first));
+        }
     }
 }
 
@@ -98,6 +106,8 @@ pub(super) struct Connection {
     /// How the trace numbered the last message of the server.
     pub(super) last_message: Option<Seq>,
     pub(super) book: Book,
+    /// The room of a text that is no longer kept, for the next one that is told.
+    pub(super) spare: String,
 }
 
 impl Connection {
@@ -123,6 +133,7 @@ impl Connection {
             blocked_since: None,
             last_message: None,
             book: Book::default(),
+            spare: String::new(),
         }
     }
 

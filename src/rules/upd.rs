@@ -328,7 +328,7 @@ fn elements_of_entry(
             continue;
         }
         asked += 1;
-        let value = Value::of(json);
+        let value = Value::of(json, &mut connection.spare);
         let findings = scene.docket.found_in_all();
         match judge_value(&table[place], resource, json, first) {
             Ok(rule) => scene.docket.tested(rule),
@@ -339,9 +339,11 @@ fn elements_of_entry(
         note_form(&table[place].domain, json, scene.docket);
         meaning(connection, index, key, name, &value, scene);
         let wrong = scene.docket.found_in_all() > findings;
-        let Some(slot) = connection.book.slots.get_mut(&index) else { return };
+        let Connection { book, spare, .. } = &mut *connection;
+        let Some(slot) = book.slots.get_mut(&index) else { return };
         if slot.content.value(key, place) == Some(&value) {
             repeated.push(place);
+            value.give_back(spare);
             continue;
         }
         changed += 1;
@@ -351,7 +353,9 @@ fn elements_of_entry(
         let told = slot.content.entry(key);
         told.values.resize(table.len(), None);
         told.seqs.resize(table.len(), Seq::default());
-        told.values[place] = Some(value);
+        if let Some(old) = told.values[place].replace(value) {
+            old.give_back(spare);
+        }
         told.seqs[place] = scene.seq;
         told.charged = if wrong { told.charged | 1 << place } else { told.charged & !(1 << place) };
     }
@@ -389,7 +393,7 @@ fn changes_only(
 ) {
     let Some(slot) = connection.book.slots.get(&index) else { return };
     let told = slot.content.told.get(key);
-    let evidence: Vec<Seq> = told.map(|told| told.seq).into_iter().collect();
+    let last = told.map(|told| told.seq);
     let around_keeping = slot.wanted.resource == Resource::CallInfo && around(slot.kept, scene.at).is_some();
     let charged = told.is_some_and(|told| repeated.iter().any(|place| told.charged & (1 << place) != 0));
     if charged || around_keeping || went_and_came_back(slot, key, repeated, scene) {
@@ -403,10 +407,11 @@ fn changes_only(
             (_, Some(name)) => format!("an update in which nothing changed ({name} as before)"),
             (_, None) => "an update in which nothing changed".to_owned(),
         };
-        return scene.fail(R::Upd06, connection, evidence, expected, || observed);
+        return scene.fail(R::Upd06, connection, last.into_iter().collect(), expected, || observed);
     }
     match repeated {
         Some(name) => {
+            let evidence = last.into_iter().collect();
             scene.fail(R::Upd07, connection, evidence, "only what changed", || format!("{name} again, as before"))
         }
         None => scene.docket.tested(R::Upd07),

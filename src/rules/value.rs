@@ -6,6 +6,9 @@ use std::fmt;
 
 use crate::protocol::json::{Json, Kind};
 
+/// The largest room that is kept for another text, in bytes.
+const MOST_SPARE: usize = 1024;
+
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
@@ -18,13 +21,29 @@ pub(super) enum Value {
 }
 
 impl Value {
-    pub(super) fn of(json: Json<'_>) -> Self {
+    /// A value; a text takes the room of `spare`.
+    pub(super) fn of(json: Json<'_>, spare: &mut String) -> Self {
         match json.kind() {
             Kind::Null => Self::Null,
             Kind::Bool => Self::Bool(json.as_bool().unwrap_or_default()),
             Kind::Number => Self::Number(json.as_f64().unwrap_or_default()),
-            Kind::Text => Self::Text(json.as_str().unwrap_or_default().to_owned()),
+            Kind::Text => {
+                let mut text = std::mem::take(spare);
+                text.clear();
+                text.push_str(json.as_str().unwrap_or_default());
+                Self::Text(text)
+            }
             Kind::Array | Kind::Object => Self::Nested(json.to_string()),
+        }
+    }
+
+    /// Gives the room of a text back to `spare`.
+    pub(super) fn give_back(self, spare: &mut String) {
+        if let Self::Text(text) | Self::Nested(text) = self
+            && text.capacity() > spare.capacity()
+            && text.capacity() <= MOST_SPARE
+        {
+            *spare = text;
         }
     }
 
