@@ -110,9 +110,9 @@ impl Content {
         self.told.get_mut(key).expect("it was put there, if it was not there before")
     }
 
-    fn remember(&mut self, key: &str, place: usize, value: Value, seq: Seq) {
+    fn remember(&mut self, key: &str, place: usize, value: &Value, seq: Seq) {
         if self.log.len() < LOG_KEPT {
-            self.log.push(Logged { key: key.to_owned(), place, value, seq });
+            self.log.push(Logged { key: key.to_owned(), place, value: value.clone(), seq });
         }
     }
 }
@@ -348,7 +348,7 @@ fn elements_of_entry(
         }
         changed += 1;
         if scene.several_clients {
-            slot.content.remember(key, place, value.clone(), scene.seq);
+            slot.content.remember(key, place, &value, scene.seq);
         }
         let told = slot.content.entry(key);
         told.values.resize(table.len(), None);
