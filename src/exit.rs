@@ -13,7 +13,7 @@ pub enum ExitCode {
     Failed = 1,
     /// The command line, a scenario or the configuration is wrong.
     Usage = 2,
-    /// The target cannot be reached, or refuses the login; an address cannot be listened on; records cannot be kept.
+    /// The target cannot be reached, or refuses the login; an address cannot be listened on; records or the report cannot be kept.
     Unreachable = 3,
     /// A threshold was missed.
     Threshold = 4,

@@ -397,6 +397,7 @@ fn embedded(settings: &Settings) -> Capabilities {
     Capabilities {
         software_version: Some(settings.software_version.clone()),
         clustered: Some(settings.clustered),
+        api: true,
         test_api: true,
         unprivileged_account: true,
         receiver_places: Some(ReceiverPlaces::default()),

@@ -159,3 +159,63 @@ fn the_outage_is_one_and_the_storm_is_one() {
         assert!(timed >= 200, "{timed}");
     }
 }
+
+/// More than a hundred thousand messages in 24 s: each lock is told of twice on each of five connections.
+const DENSE: &str = "
+title: A hundred thousand messages and more.
+exercises: [UPD-06]
+needs: [limits]
+load:
+  connections: 5
+  calls: 10
+  participants: 0
+  stimuli: {lock: 1}
+  executor: {constant-arrival-rate: {rate: 450, duration: 24s}}
+";
+
+#[test]
+fn a_deviation_once_in_a_hundred_thousand_messages_is_found_with_its_evidence() {
+    let mut settings = Settings::default();
+    settings.apply("window=any").expect("there is such a setting");
+    let scenario = bridgeproof::scenario::read("dense.yaml", DENSE).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let name = "one-in-a-hundred-thousand-told-twice";
+    let played = bridgeproof::prove::play::play("load/dense", &scenario, &settings, &[name], 1);
+    let heard = loads::representative(played.outcome.loaded.as_ref().expect("it has run")).expect("once").messages;
+    assert!((100_000..200_000).contains(&heard), "{heard}");
+    let counts: Vec<_> = played.judgement.finding_counts.iter().map(|(id, count)| (id.as_str(), *count)).collect();
+    assert_eq!(counts, [("UPD-06", 1)], "{}", played.trouble());
+    // The message, and the one that told the same before: each with its connection and the frame.
+    let finding = &played.judgement.findings[0];
+    assert!(finding.connection.is_some());
+    let told = played.trouble();
+    let lines: Vec<&str> = told.lines().filter(|line| line.contains(" ms c") && line.contains(" <- {")).collect();
+    assert_eq!(lines.len(), 2, "{told}");
+    assert!(lines.iter().all(|line| line.contains("\"messageId\":") && line.contains("lockState")), "{told}");
+}
+
+#[test]
+fn a_server_slower_than_the_schedule_is_timed_out_and_counted_and_the_load_ends() {
+    const SLOW: &str = "
+title: Changes come faster than they are told.
+exercises: [UPD-08]
+load:
+  participants: 60
+  within: 1s
+  stimuli: {mute: 1}
+  executor: {constant-arrival-rate: {rate: 20, duration: 5s}}
+  thresholds: {update: ['rate<0.01']}
+";
+    let mut settings = Settings::default();
+    settings.apply("bundle-delay=3s").expect("there is such a setting");
+    let scenario = bridgeproof::scenario::read("slow.yaml", SLOW).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let played = play("load/slow", &scenario, &settings);
+    assert_eq!(played.end, End::Finished);
+    let phase = played.phase();
+    let updates = phase.metrics.series(Metric::Update);
+    // What comes just before changes are told is in time.
+    assert_eq!((phase.pace.taken, updates.count() + updates.errors()), (100, 100));
+    assert!((60..95).contains(&updates.errors()), "{:?}", updates.failures());
+    assert!(phase.ended_at.since(phase.begun_at) < Duration::from_secs(10), "it does not wait for ever");
+    assert!(phase.thresholds.iter().all(|threshold| !threshold.passed));
+    assert!(!played.judgement.findings.iter().any(Finding::fails), "slow is not wrong");
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Zoned;
 
-use super::output::result;
+use super::output::{kept, result};
 use crate::check::{CheckConfig, check};
 use crate::config;
 use crate::exit::{ExitCode, Failure};
@@ -39,11 +39,8 @@ pub(super) fn execute(args: Args, now: &Zoned) -> Result<ExitCode, Failure> {
     if let Some(folder) = &args.report_dir {
         folder::prepare(folder).map_err(Failure::usage)?;
     }
-    let report = check(CheckConfig { traces: args.traces, strict: args.strict, known })?;
-    if let Some(folder) = &args.report_dir {
-        folder::write(folder, &report).map_err(|error| Failure { code: ExitCode::Bug, message: error.to_string() })?;
-    }
-    let folder = args.report_dir.map(|folder| folder.display().to_string());
+    let mut report = check(CheckConfig { traces: args.traces, strict: args.strict, known })?;
+    let folder = args.report_dir.and_then(|folder| kept(&folder, &mut report));
     let options = text::Options { details: args.details, folder, ..text::Options::default() };
     result(&text::render(&report, &options))?;
     Ok(ExitCode::from_number(report.exit_code))

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::output::{note, result};
+use super::output::{kept, note, result};
 use super::receive::address;
 use crate::config::{EmulateConfig, EmulateTls};
 use crate::exit::{ExitCode, Failure};
@@ -111,15 +111,9 @@ pub fn execute(args: Args) -> Result<ExitCode, Failure> {
         note("Ctrl-C ends it");
         Ok(())
     };
-    let Some(report) = serve(config, ready)? else { return Ok(ExitCode::Pass) };
-    if let Some(path) = &report_dir {
-        folder::write(path, &report).map_err(|error| Failure { code: ExitCode::Bug, message: error.to_string() })?;
-    }
-    let options = text::Options {
-        details: true,
-        folder: report_dir.map(|path| path.display().to_string()),
-        ..text::Options::default()
-    };
+    let Some(mut report) = serve(config, ready)? else { return Ok(ExitCode::Pass) };
+    let shown = report_dir.and_then(|path| kept(&path, &mut report));
+    let options = text::Options { details: true, folder: shown, ..text::Options::default() };
     result(&text::render(&report, &options))?;
     Ok(ExitCode::from_number(report.exit_code))
 }

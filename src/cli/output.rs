@@ -1,8 +1,11 @@
 //! Writing to stdout and stderr: colours only on a terminal, and a closed pipe is no error.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use crate::exit::{ExitCode, Failure};
+use crate::report::folder;
+use crate::report::model::Report;
 
 /// Writes a result to stdout.
 ///
@@ -16,6 +19,17 @@ pub fn result(text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Writes a report into its folder, and returns where it is. Where that is not possible, such as on a disk that is full, the
+/// report says so and ends as what cannot be kept does; it is still to be shown.
+pub fn kept(folder: &Path, report: &mut Report) -> Option<String> {
+    let Err(error) = folder::write(folder, report) else { return Some(folder.display().to_string()) };
+    failure(&Failure { code: ExitCode::Unreachable, message: error.to_string() });
+    let codes = [ExitCode::from_number(report.exit_code), ExitCode::Unreachable];
+    report.exit_code = ExitCode::most_telling(&codes).number();
+    report.errors.push(error.to_string());
+    None
 }
 
 /// Whether messages on stderr may have colours.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Zoned;
 
-use super::output::{note, result};
+use super::output::{kept, note, result};
 use super::run::time;
 use crate::config::ReceiveConfig;
 use crate::exit::{ExitCode, Failure};
@@ -109,14 +109,12 @@ pub fn execute(args: Args, now: &Zoned) -> Result<ExitCode, Failure> {
         note("Ctrl-C ends it");
         Ok(())
     };
-    let (report, received) = receive(config, ready)?;
-    if let Some(path) = &report_dir {
-        folder::write(path, &report).map_err(|error| Failure { code: ExitCode::Bug, message: error.to_string() })?;
-    }
+    let (mut report, received) = receive(config, ready)?;
+    let shown = report_dir.and_then(|path| kept(&path, &mut report));
     let options = text::Options {
         details,
         timings,
-        folder: report_dir.map(|path| path.display().to_string()),
+        folder: shown,
         peak_memory_kib: timings.then(usage::peak_memory_kib).flatten(),
         cpu_ms: timings.then(usage::cpu_ms).flatten(),
     };

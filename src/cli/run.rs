@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Zoned;
 
-use super::output::result;
+use super::output::{kept, result};
 use super::progress::{Progress, Shown};
 use crate::config::{Allow, RunConfig};
 use crate::exit::{ExitCode, Failure};
@@ -15,7 +15,7 @@ use crate::net::metrics_endpoint::MetricsAddress;
 use crate::net::usage;
 use crate::report::model::Report;
 use crate::report::quantity::counted;
-use crate::report::{folder, text};
+use crate::report::text;
 use crate::run::{Prospect, dry_run};
 use crate::scenario::syntax::parse_time;
 
@@ -196,9 +196,8 @@ pub fn execute(
         return Ok(ExitCode::Pass);
     }
     let path = config.report_dir.clone();
-    let report = run(config, &mut Shown::new(quiet))?;
-    folder::write(&path, &report).map_err(|error| Failure { code: ExitCode::Bug, message: error.to_string() })?;
-    let shown = Some(path.display().to_string());
+    let mut report = run(config, &mut Shown::new(quiet))?;
+    let shown = kept(&path, &mut report);
     let options = text::Options {
         details,
         timings,

@@ -21,6 +21,8 @@ pub struct Capabilities {
     pub software_version: Option<String>,
     /// Whether the Meeting Server is in a cluster, if the status says so.
     pub clustered: Option<bool>,
+    /// Whether it offers its API beyond tokens: without, events can be listened to and no more.
+    pub api: bool,
     /// Whether the emulator's test-only API is there.
     pub test_api: bool,
     /// Whether the run has an account that may not issue tokens.
@@ -124,7 +126,19 @@ pub async fn probe(link: &Link) -> Result<Capabilities, ProbeError> {
         let observed = format!("a token was asked for, and {} came without one", token.describe());
         return Err(ProbeError::NoMeetingServer { address: token.address, observed });
     }
-    let status = Asked::of(link, Method::Get, &format!("{BASE}/system/status"), limit).await?.successful()?;
+    let status = Asked::of(link, Method::Get, &format!("{BASE}/system/status"), limit).await?;
+    if status.is_out_of_bounds() {
+        return Ok(Capabilities {
+            software_version: None,
+            clustered: None,
+            api: false,
+            test_api: false,
+            unprivileged_account: link.target().accounts.unprivileged.is_some(),
+            receiver_places: None,
+            certificate_doubt: link.doubts().first(),
+        });
+    }
+    let status = status.successful()?;
     let document = match Element::parse(&status.response.body) {
         Ok(document) if document.name == "status" => document,
         _ => {
@@ -137,6 +151,7 @@ pub async fn probe(link: &Link) -> Result<Capabilities, ProbeError> {
     Ok(Capabilities {
         software_version: document.text_at(&["softwareVersion"]).map(str::to_owned),
         clustered: document.text_at(&["clusterEnabled"]).and_then(|text| text.parse().ok()),
+        api: true,
         test_api,
         unprivileged_account: link.target().accounts.unprivileged.is_some(),
         receiver_places: receivers.and_then(|asked| asked.receiver_places()),
@@ -181,6 +196,11 @@ impl Asked {
                 Err(ProbeError::NoMeetingServer { address: self.address, observed })
             }
         }
+    }
+
+    /// Whether it is not there for this account, whatever else is.
+    fn is_out_of_bounds(&self) -> bool {
+        matches!(self.response.status, 401 | 403 | 404 | 405 | 501)
     }
 
     /// A catch-all page is no test-only API.

@@ -61,7 +61,11 @@ pub fn write(folder: &Path, report: &Report) -> Result<(), FolderError> {
     ];
     for (name, render) in files {
         let path = folder.join(name);
-        fs::write(&path, render(report)).map_err(|cause| FolderError { path, cause })?;
+        if let Err(cause) = fs::write(&path, render(report)) {
+            // A part of a report would be taken for one.
+            let _ = fs::remove_file(&path);
+            return Err(FolderError { path, cause });
+        }
     }
     Ok(())
 }

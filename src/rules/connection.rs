@@ -38,7 +38,11 @@ pub(super) struct Owed {
     pub(super) at: Instant,
 }
 
-/// A set of message ids, as ranges: small as long as ids are handed out in order.
+/// How many ranges of ids are remembered.
+const RANGES_KEPT: usize = 4096;
+
+/// A set of message ids, as ranges: small as long as ids are handed out in order. Where they are far apart, the lowest are
+/// forgotten, which are the oldest as long as ids grow.
 #[derive(Debug, Default)]
 pub(super) struct IdSet(BTreeMap<u64, u64>);
 
@@ -62,6 +66,10 @@ impl IdSet {
             end = last;
         }
         self.0.insert(start, end);
+        if self.0.len() > RANGES_KEPT {
+            let lowest = self.0.keys().copied().find(|first| *first != start);
+            lowest.and_then(|first| self.0.remove(&first));
+        }
     }
 }
 

@@ -132,13 +132,18 @@ impl Docket {
     }
 
     /// Something was seen where the guides are silent.
-    pub(super) fn note(&mut self, rule: R, name: &'static str, value: impl Into<String>) {
-        let entry = Characteristic { requirement: rule.id(), name, value: value.into() };
+    pub(super) fn note(&mut self, rule: R, name: &'static str, value: impl AsRef<str> + Into<String>) {
         self.tested(rule);
-        let kept =
-            self.characteristics.iter().filter(|known| known.name == name && known.requirement == entry.requirement);
-        if kept.count() < VALUES {
-            self.characteristics.insert(entry);
+        let requirement = rule.id();
+        let mut count = 0;
+        for known in self.characteristics.iter().filter(|one| one.name == name && one.requirement == requirement) {
+            if known.value == value.as_ref() {
+                return;
+            }
+            count += 1;
+        }
+        if count < VALUES {
+            self.characteristics.insert(Characteristic { requirement, name, value: value.into() });
         }
     }
 

@@ -111,7 +111,10 @@ pub(crate) fn check_mutants(names: &[String]) -> Result<(), Failure> {
     for name in names {
         let is_bend = bends::find(name).is_some() || receiver::bends::find(name).is_some();
         if mutants::find(name).is_none() && !is_bend {
-            let known = mutants::all().map(|mutant| mutant.name).chain(bends::ALL.iter().map(|bend| bend.name));
+            let known = mutants::all()
+                .chain(mutants::registry::OF_LOADS)
+                .map(|mutant| mutant.name)
+                .chain(bends::ALL.iter().map(|bend| bend.name));
             let known = known.chain(receiver::bends::ALL.iter().map(|bend| bend.name));
             let help = scenario::suggest::help(name, known.collect::<Vec<_>>());
             let help = help.map_or_else(String::new, |help| format!("; {help}"));
@@ -137,6 +140,7 @@ pub(super) fn plan(
     let scenarios = scenarios.into_iter().map(|(id, scenario)| {
         let skip =
             scenario.needs.iter().find_map(|need| missing(need.value.parse().ok()?, version, capabilities, config));
+        let skip = skip.or_else(|| without_api(&scenario, capabilities));
         let skip = skip.or_else(|| too_many(&scenario, config));
         let skip = skip.or_else(|| no_places(&scenario, capabilities));
         let skip = skip.or_else(|| out_of_reach(&scenario, config));
@@ -181,6 +185,39 @@ fn missing(need: Need, version: Version, capabilities: &Capabilities, config: &R
         }
         Need::Version(since) if version < since => Some(format!("needs release {since}, the target has {version}")),
         _ => None,
+    }
+}
+
+/// A target may offer events and no API but for tokens: what only listens can be done there.
+fn without_api(scenario: &Scenario, capabilities: &Capabilities) -> Option<String> {
+    let asks_for_more = match &scenario.load {
+        Some(load) => !load.value.only_listens(),
+        None => scenario.steps.iter().any(|step| uses_api(&step.value)),
+    };
+    let is_out_of_bounds = !capabilities.api && (asks_for_more || !scenario.receivers.is_empty());
+    is_out_of_bounds.then(|| "the target offers no API beyond tokens".to_owned())
+}
+
+/// Whether a step asks the API for anything but tokens.
+fn uses_api(step: &Step) -> bool {
+    match step {
+        Step::Token(_)
+        | Step::Connect(_)
+        | Step::Close(_)
+        | Step::Drop(_)
+        | Step::Subscribe(_)
+        | Step::Acks(_)
+        | Step::Ack(_)
+        | Step::Send(_)
+        | Step::SendText(_)
+        | Step::SendFrame(_)
+        | Step::SendBytes(_)
+        | Step::Wait(_)
+        | Step::Rest(_)
+        | Step::Pause(_)
+        | Step::Expect(_) => false,
+        Step::Repeat(repeat) => repeat.steps.iter().any(|step| uses_api(&step.value)),
+        _ => true,
     }
 }
 

@@ -109,7 +109,7 @@ impl Recording {
 
     /// Why the recording is not whole, if it is not.
     pub(super) fn failure(&self) -> Option<String> {
-        self.failed.as_ref().map(|error| format!("failed to write {FILE}: {error}"))
+        self.failed.as_ref().map(|error| format!("the recording is not whole: failed to write {FILE}: {error}"))
     }
 }
 
@@ -148,6 +148,18 @@ mod tests {
         let text = String::from_utf8(zstd::decode_all(&bytes[..]).unwrap()).unwrap();
         assert_eq!(text.lines().count(), 2);
         assert!(text.lines().all(|line| format::read_line(line.as_bytes()).is_ok()), "{text}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_told_of_and_ends_the_recording_only() {
+        let root = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", root.path().join(FILE)).unwrap();
+        let mut recording = Recording::create(root.path()).unwrap();
+        recording.append(Ok(vec![1]));
+        recording.append(Ok(vec![2]));
+        let told = recording.failure().unwrap();
+        assert!(told.contains("not whole") && told.contains("No space left"), "{told}");
     }
 
     #[test]

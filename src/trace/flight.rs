@@ -115,7 +115,7 @@ mod tests {
     fn the_last_observations_are_kept_by_number_and_by_bytes() {
         let mut flight = Flight::default();
         let room = Room { lines: 3, bytes: 10 };
-        let mut push = |flight: &mut Flight, seq: u64, text: &str| {
+        let push = |flight: &mut Flight, seq: u64, text: &str| {
             flight.push(false, room, Seq(seq), Instant::ZERO, Words::Text, text.as_bytes());
         };
         let said = |flight: &Flight, seq: u64| flight.get(Seq(seq)).map(|(_, text)| String::from_utf8(text).unwrap());

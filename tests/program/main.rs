@@ -4,6 +4,7 @@
 //! of output, for the end of a process, or for a connection. `child` starts programs, `call_bridge` sends records, `peer`
 //! plays servers that behave badly, `reports` reads what a run left behind.
 
+mod bad_loads;
 mod bad_targets;
 mod call_bridge;
 mod child;

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -42,10 +43,29 @@ impl Peer {
 
     /// Like a Meeting Server up to the upgrade, which is granted; from there `events` has the connection.
     pub(crate) fn events(events: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        Self::upgrading(answer, events)
+    }
+
+    /// The same, with an API that hands out tokens and nothing else.
+    pub(crate) fn events_alone(events: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        let forbid = |mut connection: TcpStream, head: &str| {
+            if head.starts_with("POST /api/v1/authTokens") {
+                return answer(connection, head);
+            }
+            let _ = connection.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            end(connection);
+        };
+        Self::upgrading(forbid, events)
+    }
+
+    fn upgrading(
+        api: impl Fn(TcpStream, &str) + Send + Sync + 'static,
+        events: impl Fn(TcpStream) + Send + Sync + 'static,
+    ) -> Self {
         Self::new(move |mut connection| {
             let head = read_head(&mut connection);
             if !head.starts_with("GET /events/v1") {
-                return answer(connection, &head);
+                return api(connection, &head);
             }
             let key = field(&head, "sec-websocket-key");
             let accept = derive_accept_key(key.as_bytes());
@@ -70,11 +90,15 @@ impl Peer {
     }
 }
 
+/// How many tokens were handed out: each is another one.
+static TOKENS: AtomicU64 = AtomicU64::new(0);
+
 /// Answers what a run asks at its start; everything else does not exist.
 fn answer(mut connection: TcpStream, head: &str) {
     const STATUS: &str = "<?xml version=\"1.0\"?><status><softwareVersion>3.7</softwareVersion></status>";
+    let token = format!("X-Cisco-CMS-Auth-Token: a-token-{}\r\n", TOKENS.fetch_add(1, Ordering::Relaxed));
     let (status, fields, body) = if head.starts_with("POST /api/v1/authTokens") {
-        ("200 OK", "X-Cisco-CMS-Auth-Token: a-token\r\n", "")
+        ("200 OK", token.as_str(), "")
     } else if head.starts_with("GET /api/v1/system/status") {
         ("200 OK", "Content-Type: text/xml\r\n", STATUS)
     } else {

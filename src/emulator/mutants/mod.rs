@@ -14,6 +14,7 @@ mod limits;
 mod messages;
 mod pieces;
 mod places;
+mod rare;
 mod record_fields;
 mod records_content;
 mod records_course;

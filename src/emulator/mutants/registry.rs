@@ -3,7 +3,7 @@
 use super::super::mutant::Mutant;
 use super::{
     auth, cdr_numbers, cdr_receivers, cdr_transport, coincidences, conversation, elements, limits, messages, places,
-    record_fields, records_content, records_course, subscriptions, subtle, updates, values, websocket,
+    rare, record_fields, records_content, records_course, subscriptions, subtle, updates, values, websocket,
 };
 
 /// One mutant of the list.
@@ -43,14 +43,17 @@ pub const ALL: &[&[Registered]] = &[
     record_fields::MUTANTS,
 ];
 
-/// All mutants one after the other.
+/// Mutants that only a load finds; they are in none of the areas, since no scenario of the suite is long enough.
+pub const OF_LOADS: &[Registered] = rare::MUTANTS;
+
+/// All mutants that the suite finds, one after the other.
 pub fn all() -> impl Iterator<Item = &'static Registered> {
     ALL.iter().flat_map(|area| area.iter())
 }
 
 /// The mutant of that name.
 pub fn find(name: &str) -> Option<&'static Registered> {
-    all().find(|mutant| mutant.name == name)
+    all().chain(OF_LOADS).find(|mutant| mutant.name == name)
 }
 
 /// A fresh mutant of that name.
