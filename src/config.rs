@@ -29,7 +29,7 @@ use crate::report::model::Report;
 use crate::report::thresholds;
 use crate::rules::Deadlines;
 use crate::scenario::syntax::Time;
-use crate::scenario::{self, Source};
+use crate::scenario::{self, Overrides, Source};
 
 pub use receive::ReceiveConfig;
 
@@ -99,6 +99,8 @@ pub struct RunConfig {
     pub options: String,
     /// Whether the trace is recorded.
     pub record: bool,
+    /// What outweighs what loads say.
+    pub overrides: Overrides,
 }
 
 /// A command of the user's that restarts the Call Bridge of a target.
@@ -250,6 +252,7 @@ impl RunConfig {
             command,
             options,
             record: args.record,
+            overrides: Overrides { duration: args.duration, rate: args.rate },
         })
     }
 }
@@ -385,6 +388,8 @@ fn options(args: &run::Args) -> String {
         ("--restart-command", args.restart_command.as_ref().map(|_| "COMMAND".to_owned())),
         ("--restart-deadline", args.restart_deadline.map(length)),
         ("--servers", args.servers.map(|servers| servers.to_string())),
+        ("--duration", args.duration.map(length)),
+        ("--rate", args.rate.map(|rate| rate.to_string())),
     ];
     let targets = args.target.iter().map(|url| format!("--target {}", crate::report::model::quoted(url)));
     let mut words: Vec<String> = targets.collect();

@@ -49,7 +49,7 @@ use servers::Site;
 /// # Errors
 /// If a scenario or a setting is wrong, or the report folder cannot be written, before anything has run.
 pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Failure> {
-    let scenarios = plan::read(&config.scenarios)?;
+    let scenarios = plan::read(&config.scenarios, &config.overrides)?;
     let settings = settings(&config.dialect)?;
     check_mutants(&config.mutants)?;
     servers::check(&scenarios, config.targets.len(), config.servers, &settings)?;

@@ -26,6 +26,7 @@ Examples:
   bridgeproof run my/scenario.yaml --seed 7              a file of your own, the same way every time
   bridgeproof run messages --mutant ack-of-request-missing
                                                          see what a broken server looks like
+  bridgeproof run load/soak --duration 8h --rate 20      a load as long and as dense as you like
   bridgeproof run --target https://cms.lab:8443 --user api --password-env CMS_PASSWORD --ca lab.pem
   bridgeproof run --profile lab.toml --allow limits,probing --dry-run
                                                          what would run there, and what not and why
@@ -122,6 +123,12 @@ pub struct Args {
     /// How many scenarios run at the same time; against a server it is always one.
     #[arg(long, value_name = "N", help_heading = "Embedded emulator")]
     pub jobs: Option<std::num::NonZeroUsize>,
+    /// How long loads go on, in place of what they say: such as 8h for a soak. At most a week.
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Loads")]
+    pub duration: Option<Duration>,
+    /// How many stimuli a second (or whatever their time unit is) loads at a constant rate have, in place of what they say.
+    #[arg(long, value_name = "N", help_heading = "Loads")]
+    pub rate: Option<f64>,
     /// Decides every random choice; the same seed repeats the same run. Drawn and shown without.
     #[arg(long, value_name = "N", help_heading = "Judgement")]
     pub seed: Option<u64>,

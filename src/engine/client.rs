@@ -6,12 +6,15 @@ use serde_json::Value;
 
 use super::events_client::{AckPolicy, EventsClient, Heard, Stage};
 use crate::protocol::events::names::SUCCESS;
-use crate::protocol::events::{MessageType, State};
+use crate::protocol::events::{Message, MessageType, Resource, State, UpdateType};
 use crate::time::Instant;
 use crate::trace::ConnectionId;
 
 /// How many messages are kept for `wait` and `expect`.
 const HEARD_LIMIT: usize = 20_000;
+
+/// How many calls are known that go on.
+const CALLS_LIMIT: usize = 1000;
 
 /// An events client of a scenario.
 #[derive(Debug)]
@@ -46,6 +49,32 @@ pub(super) struct Ear {
     last_seen: Option<String>,
     /// Whether only what messages say of subscriptions is kept: under load nobody waits for a message.
     pub(super) is_brief: bool,
+    /// The calls that go on, where somebody wants to know.
+    pub(super) calls: Option<CallsHeard>,
+}
+
+/// The calls that an events client was told of and that have not ended.
+#[derive(Debug, Default)]
+pub(super) struct CallsHeard {
+    /// Their ids, in the order in which they were told of.
+    pub(super) ids: Vec<String>,
+    /// How often there was another one, or one fewer.
+    pub(super) changes: u64,
+}
+
+impl CallsHeard {
+    fn hear(&mut self, message: Message<'_>) {
+        for entry in message.entries(Resource::Calls).into_iter().flatten() {
+            let Some(id) = entry.key() else { continue };
+            let place = self.ids.iter().position(|known| known == id);
+            match (entry.update_type(), place) {
+                (Some(UpdateType::Add), None) if self.ids.len() < CALLS_LIMIT => self.ids.push(id.to_owned()),
+                (Some(UpdateType::Remove), Some(place)) => drop(self.ids.remove(place)),
+                _ => continue,
+            }
+            self.changes += 1;
+        }
+    }
 }
 
 /// A set of subscriptions that another one replaced; it holds again if the other is refused.
@@ -99,6 +128,7 @@ impl Ear {
         self.acks.clear();
         self.wanted.clear();
         self.superseded = None;
+        self.calls = self.calls.take().map(|_| CallsHeard::default());
     }
 
     /// Goes back to the set before, where the request for the present one is refused.
@@ -133,6 +163,11 @@ impl Ear {
                             self.states.insert(index, state);
                         }
                     }
+                }
+                if let Some(calls) = &mut self.calls
+                    && message.message_type() == Some(MessageType::CallListUpdate)
+                {
+                    calls.hear(message);
                 }
                 if self.is_brief {
                     return;

@@ -450,6 +450,9 @@ impl Ear {
                 forgotten.extend(self.states.remove_entry(index));
             }
         }
+        // What was over before is of no interest any more, however many sets follow each other.
+        let is_known = |index: &u64| before.contains_key(index) || self.wanted.contains_key(index);
+        self.states.retain(|index, state| is_known(index) || *state != State::Deactivated);
         self.acks.remove(&id);
         self.superseded = Some(Superseded { by: id, wanted: before, states: forgotten });
     }

@@ -3,9 +3,10 @@
 //! [`crate::load::together`].
 //!
 //! `population` is what is there before anything is measured, `live` what has begun and not ended, `effects` how the event
-//! looks that a stimulus has to bring about. This file carries the phases out and sends what stimuli ask for.
+//! looks that a stimulus has to bring about, `follow` what a load that only listens subscribes to. This file carries the phases out and sends what stimuli ask for.
 
 mod effects;
+mod follow;
 mod live;
 mod population;
 
@@ -211,6 +212,7 @@ impl<S: Sink> Core<S> {
         while let Some((number, place)) = live.next_held() {
             self.send_held(&mut live, number, place);
         }
+        self.follow(&mut live);
         live.look_at_thresholds(now);
         let is_over = live.schedule.is_over(now) || live.is_aborted || live.is_deserted();
         if let Some(at) = live.next_due(now) {

@@ -28,7 +28,7 @@ pub struct Prospect {
 /// # Errors
 /// If a scenario or a setting is wrong, or the target cannot be used.
 pub fn dry_run(config: &RunConfig) -> Result<Vec<Prospect>, Failure> {
-    let scenarios = read(&config.scenarios)?;
+    let scenarios = read(&config.scenarios, &config.overrides)?;
     let settings = settings(&config.dialect)?;
     check_mutants(&config.mutants)?;
     servers::check(&scenarios, config.targets.len(), config.servers, &settings)?;

@@ -12,7 +12,7 @@ use crate::exit::Failure;
 use crate::net::probe::Capabilities;
 use crate::report::assemble::ScenarioRun;
 use crate::scenario::syntax::{Judged, Scenario, Step};
-use crate::scenario::{self, Need, Source};
+use crate::scenario::{self, Need, Overrides, Source};
 use crate::spec::{RequirementId, Version};
 
 /// A scenario of this run.
@@ -55,13 +55,21 @@ impl Planned {
 ///
 /// # Errors
 /// All errors of all files.
-pub(super) fn read(sources: &[Source]) -> Result<Vec<(String, Scenario)>, Failure> {
-    let (mut scenarios, mut errors) = (Vec::new(), String::new());
+pub(super) fn read(sources: &[Source], overrides: &Overrides) -> Result<Vec<(String, Scenario)>, Failure> {
+    let (mut scenarios, mut errors, mut has_load) = (Vec::new(), String::new(), false);
     for source in sources {
         match scenario::read(&source.file, &source.text) {
-            Ok(scenario) => scenarios.push((source.id.clone(), scenario)),
+            Ok(mut scenario) => {
+                let told = overrides.apply(&mut scenario);
+                has_load |=
+                    told.map_err(|error| Failure::usage(format!("--duration and --rate: {}: {error}", source.id)))?;
+                scenarios.push((source.id.clone(), scenario));
+            }
             Err(found) => errors.push_str(&scenario::render(&source.text, &found, output::styled())),
         }
+    }
+    if errors.is_empty() && !overrides.is_empty() && !has_load {
+        return Err(Failure::usage("--duration and --rate are for loads, and none was chosen"));
     }
     if errors.is_empty() { Ok(scenarios) } else { Err(Failure::usage(errors.trim_end())) }
 }

@@ -1,21 +1,30 @@
 //! The chronicle: observations in words, one line each, for the evidence in reports.
 //!
-//! Bounded: of a long trace only the last observations are kept, besides those that findings refer to, and of a long
-//! message only its beginning. What a finding refers to is looked up when the trace is over.
+//! Bounded: of each connection, of each receiver and of the API only the last observations are kept ([`super::flight`]), as
+//! many as there is room for among so many, besides those that findings refer to; and of a long message only its beginning.
+//! What a finding refers to is looked up when it is made.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 
+use super::flight::{Flight, Room, Words};
 use super::observation::{
     ConnectionId, EndCause, Event, LinkId, Observation, ReceiverId, Seq, SetId, Side, Sink, Text,
 };
+use crate::protocol::events::{Envelope, MessageType};
 use crate::protocol::http::{Request, Response};
 use crate::protocol::ws::frame::{Header, Opcode, close_code};
 use crate::protocol::ws::handshake::TOKEN_PARAMETER;
 use crate::time::Instant;
 
-/// How many observations are kept.
-const LINES_KEPT: usize = 20_000;
+/// What is kept of all sources together.
+const ROOM: Room = Room { lines: 20_000, bytes: 8 << 20 };
+
+/// What is kept of each, however many there are.
+const LEAST: Room = Room { lines: 64, bytes: 12 << 10 };
+
+/// How many connections that have ended are kept.
+const ENDED_KEPT: usize = 64;
 
 /// How many characters of a message are kept.
 const MESSAGE_CHARS: usize = 600;
@@ -24,42 +33,28 @@ const MESSAGE_CHARS: usize = 600;
 /// shown, since hardly a character is longer than a byte.
 const START_BYTES: usize = MESSAGE_CHARS + MESSAGE_CHARS / 8;
 
-/// The words of one observation.
-#[derive(Debug)]
-enum Words {
-    Text(String),
-    /// A set of records: of the many of a long run hardly any is ever read, so that it is not put into words before.
-    Set {
-        set: SetId,
-        receiver: ReceiverId,
-        start: Vec<u8>,
-    },
-    /// A frame, for the same reason; of a long one, the beginning.
-    Frame {
-        connection: ConnectionId,
-        from: Side,
-        header: Header,
-        is_text: bool,
-        start: Vec<u8>,
-    },
-    /// The answer to a set.
-    Answer {
-        set: SetId,
-        receiver: Option<ReceiverId>,
-        status: u16,
-        whole: bool,
-    },
+/// Who tells something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    Connection(ConnectionId),
+    Receiver(ReceiverId),
+    Api,
+    Scenario,
 }
 
 /// Observations in words.
 #[derive(Debug, Default)]
 pub struct Chronicle {
-    lines: VecDeque<(Seq, Instant, Words)>,
-    /// What held the beginning of something that is no longer kept, for what comes next.
-    spare: Vec<Vec<u8>>,
+    flights: BTreeMap<Source, Flight>,
+    /// Connections that have ended and whose flights are still kept, oldest first.
+    ended: VecDeque<ConnectionId>,
+    /// The text of the observation that is looked at.
+    text: Vec<u8>,
     cited: BTreeMap<Seq, String>,
     citing: usize,
     clients: BTreeMap<ConnectionId, String>,
+    /// How many connections each client has had.
+    connections: BTreeMap<String, u32>,
     receivers: BTreeMap<ReceiverId, String>,
     links: BTreeMap<LinkId, ReceiverId>,
     /// Sets that have no answer yet.
@@ -79,23 +74,27 @@ impl Chronicle {
         if let Some(line) = self.cited.get(&seq) {
             return Some(line.clone());
         }
-        let place = self.lines.binary_search_by_key(&seq, |(seq, ..)| *seq).ok()?;
-        let (seq, at, words) = &self.lines[place];
-        let ms = at.since(self.began.unwrap_or_default()).as_millis();
+        let (source, (line, text)) =
+            self.flights.iter().find_map(|(source, flight)| Some((*source, flight.get(seq)?)))?;
+        let ms = line.at.since(self.began.unwrap_or_default()).as_millis();
         let receiver = |id: &ReceiverId| self.receivers.get(id).map_or("?", String::as_str);
-        Some(match words {
-            Words::Text(text) => format!("{seq} +{ms} ms {text}"),
-            Words::Set { set, receiver: id, start } => {
-                let start = String::from_utf8_lossy(start);
-                format!("{seq} +{ms} ms {} <- set {}: {}", receiver(id), set.0, short(&start))
+        Some(match line.words {
+            Words::Text => format!("{seq} +{ms} ms {}", String::from_utf8_lossy(&text)),
+            Words::Set { set, receiver: id } => {
+                let start = String::from_utf8_lossy(&text);
+                format!("{seq} +{ms} ms {} <- set {}: {}", receiver(&id), set.0, short(&start))
             }
-            Words::Frame { connection, from, header, is_text, start } => {
-                let arrow = if *from == Side::Server { "<-" } else { "->" };
-                format!("{seq} +{ms} ms {} {arrow} {}", self.name(*connection), frame_line(header, *is_text, start))
+            Words::Frame { from, header, is_text } => {
+                let arrow = if from == Side::Server { "<-" } else { "->" };
+                let name = match source {
+                    Source::Connection(connection) => self.name(connection),
+                    _ => "?",
+                };
+                format!("{seq} +{ms} ms {name} {arrow} {}", frame_line(&header, is_text, &text))
             }
             Words::Answer { set, receiver: id, status, whole } => {
                 let receiver = id.as_ref().map_or("?", receiver);
-                let part = if *whole { "" } else { ", a part of it" };
+                let part = if whole { "" } else { ", a part of it" };
                 format!("{seq} +{ms} ms {receiver} -> {status} for set {}{part}", set.0)
             }
         })
@@ -135,13 +134,14 @@ impl Chronicle {
     }
 
     fn enter(&mut self, connection: ConnectionId, client: &str) {
-        let earlier = self.clients.values().filter(|name| name.split('#').next() == Some(client)).count();
-        let name = if earlier == 0 { client.to_owned() } else { format!("{client}#{}", earlier + 1) };
+        let count = self.connections.entry(client.to_owned()).or_default();
+        *count += 1;
+        let name = if *count == 1 { client.to_owned() } else { format!("{client}#{count}") };
         self.clients.insert(connection, name);
     }
 
-    fn describe(&self, event: &Event<'_>) -> Option<String> {
-        Some(match event {
+    fn describe(&self, event: &Event<'_>) -> String {
+        match event {
             Event::ScenarioStarted { id } => format!("scenario {id}"),
             Event::StepStarted { number, text } => format!("step {number}: {text}"),
             Event::ScenarioEnded { .. } => "end of the scenario".to_owned(),
@@ -162,7 +162,7 @@ impl Chronicle {
             }
             Event::Ended { connection, cause } => format!("{} {}", self.name(*connection), end_in_words(*cause)),
             of_receivers => self.describe_receivers(of_receivers),
-        })
+        }
     }
 
     fn describe_receivers(&self, event: &Event<'_>) -> String {
@@ -191,18 +191,69 @@ impl Chronicle {
         }
     }
 
-    /// The beginning of what these parts are together. What is no longer kept lends its memory.
-    fn beginning<'p>(&mut self, parts: impl Iterator<Item = &'p [u8]>) -> Vec<u8> {
-        let mut start = self.spare.pop().unwrap_or_default();
-        start.clear();
+    /// Who tells an event.
+    fn source(&self, event: &Event<'_>) -> Source {
+        let of_receiver = |id: Option<&ReceiverId>| id.map_or(Source::Scenario, |id| Source::Receiver(*id));
+        match event {
+            Event::Frame { connection, .. }
+            | Event::Opening { connection, .. }
+            | Event::Opened { connection, .. }
+            | Event::Refused { connection, .. }
+            | Event::OpenFailed { connection, .. }
+            | Event::RawBytesSent { connection, .. }
+            | Event::Ended { connection, .. } => Source::Connection(*connection),
+            Event::RequestSent { .. } | Event::ResponseReceived { .. } | Event::RequestFailed { .. } => Source::Api,
+            Event::ReceiverOpened { receiver, .. }
+            | Event::ReceiverClosed { receiver }
+            | Event::LinkOpened { receiver, .. }
+            | Event::HandshakeFailed { receiver, .. }
+            | Event::SetReceived { receiver, .. }
+            | Event::SetCut { receiver, .. } => Source::Receiver(*receiver),
+            Event::LinkFault { link, .. } | Event::LinkEnded { link, .. } => of_receiver(self.links.get(link)),
+            Event::SetAnswered { set, .. } | Event::SetUnanswered { set, .. } => of_receiver(self.sets.get(set)),
+            _ => Source::Scenario,
+        }
+    }
+
+    /// Keeps an observation.
+    fn push(&mut self, source: Source, is_rare: bool, (seq, at): (Seq, Instant), words: Words) {
+        if !self.flights.contains_key(&source) {
+            self.flights.insert(source, Flight::default());
+            let room = self.room();
+            self.flights.values_mut().for_each(|flight| flight.shrink(room));
+        }
+        let room = self.room();
+        let Some(flight) = self.flights.get_mut(&source) else { return };
+        flight.push(is_rare, room, seq, at, words, &self.text);
+    }
+
+    /// What each source may keep.
+    fn room(&self) -> Room {
+        let sources = self.flights.len().max(1);
+        Room { lines: LEAST.lines.max(ROOM.lines / sources), bytes: LEAST.bytes.max(ROOM.bytes / sources) }
+    }
+
+    /// A connection has ended: of those that have, only the last are kept.
+    fn note_end(&mut self, connection: ConnectionId) {
+        self.ended.push_back(connection);
+        if self.ended.len() > ENDED_KEPT
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.flights.remove(&Source::Connection(oldest));
+        }
+    }
+
+    /// Takes the beginning of what these parts are together for the text.
+    fn take_beginning<'p>(&mut self, parts: impl Iterator<Item = &'p [u8]>) {
+        let text = &mut self.text;
+        text.clear();
         for part in parts {
-            let room = START_BYTES - start.len().min(START_BYTES);
+            let room = START_BYTES - text.len().min(START_BYTES);
             // Characters of other scripts are up to four bytes long.
             let is_plain = part[..part.len().min(room)].is_ascii();
             let room = if is_plain { room } else { room.min(MESSAGE_CHARS) * 4 };
-            start.extend_from_slice(&part[..part.len().min(room)]);
+            text.extend_from_slice(&part[..part.len().min(room)]);
         }
-        start
     }
 
     /// Remembers and forgets names of receivers, links and sets.
@@ -242,33 +293,52 @@ impl Sink for Chronicle {
             self.enter(connection, client);
         }
         self.note_receivers(&observation.event);
-        let words = match &observation.event {
+        let source = self.source(&observation.event);
+        let (words, is_rare) = match &observation.event {
             Event::SetReceived { set, receiver, head, records, .. } => {
                 let parts = [head.method, " ", head.target, " "].map(str::as_bytes);
-                let start = self.beginning(parts.into_iter().chain([records.body()]));
-                Some(Words::Set { set: *set, receiver: *receiver, start })
+                self.take_beginning(parts.into_iter().chain([records.body()]));
+                (Words::Set { set: *set, receiver: *receiver }, false)
             }
-            Event::Frame { connection, from, frame, text } => {
-                let (connection, from, header, is_text) = (*connection, *from, frame.header, text.is_some());
+            Event::Frame { from, frame, text, .. } => {
                 // A message may have come in several frames: what it says is in none of them alone.
-                let start = self.beginning([text.as_ref().map_or(frame.payload, Text::bytes)].into_iter());
-                Some(Words::Frame { connection, from, header, is_text, start })
+                self.take_beginning([text.as_ref().map_or(frame.payload, Text::bytes)].into_iter());
+                let words = Words::Frame { from: *from, header: frame.header, is_text: text.is_some() };
+                (words, !is_frequent(*from, text.as_ref()))
             }
             Event::SetAnswered { set, status, whole, .. } => {
+                self.text.clear();
                 let receiver = self.sets.get(set).copied();
-                Some(Words::Answer { set: *set, receiver, status: *status, whole: *whole })
+                (Words::Answer { set: *set, receiver, status: *status, whole: *whole }, false)
             }
-            event => self.describe(event).map(Words::Text),
+            event => {
+                let said = self.describe(event);
+                self.text.clear();
+                self.text.extend_from_slice(said.as_bytes());
+                (Words::Text, !matches!(source, Source::Api))
+            }
         };
-        if let Some(words) = words {
-            if self.lines.len() == LINES_KEPT
-                && let Some((_, _, Words::Set { start, .. } | Words::Frame { start, .. })) = self.lines.pop_front()
-            {
-                self.spare.push(start);
-            }
-            self.lines.push_back((observation.seq, observation.at, words));
+        self.push(source, is_rare, (observation.seq, observation.at), words);
+        if let Event::Ended { connection, .. }
+        | Event::Refused { connection, .. }
+        | Event::OpenFailed { connection, .. } = observation.event
+        {
+            self.note_end(connection);
         }
         self.forget_receivers(&observation.event);
+    }
+}
+
+/// Whether there are many such frames: updates and their acks.
+fn is_frequent(from: Side, text: Option<&Text<'_>>) -> bool {
+    let Some(Text::Json { json, .. }) = text else { return false };
+    match (Envelope::of(*json), from) {
+        (Envelope::Ack(_), from) => from == Side::Client,
+        (Envelope::Message(message), _) => matches!(
+            message.message_type(),
+            Some(MessageType::CallListUpdate | MessageType::CallInfoUpdate | MessageType::RosterUpdate)
+        ),
+        (Envelope::Other(_), _) => false,
     }
 }
 
@@ -354,6 +424,7 @@ mod tests {
     use crate::protocol::cdr::Tape;
     use crate::protocol::http1::Head;
     use crate::protocol::ws::handshake::upgrade_request;
+    use crate::trace::{ExchangeId, NetworkError, NetworkErrorKind};
 
     #[test]
     fn a_line_names_the_client_and_hides_the_token() {
@@ -416,20 +487,55 @@ mod tests {
         assert!(chronicle.sets.is_empty() && chronicle.links.is_empty(), "what is over is forgotten");
     }
 
+    fn exchange(seq: u64) -> (Seq, Event<'static>) {
+        (Seq(seq), Event::RequestFailed { exchange: ExchangeId(1), error: ERROR.get_or_init(error) })
+    }
+
+    static ERROR: std::sync::OnceLock<NetworkError> = std::sync::OnceLock::new();
+
+    fn error() -> NetworkError {
+        NetworkError { kind: NetworkErrorKind::Timeout, address: "a".to_owned(), cause: "b".to_owned() }
+    }
+
     #[test]
     fn only_the_last_lines_are_kept_and_those_that_findings_refer_to() {
         let mut chronicle = Chronicle::new();
-        for seq in 1..=LINES_KEPT as u64 + 5 {
-            let event = Event::ScenarioStarted { id: "x" };
-            chronicle.observe(&Observation { seq: Seq(seq), at: Instant::ZERO, event });
+        for number in 1..=ROOM.lines as u64 + 5 {
+            let (seq, event) = exchange(number);
+            chronicle.observe(&Observation { seq, at: Instant::ZERO, event });
             let evidence: [&[Seq]; 2] = [&[Seq(1), Seq(3)], &[Seq(4)]];
-            chronicle.keep(evidence.into_iter().take(usize::from(seq > 3) + usize::from(seq > 8)));
+            chronicle.keep(evidence.into_iter().take(usize::from(number > 3) + usize::from(number > 8)));
         }
         for seq in [1, 3, 4] {
             assert!(chronicle.line(Seq(seq)).is_some(), "{seq}");
         }
         assert_eq!((chronicle.line(Seq(2)), chronicle.line(Seq(5))), (None, None));
         assert!(chronicle.line(Seq(6)).is_some());
-        assert_eq!(chronicle.count(), LINES_KEPT as u64 + 5);
+        assert_eq!(chronicle.count(), ROOM.lines as u64 + 5);
+    }
+
+    #[test]
+    fn a_busy_source_does_not_wash_away_what_others_told() {
+        let mut chronicle = Chronicle::new();
+        let request = upgrade_request(Some("token"), [0; 16]);
+        let opening =
+            |connection| Event::Opening { connection: ConnectionId(connection), client: "a", request: &request };
+        let mut see = |seq: u64, event: Event<'_>| {
+            chronicle.observe(&Observation { seq: Seq(seq), at: Instant::ZERO, event });
+        };
+        see(1, opening(1));
+        for number in 2..100_000 {
+            see(number, exchange(number).1);
+        }
+        // Connections that have ended make room for others.
+        for number in 0..1000_u64 {
+            let (seq, id) = (100_000 + 2 * number, number as u32 + 2);
+            see(seq, opening(id));
+            see(seq + 1, Event::Ended { connection: ConnectionId(id), cause: EndCause::PeerReset });
+        }
+        assert!(chronicle.line(Seq(1)).is_some());
+        assert!(chronicle.line(Seq(100_000)).is_none() && chronicle.line(Seq(101_998)).is_some());
+        assert!(chronicle.flights.len() <= ENDED_KEPT + 2, "{}", chronicle.flights.len());
+        assert_eq!(chronicle.client(ConnectionId(900)), Some("a#900"));
     }
 }

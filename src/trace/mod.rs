@@ -6,6 +6,7 @@
 
 pub mod chronicle;
 mod event_line;
+mod flight;
 pub mod format;
 pub mod observation;
 pub mod recorded;

@@ -116,6 +116,8 @@ pub(in super::super) struct Live {
     part: Part,
     /// When thresholds that may end the load are looked at next.
     looks: Option<Instant>,
+    /// When it is looked whether calls of others have come or gone, where they are followed.
+    pub(super) follow_at: Option<Instant>,
     /// Whether a threshold that is missed has ended it.
     pub(super) is_aborted: bool,
 }
@@ -193,6 +195,7 @@ impl Live {
             messages: 0,
             part,
             looks,
+            follow_at: load.follow.then_some(Instant::ZERO),
             is_aborted: false,
         }
     }
@@ -216,7 +219,7 @@ impl Live {
     /// When something is to be done at the latest.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
-        self.schedule.next_due(now).into_iter().chain(alarm).chain(self.looks).min()
+        self.schedule.next_due(now).into_iter().chain(alarm).chain(self.looks).chain(self.follow_at).min()
     }
 
     /// Takes a piece of work in.
@@ -546,6 +549,9 @@ impl Live {
     /// A watcher heard an ack.
     pub(in super::super) fn hear_ack(&mut self, watcher: u32, ack: Ack<'_>, now: Instant) {
         let Some(id) = ack.message_id() else { return };
+        if self.follower_heard_ack(watcher, ack, now) {
+            return;
+        }
         let is_it = |work: &Work| matches!(work.subject, Subject::Watcher { place, request, .. } if place == watcher as usize && request == Some(id));
         let Some((number, work)) = self.works.iter_mut().find(|(_, work)| is_it(work)) else { return };
         let (number, stamps) = (*number, work.stamps);
@@ -564,6 +570,9 @@ impl Live {
 
     /// The subscriptions of a watcher are settled, all of them active or not: a request for others is through.
     pub(in super::super) fn settled(&mut self, watcher: u32, is_active: bool, now: Instant) {
+        if self.follower_settled(watcher, now) {
+            return;
+        }
         let of_it = |work: &Work| matches!(work.subject, Subject::Watcher { place, is_acked: true, .. } if place == watcher as usize);
         let Some(number) = self.works.iter().find(|(_, work)| of_it(work)).map(|(number, _)| *number) else { return };
         let stamps = self.works[&number].stamps;

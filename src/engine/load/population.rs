@@ -6,15 +6,17 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::super::client::CallsHeard;
 use super::super::client_steps::ack_policy;
 use super::super::core::{Core, Handle, Stop};
 use super::super::events_client::AckPolicy;
+use super::follow::Follows;
 use crate::protocol::events::Resource;
 use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::write::Subscription;
 use crate::protocol::guid;
 use crate::scenario::syntax::{Load, LoadAcks, Stimulus};
-use crate::spec::elements;
+use crate::spec::{Version, elements};
 use crate::time::Instant;
 use crate::trace::Sink;
 
@@ -72,6 +74,8 @@ pub(super) struct Watcher {
     pub(super) is_busy: bool,
     /// Whether its connection is gone.
     pub(super) is_lost: bool,
+    /// How it follows the calls of others, if it does.
+    pub(super) follows: Option<Follows>,
 }
 
 /// What a load is put on.
@@ -146,9 +150,6 @@ impl<S: Sink + Send> Handle<S> {
     /// Makes what a load is put on.
     pub(super) async fn populate(&self, load: &Load) -> Result<(Population, Setup), Stop> {
         let mut all = Population::default();
-        for plan in &load.plans {
-            self.make_plan(&plan.value)?;
-        }
         self.register_all().await?;
         for number in 1..=load.calls() {
             let space = self.make_space(&format!("load {number}")).await?;
@@ -167,6 +168,10 @@ impl<S: Sink + Send> Handle<S> {
         for number in 1..=load.connections() {
             let watcher = self.add_watcher(load, number, &all, &mut setup).await?;
             all.watchers.push(watcher);
+        }
+        // Their times count from when the work begins.
+        for plan in &load.plans {
+            self.make_plan(&plan.value)?;
         }
         Ok((all, setup))
     }
@@ -249,6 +254,9 @@ impl<S: Sink + Send> Handle<S> {
         let begun = self.now();
         self.open_with(&name, &token).await?;
         setup.upgrades.push(self.now().since(begun));
+        if load.follow {
+            self.with(|core| core.client(&name).map(|client| client.ear.calls = Some(CallsHeard::default())))?;
+        }
         let set = self.with(|core| subscriptions(load, all, core.options.version));
         if !set.is_empty() {
             let begun = self.now();
@@ -258,10 +266,12 @@ impl<S: Sink + Send> Handle<S> {
         self.with(|core| {
             let client = core.client(&name)?;
             client.ear.is_brief = true;
+            client.ear.forget();
             client.watcher = Some(number - 1);
             Ok(())
         })?;
-        Ok(Watcher { name, set, lacks: None, lacked: None, is_busy: false, is_lost: false })
+        let follows = load.follow.then(|| Follows::new(load.subscriptions()));
+        Ok(Watcher { name, set, lacks: None, lacked: None, is_busy: false, is_lost: false, follows })
     }
 }
 
@@ -282,18 +292,20 @@ fn policy(acks: &LoadAcks) -> AckPolicy {
 }
 
 /// One subscription to `calls`, the others to `callInfo` and `callRoster` of the calls in turn.
-fn subscriptions(load: &Load, all: &Population, version: crate::spec::Version) -> Vec<Subscription> {
+fn subscriptions(load: &Load, all: &Population, version: Version) -> Vec<Subscription> {
     let of_calls = (0..all.calls.len()).flat_map(|place| [(Resource::CallInfo, place), (Resource::CallRoster, place)]);
     let wanted = std::iter::once((Resource::Calls, 0)).chain(of_calls).take(load.subscriptions() as usize);
     let subscription = |(resource, place): (Resource, usize)| {
-        let known: Vec<&str> = elements::names(resource, version).collect();
-        let of_interest = ELEMENTS.iter().filter(|(of, _)| *of == resource).flat_map(|(_, names)| *names);
-        Subscription {
-            index: index_of(resource, place),
-            resource,
-            call: all.calls.get(place).filter(|_| resource != Resource::Calls).map(|call| call.id.clone()),
-            elements: Some(of_interest.filter(|name| known.contains(name)).map(|name| (*name).to_owned()).collect()),
-        }
+        let call = all.calls.get(place).filter(|_| resource != Resource::Calls).map(|call| call.id.clone());
+        subscription(index_of(resource, place), resource, call, version)
     };
     wanted.map(subscription).collect()
+}
+
+/// A subscription to the elements that stimuli change.
+pub(super) fn subscription(index: u64, resource: Resource, call: Option<String>, version: Version) -> Subscription {
+    let known: Vec<&str> = elements::names(resource, version).collect();
+    let of_interest = ELEMENTS.iter().filter(|(of, _)| *of == resource).flat_map(|(_, names)| *names);
+    let elements = of_interest.filter(|name| known.contains(name)).map(|name| (*name).to_owned()).collect();
+    Subscription { index, resource, call, elements: Some(elements) }
 }

@@ -16,10 +16,10 @@ use crate::scenario::syntax::{Capacity, Load, LoadExecutor, LoadStage, LoadThres
 const MOST_SUBSCRIPTIONS: u32 = 100;
 
 /// The longest load: a soak over a week.
-const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(in crate::scenario) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The highest rate per time unit that is kept exactly.
-const HIGHEST_RATE: f64 = 1e9;
+pub(in crate::scenario) const HIGHEST_RATE: f64 = 1e9;
 
 /// What no server comes near, and a slip of the pen easily exceeds.
 const MOST_CONNECTIONS: u32 = 10_000;
@@ -85,6 +85,12 @@ impl<'s> Checker<'s> {
             if value > most {
                 self.error_at(key, format!("`{key}` is {value}; at most {most} are allowed"), None);
             }
+        }
+        if load.follow && !load.only_listens() {
+            let help = Some("say `calls: 0`, and leave out `stimuli`".to_owned());
+            self.error_at("follow", "a load that has calls of its own does not follow those of others", help);
+        } else if load.follow && load.connections() == 0 {
+            self.error_at("follow", "without `connections` nothing is told of any call", None);
         }
         if let Some(acks) = &load.acks {
             self.ack_mode(acks.mode, acks.by, acks.times);

@@ -15,4 +15,5 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub(super) use load::{HIGHEST_RATE, LONGEST};
 pub use scenario::{check, check_plan};

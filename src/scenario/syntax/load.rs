@@ -41,6 +41,10 @@ pub struct Load {
     /// turn. As many as there is something to subscribe to, and at most 100, unless said.
     #[serde(default)]
     pub subscriptions: Option<u32>,
+    /// Whether each connection also subscribes to `callInfo` and `callRoster` of the calls that others have, as it is told of
+    /// them: as many as `subscriptions` allows for, 100 unless said. For loads that only listen and have no `calls` of their own.
+    #[serde(default)]
+    pub follow: bool,
     /// How many calls go on all the time at each server; 1 unless said, 0 for none.
     #[serde(default)]
     pub calls: Option<u32>,
@@ -140,7 +144,13 @@ impl Load {
 
     /// How many subscriptions each connection has.
     pub fn subscriptions(&self) -> u32 {
-        self.subscriptions.unwrap_or_else(|| self.calls().saturating_mul(2).saturating_add(1).min(100))
+        let usual = || if self.follow { 100 } else { self.calls().saturating_mul(2).saturating_add(1).min(100) };
+        self.subscriptions.unwrap_or_else(usual)
+    }
+
+    /// Whether it only listens: nothing is made on the server, and nothing is asked of it but events.
+    pub fn only_listens(&self) -> bool {
+        self.stimuli.is_empty() && self.calls() == 0 && self.plans.is_empty()
     }
 
     /// How long a reaction may take until it counts as failed.

@@ -1,54 +1,27 @@
 //! What does a record cost `bridgeproof receive`, with every rule on, beside a receiver that only reads and answers?
 //!
-//! Both are processes of their own on loopback; what counts is their processor time per record, which other load on the
-//! machine hardly moves, and the ratio of the two, taken in turns. Eight Call Bridges, each with its own connection and
-//! session, post one record at a time or fifty (about 1 KB each), and wait for the answer. One thread plays all of them, on
-//! a processor of its own: what an answer costs depends on whom it wakes. The floor is one epoll loop with httparse.
-//! `--only 50` measures that alone, `--with ARGS` gives `receive` further arguments, and `--memory` sends a million
-//! records instead and shows how memory goes. Linux only, for `/proc`.
+//! Eight Call Bridges, each with its own connection and session, post one record at a time or fifty (about 1 KB each), and
+//! wait for the answer. One thread plays all of them: what an answer costs depends on whom it wakes. The floor is one epoll
+//! loop with httparse. [`memory`] sends two million records instead and shows how memory goes.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
+
+use super::{ROUNDS, SPAN, cpu_ns, memory_kib, now, pause, pinned, say};
 
 /// How many Call Bridges.
 const SENDERS: u64 = 8;
 
-/// How often both are measured in turns.
-const ROUNDS: usize = 7;
-
-/// How long one measurement takes.
-const SPAN: Duration = Duration::from_millis(700);
-
 /// How many records the memory test sends.
 const MILLION: u64 = 1_000_000;
 
-fn main() {
-    let words: Vec<String> = std::env::args().collect();
-    let has = |word: &str| words.iter().any(|given| given == word);
-    if has("--floor") {
-        return floor();
-    }
-    if has("--memory") {
-        return memory();
-    }
-    let only: Option<u64> = words.iter().skip_while(|word| *word != "--only").nth(1).and_then(|word| word.parse().ok());
-    for (batch, goal) in [(1, 2.1), (50, 14.0)].into_iter().filter(|(batch, _)| only.is_none_or(|only| only == *batch))
-    {
-        let extra = words.iter().skip_while(|word| *word != "--with").skip(1).map(String::as_str);
-        measure(batch, goal, &extra.collect::<Vec<_>>());
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is what measures")]
-fn now() -> Instant {
-    Instant::now()
-}
+/// One record per POST, and fifty.
+pub const ROWS: [(&str, u64, f64); 2] = [("one record per POST", 1, 2.1), ("50 records per POST", 50, 14.0)];
 
 /// A receiver in another process. Dropping it ends it.
 struct Receiver {
@@ -74,34 +47,19 @@ impl Receiver {
         // Somebody has to read the findings, so that the pipe does not fill.
         thread::spawn(move || {
             for line in lines.lines().map_while(Result::ok) {
-                eprintln_line(&line);
+                say(&line);
             }
         });
         Self { child, address }
     }
 
-    fn judging(extra: &[&str]) -> Self {
+    fn judging() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bridgeproof"));
-        Self::start(command.args(["receive", "--listen", "127.0.0.1:0"]).args(extra))
+        Self::start(command.args(["receive", "--listen", "127.0.0.1:0"]))
     }
 
     fn floor() -> Self {
-        Self::start(Command::new(std::env::current_exe().expect("this program has a file")).arg("--floor"))
-    }
-
-    /// Processor time of all its threads, in ns.
-    fn cpu_ns(&self) -> u64 {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it is alive");
-        let of = |task: std::fs::DirEntry| -> Option<u64> {
-            std::fs::read_to_string(task.path().join("schedstat")).ok()?.split(' ').next()?.parse().ok()
-        };
-        tasks.filter_map(|task| of(task.ok()?)).sum()
-    }
-
-    fn memory_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it is alive");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
-        line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("it is a number")
+        Self::start(Command::new(std::env::current_exe().expect("this program has a file")).args(["--role", "records"]))
     }
 }
 
@@ -111,16 +69,6 @@ impl Drop for Receiver {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-#[expect(clippy::print_stderr, reason = "findings would be a fault of the sender here")]
-fn eprintln_line(line: &str) {
-    eprintln!("{line}");
-}
-
-#[expect(clippy::print_stdout, reason = "this is what the program is for")]
-fn say(line: &str) {
-    println!("{line}");
 }
 
 /// What changes from one record to the next of its kind, in as many bytes each time: records cost their sender next to
@@ -328,14 +276,6 @@ fn send(address: SocketAddr, bridges: &mut [Bridge], batch: u64, stop: &AtomicBo
     }
 }
 
-/// Keeps the calling thread, or a process that is yet to begin, on one processor, where there are several.
-fn pinned(processor: usize) -> bool {
-    let mut set = rustix::thread::CpuSet::new();
-    set.set(processor);
-    let several = thread::available_parallelism().is_ok_and(|found| found.get() > 1);
-    several && rustix::thread::sched_setaffinity(None, &set).is_ok()
-}
-
 /// Processor time per record in us, and records per second of the clock on the wall.
 fn load(receiver: &Receiver, bridges: &mut [Bridge], batch: u64) -> (f64, f64) {
     let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -345,10 +285,10 @@ fn load(receiver: &Receiver, bridges: &mut [Bridge], batch: u64) -> (f64, f64) {
             pinned(0);
             send(receiver.address, bridges, batch, ended, sent, u64::MAX);
         });
-        pause(Duration::from_millis(100));
-        let (cpu, records, began) = (receiver.cpu_ns(), count.load(Ordering::Relaxed), now());
+        pause(super::WARM_UP);
+        let (cpu, records, began) = (cpu_ns(&receiver.child), count.load(Ordering::Relaxed), now());
         pause(SPAN);
-        let cpu = receiver.cpu_ns() - cpu;
+        let cpu = cpu_ns(&receiver.child) - cpu;
         let records = (count.load(Ordering::Relaxed) - records).max(1);
         let wall = began.elapsed();
         stop.store(true, Ordering::Relaxed);
@@ -356,12 +296,9 @@ fn load(receiver: &Receiver, bridges: &mut [Bridge], batch: u64) -> (f64, f64) {
     })
 }
 
-fn pause(time: Duration) {
-    thread::park_timeout(time);
-}
-
-fn measure(batch: u64, goal: f64, extra: &[&str]) {
-    let (judging, floor) = (Receiver::judging(extra), Receiver::floor());
+/// Measures both in turns.
+pub fn measure(name: &str, batch: u64, goal: f64) {
+    let (judging, floor) = (Receiver::judging(), Receiver::floor());
     let mut ours: Vec<Bridge> = (0..SENDERS).map(Bridge::new).collect();
     let mut theirs: Vec<Bridge> = (0..SENDERS).map(Bridge::new).collect();
     load(&judging, &mut ours, batch);
@@ -382,8 +319,7 @@ fn measure(batch: u64, goal: f64, extra: &[&str]) {
     rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (ratio, one, other) = rounds[ROUNDS / 2];
     say(&format!(
-        "{batch:>2} per POST, {SENDERS} connections: {:.2} us per record, floor {:.2} us, ratio {ratio:.2} (goal {goal}; \
-         {:.2} to {:.2} in {ROUNDS} rounds); {:.0} records/s, floor {:.0}",
+        "{name:<36} {:>6.3} us, floor {:>6.3} us, ratio {ratio:.2} (goal {goal}; {:.2} to {:.2} in {ROUNDS} rounds), {:.0} records/s, floor {:.0}",
         one.0,
         other.0,
         rounds[0].0,
@@ -393,19 +329,20 @@ fn measure(batch: u64, goal: f64, extra: &[&str]) {
     ));
 }
 
-fn memory() {
-    let receiver = Receiver::judging(&[]);
+/// How memory goes over two million records.
+pub fn memory() {
+    let receiver = Receiver::judging();
     let mut bridges: Vec<Bridge> = (0..SENDERS).map(Bridge::new).collect();
     let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
     // Twice as long as is needed, so that the second half shows what grows.
     for part in 1..=20 {
         send(receiver.address, &mut bridges, 50, &stop, &count, MILLION / 10 * part);
-        say(&format!("{:>8} records: {} KiB", count.load(Ordering::Relaxed), receiver.memory_kib()));
+        say(&format!("{:>8} records: {} KiB", count.load(Ordering::Relaxed), memory_kib(&receiver.child)));
     }
 }
 
 /// Reads and answers, no more.
-fn floor() {
+pub fn floor() {
     let mut listener = mio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("there is a port");
     say(&format!("floor at http://{}/", listener.local_addr().expect("it is bound")));
     let mut poll = Poll::new().expect("there is epoll");
