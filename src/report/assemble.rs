@@ -501,6 +501,35 @@ mod tests {
     }
 
     #[test]
+    fn a_load_on_several_servers_is_one_scenario_and_the_worst_of_them_counts() {
+        let on = |server: &str| {
+            let mut run = scenario("load/x", &["MSG-01", "MSG-03"]);
+            run.server = Some(server.to_owned());
+            run
+        };
+        let (sound, mut broken, mut lost) = (on("s1"), on("s2"), on("s3"));
+        broken.judgement.findings = vec![finding("MSG-01")];
+        lost.unfinished = Some("step 1: it was refused".to_owned());
+        lost.judgement.undecided = [(RequirementId::known("MSG-03"), "the trace ended".to_owned())].into();
+        let report = assemble(facts(), &[sound.clone(), broken, lost.clone()]);
+        assert_eq!((report.scenarios.len(), report.scenarios[0].observations), (1, 27));
+        assert_eq!((report.scenarios[0].verdict, report.exit_code), (Verdict::Fail, 1));
+        assert_eq!(report.scenarios[0].reason.as_deref(), Some("s3: step 1: it was refused"));
+        assert_eq!((report.findings.len(), report.findings[0].server.as_deref()), (1, Some("s2")));
+        // What is open where a server was lost does not outweigh what the others were put to.
+        assert_eq!((verdict_of(&report, "MSG-01"), verdict_of(&report, "MSG-03")), (Verdict::Fail, Verdict::Pass));
+        assert_eq!((report.requirements[0].tested, report.requirements[0].scenarios.len()), (6, 1));
+        lost.unfinished = None;
+        let report = assemble(facts(), &[sound.clone(), lost.clone()]);
+        assert_eq!(verdict_of(&report, "MSG-03"), Verdict::Inconclusive);
+        assert_eq!(report.requirements[1].reason.as_deref(), Some("load/x on s3: the trace ended"));
+        let mut both = [sound, lost];
+        both.iter_mut().for_each(|run| run.unfinished = Some("the harness was late".to_owned()));
+        let report = assemble(facts(), &both);
+        assert_eq!(report.scenarios[0].reason.as_deref(), Some("the harness was late"));
+    }
+
+    #[test]
     fn an_interrupted_run_says_so() {
         let mut facts = facts();
         facts.run.interrupted = true;

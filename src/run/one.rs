@@ -228,7 +228,7 @@ fn part(
         redelivery: terms.deadlines.redelivery,
         wall_clock_unix_ms: Some(terms.clock.unix_ms()),
         restart: planned.restart,
-        quiet: terms.quiet.unwrap_or(if site.is_embedded() { QUIET.0 } else { QUIET.1 }),
+        quiet: terms.quiet.unwrap_or_else(|| if site.is_embedded() { QUIET.0 } else { QUIET.1 }),
         addresses: terms.addresses.clone(),
         version: planned.version,
         bends: site.bends(),
@@ -236,7 +236,8 @@ fn part(
         ..Options::default()
     };
     let begin = begin_line(planned, server.name.clone(), &context, began);
-    let recorder = terms.record.then(|| ScenarioRecorder::new(&begin));
+    let parts = of_load.as_ref().map_or(1, load::Part::of);
+    let recorder = terms.record.then(|| ScenarioRecorder::new(&begin, parts));
     let scenario = match &of_load {
         Some(part) => planned.scenario.part(part.index(), part.of()),
         None => planned.scenario.clone(),

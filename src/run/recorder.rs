@@ -19,7 +19,7 @@ pub const FILE: &str = "trace.jsonl.zst";
 /// A fast level; traces repeat themselves so much that higher ones gain little.
 const LEVEL: i32 = 3;
 
-/// How many compressed bytes of one scenario are kept; what comes later is left out, and counted.
+/// How many compressed bytes of one scenario are kept, on all its servers together; what comes later is left out, and counted.
 const BYTES_KEPT: usize = 256 << 20;
 
 /// Takes down one scenario.
@@ -29,20 +29,22 @@ pub(super) struct ScenarioRecorder {
     encoder: Encoder<'static, Vec<u8>>,
     line: Vec<u8>,
     left_out: u64,
+    bytes_kept: usize,
 }
 
 impl ScenarioRecorder {
-    /// Begins a scenario's part.
+    /// Begins a scenario's part, one of so many that it has on its servers.
     ///
     /// # Errors
     /// If there is no memory for the compression.
-    pub(super) fn new(begin: &Begin) -> io::Result<Self> {
+    pub(super) fn new(begin: &Begin, parts: u32) -> io::Result<Self> {
         let mut recorder = Self {
             id: begin.begin.clone(),
             secrets: Secrets::new(),
             encoder: encoder()?,
             line: Vec::new(),
             left_out: 0,
+            bytes_kept: BYTES_KEPT / parts.max(1) as usize,
         };
         format::write_line(begin, &mut recorder.line);
         recorder.encoder.write_all(&recorder.line)?;
@@ -68,7 +70,7 @@ impl ScenarioRecorder {
 
 impl Sink for ScenarioRecorder {
     fn observe(&mut self, observation: &Observation<'_>) {
-        if self.left_out > 0 || self.encoder.get_ref().len() > BYTES_KEPT {
+        if self.left_out > 0 || self.encoder.get_ref().len() > self.bytes_kept {
             self.left_out += 1;
             return;
         }
