@@ -28,7 +28,7 @@ struct Line {
 }
 
 /// Opens that many connections to each address, subscribes to `calls`, and acknowledges until it is killed.
-pub fn run(addresses: &[SocketAddr], connections: usize, stamps: Option<UnderWay>) {
+pub(crate) fn run(addresses: &[SocketAddr], connections: usize, stamps: Option<UnderWay>) {
     let mut poll = Poll::new().expect("there is epoll");
     let mut lines = Vec::new();
     for address in addresses {

@@ -27,20 +27,20 @@ const WAKER: Token = Token(usize::MAX);
 
 /// What both sides look at.
 #[derive(Debug, Default)]
-pub struct Shared {
+pub(crate) struct Shared {
     /// The ports that are flooded, from 0; none where it is larger than all.
-    pub active: AtomicUsize,
+    pub(crate) active: AtomicUsize,
     /// How many updates were acknowledged.
-    pub acked: AtomicU64,
+    pub(crate) acked: AtomicU64,
     /// How many connections are subscribed.
-    pub subscribed: AtomicUsize,
+    pub(crate) subscribed: AtomicUsize,
     /// Whether the server is to end.
-    pub is_over: AtomicBool,
+    pub(crate) is_over: AtomicBool,
 }
 
 /// How updates are sent.
 #[derive(Debug, Clone, Copy)]
-pub enum Rate {
+pub(crate) enum Rate {
     /// As many as are not acknowledged; without a bound as many as the client takes.
     Window(Option<u64>),
     /// One every so many ns on each connection, whatever is acknowledged. Each tells when it was sent.
@@ -49,18 +49,18 @@ pub enum Rate {
 
 /// A firehose. Dropping it ends it.
 #[derive(Debug)]
-pub struct Firehose {
+pub(crate) struct Firehose {
     /// What it tells.
-    pub shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// Where it listens: so many addresses for each group.
-    pub groups: Vec<Vec<SocketAddr>>,
+    pub(crate) groups: Vec<Vec<SocketAddr>>,
     waker: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Firehose {
     /// Listens on so many ports for each group of clients.
-    pub fn start(groups: usize, ports: usize, rate: Rate) -> Self {
+    pub(crate) fn start(groups: usize, ports: usize, rate: Rate) -> Self {
         let poll = Poll::new().expect("there is epoll");
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).expect("it can be woken"));
         let shared = Arc::new(Shared { active: AtomicUsize::new(usize::MAX), ..Shared::default() });
@@ -86,7 +86,7 @@ impl Firehose {
     }
 
     /// Floods this group from now on, and no other; none without.
-    pub fn flood(&self, group: Option<usize>) {
+    pub(crate) fn flood(&self, group: Option<usize>) {
         self.shared.active.store(group.unwrap_or(usize::MAX), Ordering::Release);
         self.waker.wake().expect("it can be woken");
     }
@@ -104,7 +104,7 @@ impl Drop for Firehose {
 }
 
 /// Nanoseconds of the clock that all processes share.
-pub fn monotonic_ns() -> u64 {
+pub(crate) fn monotonic_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     u64::try_from(now.tv_sec).unwrap_or_default() * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or_default()
 }

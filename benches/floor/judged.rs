@@ -44,7 +44,7 @@ impl Sink for Watch {
 }
 
 /// Listens on that many connections of each server until it is killed.
-pub fn run(addresses: &[SocketAddr], connections: usize, stamps: bool, waiting: Waiting) {
+pub(crate) fn run(addresses: &[SocketAddr], connections: usize, stamps: bool, waiting: Waiting) {
     let text = super::scenario(connections);
     let scenario = bridgeproof::scenario::read("listen.yaml", &text).expect("the scenario is in order");
     let clock = Clock::start();

@@ -21,7 +21,7 @@ const SENDERS: u64 = 8;
 const MILLION: u64 = 1_000_000;
 
 /// One record per POST, and fifty.
-pub const ROWS: [(&str, u64, f64); 2] = [("one record per POST", 1, 2.1), ("50 records per POST", 50, 14.0)];
+pub(crate) const ROWS: [(&str, u64, f64); 2] = [("one record per POST", 1, 2.1), ("50 records per POST", 50, 14.0)];
 
 /// A receiver in another process. Dropping it ends it.
 struct Receiver {
@@ -297,7 +297,7 @@ fn load(receiver: &Receiver, bridges: &mut [Bridge], batch: u64) -> (f64, f64) {
 }
 
 /// Measures both in turns.
-pub fn measure(name: &str, batch: u64, goal: f64) {
+pub(crate) fn measure(name: &str, batch: u64, goal: f64) {
     let (judging, floor) = (Receiver::judging(), Receiver::floor());
     let mut ours: Vec<Bridge> = (0..SENDERS).map(Bridge::new).collect();
     let mut theirs: Vec<Bridge> = (0..SENDERS).map(Bridge::new).collect();
@@ -330,7 +330,7 @@ pub fn measure(name: &str, batch: u64, goal: f64) {
 }
 
 /// How memory goes over two million records.
-pub fn memory() {
+pub(crate) fn memory() {
     let receiver = Receiver::judging();
     let mut bridges: Vec<Bridge> = (0..SENDERS).map(Bridge::new).collect();
     let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -342,7 +342,7 @@ pub fn memory() {
 }
 
 /// Reads and answers, no more.
-pub fn floor() {
+pub(crate) fn floor() {
     let mut listener = mio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("there is a port");
     say(&format!("floor at http://{}/", listener.local_addr().expect("it is bound")));
     let mut poll = Poll::new().expect("there is epoll");

@@ -9,20 +9,20 @@ const BEFORE: &[u8] = br#""updateType":"update","name":""#;
 
 /// How long updates were under way. Printed each half second that something arrived in.
 #[derive(Debug)]
-pub struct UnderWay {
+pub(crate) struct UnderWay {
     seen: Histogram<u64>,
     told_ns: u64,
 }
 
 impl UnderWay {
     /// Nothing yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let seen = Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are in order");
         Self { seen, told_ns: 0 }
     }
 
     /// Takes the text of an update that is looked at now.
-    pub fn take(&mut self, text: &[u8], now_ns: u64) {
+    pub(crate) fn take(&mut self, text: &[u8], now_ns: u64) {
         let Some(begin) = memchr::memmem::find(text, BEFORE).map(|at| at + BEFORE.len()) else { return };
         let digits = text[begin..].iter().take_while(|byte| byte.is_ascii_digit());
         let sent_ns = digits.fold(0_u64, |number, digit| number.wrapping_mul(10) + u64::from(digit - b'0'));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{baseline, password, text};
 use crate::cli::{emulate, output};
 use crate::exit::Failure;
-use crate::load::Baseline;
+use crate::load::Earlier;
 use crate::net::entropy;
 use crate::net::target::{Account, Accounts};
 use crate::scenario;
@@ -50,7 +50,7 @@ pub struct LoadConfig {
     /// What happens, and what is asked.
     pub given: ClientScenario,
     /// What it is compared with.
-    pub baseline: Option<Arc<Baseline>>,
+    pub baseline: Option<Arc<Earlier>>,
 }
 
 /// Where an emulator's certificate comes from.

@@ -234,6 +234,7 @@ mod tests {
         Capabilities {
             software_version: Some(version.to_owned()),
             clustered,
+            api: true,
             test_api: true,
             unprivileged_account: true,
             receiver_places: Some(ReceiverPlaces { taken, ..ReceiverPlaces::default() }),

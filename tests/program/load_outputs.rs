@@ -146,7 +146,11 @@ fn the_moments_of_a_load_add_up_to_its_rows_and_are_drawn() {
         // What setting up took came before.
         if ["update", "update_mute", "api", "lag"].contains(&name.as_str()) {
             for key in ["count", "errors"] {
-                assert_eq!(Some(total(&|moment| &moment["metrics"][name][key])), row[key].as_u64(), "{name} {key}");
+                assert_eq!(
+                    Some(total(&|moment| &moment["metrics"][name.as_str()][key])),
+                    row[key].as_u64(),
+                    "{name} {key}"
+                );
             }
         }
     }
