@@ -217,12 +217,12 @@ impl Chronicle {
 
     /// Keeps an observation.
     fn push(&mut self, source: Source, is_rare: bool, (seq, at): (Seq, Instant), words: Words) {
-        if !self.flights.contains_key(&source) {
-            self.flights.insert(source, Flight::default());
-            let room = self.room();
+        let known = self.flights.len();
+        self.flights.entry(source).or_default();
+        let room = self.room();
+        if self.flights.len() > known {
             self.flights.values_mut().for_each(|flight| flight.shrink(room));
         }
-        let room = self.room();
         let Some(flight) = self.flights.get_mut(&source) else { return };
         flight.push(is_rare, room, seq, at, words, &self.text);
     }
