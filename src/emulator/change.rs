@@ -5,8 +5,10 @@
 //! the same, by their `correlatorIndex`. Notes are taken only where somebody wants them ([`super::MeetingServer::take_notes`]).
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::cdr::ReceiverKey;
+use super::connection::Waiting;
 use super::core::Core;
 use super::typed::ConnectionKey;
 use super::world::{Participant, Signaling};
@@ -80,6 +82,22 @@ pub enum Change {
         /// The GUID of the call leg.
         leg: String,
     },
+}
+
+impl Change {
+    /// The GUID of what it happens to, as updates name it.
+    fn subject(&self) -> Option<&str> {
+        match self {
+            Self::StartCall { .. } | Self::Arrive { .. } => None,
+            Self::EndCall { call } | Self::Join { call, .. } | Self::Lock { call } | Self::Record { call } => {
+                Some(call)
+            }
+            Self::Leave { participant } | Self::Mute { participant } | Self::Layout { participant } => {
+                Some(participant)
+            }
+            Self::Connect { leg } | Self::HangUp { leg } => Some(leg),
+        }
+    }
 }
 
 /// What a message is sent because of: something that was scheduled.
@@ -179,18 +197,30 @@ impl Core {
     ) -> Changed {
         self.now = self.now.max(now);
         let first = self.cdr.next;
+        // Of whoever leaves it is known only before in which call that was.
+        let call = self.call_of(change);
         let made = self.apply(change);
         if let Some(cause) = cause {
+            let about: Arc<[String]> =
+                change.subject().map(str::to_owned).into_iter().chain(made.clone()).chain(call).collect();
             for key in told {
                 if let Some(connection) = self.connections.get_mut(key).filter(|known| known.causes.len() < MOST_CAUSES)
                 {
-                    connection.causes.push(cause);
+                    connection.causes.push(Waiting { cause, about: Arc::clone(&about) });
                 }
             }
         }
         self.make_records();
         self.report_changes();
         Changed { made, records: first..self.cdr.next }
+    }
+
+    /// The call whose number of participants changes.
+    fn call_of(&self, change: &Change) -> Option<String> {
+        match change {
+            Change::Leave { participant } => Some(self.world.participants.get(participant)?.call.clone()),
+            _ => None,
+        }
     }
 
     fn apply(&mut self, change: &Change) -> Option<String> {

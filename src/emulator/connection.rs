@@ -3,6 +3,7 @@
 //! Holds state and keeps it bounded; `delivery.rs` decides what goes in and out.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use super::change::Cause;
 use super::subscription::Subscription;
@@ -28,7 +29,7 @@ pub struct Connection {
     pub requests: u64,
     pub(super) queue: VecDeque<Queued>,
     /// What has happened of which it has to be told, and no event was made of so far.
-    pub(super) causes: Vec<Cause>,
+    pub(super) causes: Vec<Waiting>,
     pub(super) received: Vec<u8>,
     /// Whether a close frame was sent and the end is awaited.
     pub(super) closing: bool,
@@ -39,6 +40,13 @@ pub struct Connection {
     outstanding: BTreeSet<u64>,
     next_id: u64,
     id_step: u64,
+}
+
+/// Something of a load that a connection is to be told of: entries about these tell of it.
+#[derive(Debug, Clone)]
+pub(super) struct Waiting {
+    pub(super) cause: Cause,
+    pub(super) about: Arc<[String]>,
 }
 
 /// An event that waits to be sent.
@@ -112,22 +120,21 @@ impl Connection {
     /// Drops all that waits to be sent. What of a load it would have told of.
     pub(super) fn clear(&mut self) -> Vec<Cause> {
         let queued = self.queue.drain(..).flat_map(|queued| queued.causes);
-        queued.chain(self.causes.drain(..)).collect()
+        queued.chain(self.causes.drain(..).map(|waiting| waiting.cause)).collect()
     }
 
-    /// What was looked for has led to events from the place `from` on in the queue, or to none: what it was looked for
-    /// because of is told with the last of them. What is told with none.
+    /// What was looked for has led to the events from the place `from` on in the queue: each cause goes with the last of them
+    /// that is about the same. Those of which none tells.
     pub(super) fn attribute(&mut self, from: usize) -> Vec<Cause> {
-        if self.causes.is_empty() {
-            return Vec::new();
-        }
-        match self.queue.range_mut(from.min(self.queue.len())..).next_back() {
-            Some(last) => {
-                last.causes.append(&mut self.causes);
-                Vec::new()
+        let mut void = Vec::new();
+        for Waiting { cause, about } in self.causes.drain(..) {
+            let events = self.queue.range_mut(from.min(self.queue.len())..);
+            match events.rev().find(|queued| tells_of(&queued.event, &about)) {
+                Some(last) => last.causes.push(cause),
+                None => void.push(cause),
             }
-            None => std::mem::take(&mut self.causes),
         }
+        void
     }
 
     /// Takes out of the queue what a new request makes void: everything about indexes that are not kept, but for the
@@ -142,6 +149,14 @@ impl Connection {
             stays
         });
         void
+    }
+}
+
+/// Whether an event has an entry about one of these.
+fn tells_of(event: &Event, about: &[String]) -> bool {
+    match event {
+        Event::Update { entries, .. } => entries.iter().any(|entry| about.contains(&entry.key)),
+        Event::States(_) | Event::Other(_) => false,
     }
 }
 
