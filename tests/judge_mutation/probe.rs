@@ -64,10 +64,13 @@ pub(crate) fn on(number: usize) -> bool {
 fn on_and_more(number: usize) -> bool {
     match MODE.load(Relaxed) {
         UNREAD => {
-            let active = std::env::var("JUDGE_MUTATION").ok().and_then(|text| text.parse().ok());
-            ACTIVE.store(active.unwrap_or(usize::MAX), Relaxed);
+            let of = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+            ACTIVE.store(of("JUDGE_MUTATION").map_or(usize::MAX, |number| number as usize), Relaxed);
+            let fuel = of("JUDGE_MUTATION_FUEL");
+            FUEL.store(fuel.unwrap_or(u64::MAX), Relaxed);
             let by_thread = std::env::var_os("JUDGE_MUTATION_REACHED").is_some();
-            MODE.store(if by_thread { BY_THREAD } else { PLAIN }, Relaxed);
+            let mode = if fuel.is_some() { FUELLED } else { PLAIN };
+            MODE.store(if by_thread { BY_THREAD } else { mode }, Relaxed);
             return on(number);
         }
         BY_THREAD => {

@@ -20,6 +20,8 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mutate::{Mutation, Whole};
@@ -209,21 +211,25 @@ fn attempt(
     numbers: &BTreeSet<usize>,
 ) -> Result<Fates, String> {
     let reached = copy.reached(program)?;
-    let mut fates = Fates::default();
-    let mut left = BTreeSet::new();
-    for (tried, number) in numbers.iter().enumerate() {
-        if tried % 100 == 0 {
-            eprintln!("{tried} of {} tried on unit tests, {} killed", numbers.len(), fates.by_tests.len());
+    let (fates, tried) = (Mutex::new(Fates::default()), AtomicUsize::new(0));
+    let all: Vec<usize> = numbers.iter().copied().collect();
+    let work = || {
+        while let Some(number) = all.get(tried.fetch_add(1, Ordering::Relaxed)) {
+            let mut tests: Vec<_> = reached.iter().filter(|(_, reached)| reached.contains(number)).collect();
+            tests.sort_by_key(|(_, reached)| reached.len());
+            let tests: Vec<&str> = tests.into_iter().map(|(name, _)| name.as_str()).collect();
+            if copy.tests_kill(program, *number, &tests) {
+                let Ok(mut fates) = fates.lock() else { return };
+                fates.by_tests.insert(*number);
+                if fates.by_tests.len() % 500 == 0 {
+                    eprintln!("{} of {} killed by unit tests", fates.by_tests.len(), all.len());
+                }
+            }
         }
-        let mut tests: Vec<_> = reached.iter().filter(|(_, reached)| reached.contains(number)).collect();
-        tests.sort_by_key(|(_, reached)| reached.len());
-        let tests: Vec<&str> = tests.into_iter().map(|(name, _)| name.as_str()).collect();
-        if copy.tests_kill(program, *number, &tests) {
-            fates.by_tests.insert(*number);
-        } else {
-            left.insert(*number);
-        }
-    }
+    };
+    std::thread::scope(|scope| (0..trial::workers()).for_each(|_| _ = scope.spawn(work)));
+    let mut fates = fates.into_inner().map_err(|error| error.to_string())?;
+    let left: BTreeSet<usize> = numbers.difference(&fates.by_tests).copied().collect();
     eprintln!("{} are left for the corpus", left.len());
     let keys: String = left.iter().map(|number| format!("{}\n", whole.mutations[*number].key)).collect();
     put(&copy.work.join("left-by-tests"), keys.as_bytes())?;

@@ -12,8 +12,12 @@ use serde_json::Value;
 
 use crate::mutate::regions;
 
-/// How long the tests that reach a mutation may take before it counts as killed: they take a fraction of a second.
-const TESTS_LIMIT: Duration = Duration::from_secs(20);
+/// How long the tests that reach a mutation may take before it counts as killed. They take a fraction of a second, and
+/// one that does not end runs out of switches to pass much sooner; so a busy machine kills nothing.
+const TESTS_LIMIT: Duration = Duration::from_secs(300);
+
+/// How many switches those tests may pass: a hundred times as many as all tests do.
+const TESTS_FUEL: u64 = 3_000_000_000;
 
 /// How many tests are tried first: those that reach the least.
 const FIRST_TESTS: usize = 6;
@@ -39,6 +43,11 @@ pub(crate) struct Fates {
     pub(crate) by_corpus: BTreeMap<usize, String>,
     /// Survivors, with how many traces were judged of how many that reach them.
     pub(crate) survivors: BTreeMap<usize, (usize, usize)>,
+}
+
+/// How many mutations are tried at a time.
+pub(crate) fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// How building ended.
@@ -110,6 +119,7 @@ impl Copy {
         [first, rest].into_iter().filter(|tests| !tests.is_empty()).any(|tests| {
             let mut command = self.command(program);
             command.args(tests).args(["--exact", "--test-threads=1", "-q"]).env("JUDGE_MUTATION", number.to_string());
+            command.env("JUDGE_MUTATION_FUEL", TESTS_FUEL.to_string());
             command.stdout(Stdio::piped()).stderr(Stdio::null());
             command.spawn().map_or(true, |child| !passes(child))
         })
@@ -132,8 +142,32 @@ impl Copy {
             }
             fs::rename(&made, corpus).map_err(|error| error.to_string())?;
         }
-        let (wanted, out) = (self.work.join("wanted"), self.work.join("judged"));
-        let mut left = numbers.clone();
+        let all: Vec<usize> = numbers.iter().copied().collect();
+        let judge = |worker| {
+            let share = all.iter().copied().skip(worker).step_by(workers()).collect();
+            self.judge_share(program, corpus, share, worker)
+        };
+        std::thread::scope(|scope| {
+            let shares: Vec<_> = (0..workers()).map(|worker| scope.spawn(move || judge(worker))).collect();
+            shares.into_iter().try_for_each(|share| {
+                let share = share.join().map_err(|_| "judging the corpus broke down".to_owned())??;
+                fates.by_corpus.extend(share.by_corpus);
+                fates.survivors.extend(share.survivors);
+                Ok(())
+            })
+        })
+    }
+
+    /// What one worker does of it.
+    fn judge_share(
+        &self,
+        program: &Path,
+        corpus: &Path,
+        mut left: BTreeSet<usize>,
+        worker: usize,
+    ) -> Result<Fates, String> {
+        let mut fates = Fates::default();
+        let (wanted, out) = (self.work.join(format!("wanted-{worker}")), self.work.join(format!("judged-{worker}")));
         while !left.is_empty() {
             let text: String = left.iter().map(|number| format!("{number}\n")).collect();
             fs::write(&wanted, text).map_err(|error| error.to_string())?;
@@ -145,17 +179,18 @@ impl Copy {
             command.env("JUDGE_MUTATION_LIMIT_MS", self.patience.as_millis().to_string());
             let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
             let before = left.len();
-            enter(&fs::read_to_string(&out).unwrap_or_default(), &mut left, fates);
+            enter(&fs::read_to_string(&out).unwrap_or_default(), &mut left, &mut fates);
             if left.len() == before {
                 return Err("the corpus cannot be judged".to_owned());
             }
         }
-        Ok(())
+        Ok(fates)
     }
 
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        command.current_dir(&self.root);
+        // To put names to the places of a panic would take longer than the test.
+        command.current_dir(&self.root).env("RUST_BACKTRACE", "0");
         command
     }
 }
