@@ -29,11 +29,13 @@ thread_local! {
 #[derive(Default)]
 struct Reached {
     numbers: Vec<bool>,
+    passed: u64,
     folder: Option<String>,
 }
 
 impl Reached {
     fn note(&mut self, number: usize) {
+        self.passed += 1;
         if self.numbers.len() <= number {
             self.numbers.resize(number + 1, false);
         }
@@ -48,7 +50,8 @@ impl Reached {
 impl Drop for Reached {
     fn drop(&mut self) {
         if let (Some(folder), Some(name)) = (&self.folder, std::thread::current().name()) {
-            let text = self.list().iter().map(|number| format!("{number}\n")).collect::<String>();
+            let numbers = self.list().iter().map(|number| format!("{number}\n")).collect::<String>();
+            let text = format!("{}\n{numbers}", self.passed);
             let _ = std::fs::write(format!("{folder}/{}", name.replace("::", "+")), text);
         }
     }

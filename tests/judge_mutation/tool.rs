@@ -210,14 +210,11 @@ fn attempt(
     corpus: &Path,
     numbers: &BTreeSet<usize>,
 ) -> Result<Fates, String> {
-    let reached = copy.reached(program)?;
+    let tests = copy.tests(program)?;
     let (fates, tried) = (Mutex::new(Fates::default()), AtomicUsize::new(0));
     let all: Vec<usize> = numbers.iter().copied().collect();
     let work = || {
         while let Some(number) = all.get(tried.fetch_add(1, Ordering::Relaxed)) {
-            let mut tests: Vec<_> = reached.iter().filter(|(_, reached)| reached.contains(number)).collect();
-            tests.sort_by_key(|(_, reached)| reached.len());
-            let tests: Vec<&str> = tests.into_iter().map(|(name, _)| name.as_str()).collect();
             if copy.tests_kill(program, *number, &tests) {
                 let Ok(mut fates) = fates.lock() else { return };
                 fates.by_tests.insert(*number);

@@ -16,8 +16,8 @@ use crate::mutate::regions;
 /// one that does not end runs out of switches to pass much sooner; so a busy machine kills nothing.
 const TESTS_LIMIT: Duration = Duration::from_secs(300);
 
-/// How many switches those tests may pass: a hundred times as many as all tests do.
-const TESTS_FUEL: u64 = 3_000_000_000;
+/// How many times the switches that they pass without any mutation they may pass with one.
+const TESTS_FUEL: u64 = 20;
 
 /// How many tests are tried first: those that reach the least.
 const FIRST_TESTS: usize = 6;
@@ -32,6 +32,15 @@ pub(crate) struct Copy {
     pub(crate) work: PathBuf,
     /// How long judging the corpus again may take for one mutation.
     pub(crate) patience: Duration,
+}
+
+/// What a unit test passes without any mutation.
+pub(crate) struct Passed {
+    name: String,
+    /// How many switches, counting each time.
+    times: u64,
+    /// The mutations that it reaches.
+    reached: BTreeSet<usize>,
 }
 
 /// What came of the mutations that were tried.
@@ -93,8 +102,8 @@ impl Copy {
         }
     }
 
-    /// The tests of the rules, each with the mutations that it reaches.
-    pub(crate) fn reached(&self, program: &Path) -> Result<BTreeMap<String, BTreeSet<usize>>, String> {
+    /// The tests of the rules, those that pass the fewest switches first.
+    pub(crate) fn tests(&self, program: &Path) -> Result<Vec<Passed>, String> {
         let folder = self.work.join("reached");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
@@ -104,22 +113,29 @@ impl Copy {
         if !command.status().is_ok_and(|status| status.success()) {
             return Err("the tests of the rules do not pass without any mutation".to_owned());
         }
-        let mut reached = BTreeMap::new();
+        let mut tests = Vec::new();
         for entry in fs::read_dir(&folder).map_err(|error| error.to_string())?.flatten() {
-            let name = entry.file_name().to_string_lossy().replace('+', "::");
             let text = fs::read_to_string(entry.path()).unwrap_or_default();
-            reached.insert(name, text.lines().filter_map(|line| line.parse().ok()).collect());
+            let mut numbers = text.lines().filter_map(|line| line.parse::<u64>().ok());
+            tests.push(Passed {
+                name: entry.file_name().to_string_lossy().replace('+', "::"),
+                times: numbers.next().unwrap_or_default(),
+                reached: numbers.map(|number| number as usize).collect(),
+            });
         }
-        Ok(reached)
+        tests.sort_by_key(|test| test.times);
+        Ok(tests)
     }
 
-    /// Whether a unit test fails with the mutation; `tests` are those that reach it.
-    pub(crate) fn tests_kill(&self, program: &Path, number: usize, tests: &[&str]) -> bool {
-        let (first, rest) = tests.split_at(FIRST_TESTS.min(tests.len()));
+    /// Whether a unit test fails with the mutation.
+    pub(crate) fn tests_kill(&self, program: &Path, number: usize, tests: &[Passed]) -> bool {
+        let reaching: Vec<&Passed> = tests.iter().filter(|test| test.reached.contains(&number)).collect();
+        let (first, rest) = reaching.split_at(FIRST_TESTS.min(reaching.len()));
         [first, rest].into_iter().filter(|tests| !tests.is_empty()).any(|tests| {
+            let fuel = 10_000 + TESTS_FUEL * tests.iter().map(|test| test.times).sum::<u64>();
             let mut command = self.command(program);
-            command.args(tests).args(["--exact", "--test-threads=1", "-q"]).env("JUDGE_MUTATION", number.to_string());
-            command.env("JUDGE_MUTATION_FUEL", TESTS_FUEL.to_string());
+            command.args(tests.iter().map(|test| &test.name)).args(["--exact", "--test-threads=1", "-q"]);
+            command.env("JUDGE_MUTATION", number.to_string()).env("JUDGE_MUTATION_FUEL", fuel.to_string());
             command.stdout(Stdio::piped()).stderr(Stdio::null());
             command.spawn().map_or(true, |child| !passes(child))
         })
