@@ -24,6 +24,7 @@ mod records_lives;
 mod records_order;
 mod records_owed;
 mod records_receivers;
+mod records_standing;
 mod records_words;
 mod sender;
 mod server;
