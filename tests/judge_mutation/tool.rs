@@ -36,6 +36,9 @@ const NO_RULES: [&str; 2] = ["tests/", "script.rs"];
 /// What is added to the manifest of the copy: the corpus is judged thousands of times.
 const QUICKER: &[u8] = b"\n[profile.dev.package.bridgeproof]\nopt-level = 1\ndebug = false\n";
 
+/// What begins the library of the copy, since nobody is to read the code in it.
+const SILENT: &[u8] = b"#![allow(warnings)]\n";
+
 /// What is not copied.
 const NOT_COPIED: [&str; 3] = ["target", "reports", ".git"];
 
@@ -71,29 +74,29 @@ fn run(words: &[String]) -> Result<bool, String> {
     let copy = Copy { root: work.join("copy"), target, work, patience };
     if flag("--list") {
         let (whole, _) = rewritten(project, BTreeSet::new())?;
-        chosen(&whole.mutations, &parts, None).iter().for_each(|number| println!("{}", whole.mutations[*number].key));
+        chosen(&whole, &parts, None).iter().for_each(|number| println!("{}", whole.key(*number)));
         return Ok(true);
     }
     let (whole, program) = build(project, &copy)?;
     let last = copy.work.join("survivors");
     let before = flag("--survivors").then(|| fs::read_to_string(&last).unwrap_or_default());
-    let mut numbers = chosen(&whole.mutations, &parts, before.as_deref());
-    numbers.retain(|number| !whole.unviable.contains(&whole.mutations[*number].key));
+    let mut numbers = chosen(&whole, &parts, before.as_deref());
+    numbers.retain(|number| !whole.unviable.contains(whole.key(*number)));
     let fates = attempt(&whole, &copy, &program, &corpus(project, &copy)?, &numbers)?;
-    let survivors = fates.survivors.keys().map(|number| format!("{}\n", whole.mutations[*number].key));
+    let survivors = fates.survivors.keys().map(|number| format!("{}\n", whole.key(*number)));
     fs::write(&last, survivors.collect::<String>()).map_err(|error| error.to_string())?;
     let text = fs::read_to_string(project.join("docs/JUDGE-MUTATION.md")).unwrap_or_default();
     Ok(report(&whole, &fates, numbers.len(), &explained::keys(&text)))
 }
 
 /// The mutations that were asked for.
-fn chosen(all: &[Mutation], parts: &[&String], survivors: Option<&str>) -> BTreeSet<usize> {
+fn chosen(whole: &Whole, parts: &[&String], survivors: Option<&str>) -> BTreeSet<usize> {
     let survivors: Option<BTreeSet<&str>> = survivors.map(|text| text.lines().collect());
     let wanted = |one: &Mutation| {
         (parts.is_empty() || parts.iter().any(|part| one.key.contains(part.as_str())))
             && survivors.as_ref().is_none_or(|keys| keys.contains(one.key.as_str()))
     };
-    (0..all.len()).filter(|number| wanted(&all[*number])).collect()
+    whole.all().filter(|(_, one)| wanted(one)).map(|(number, _)| number).collect()
 }
 
 /// All files below a folder, in order.
@@ -156,8 +159,10 @@ fn build(project: &Path, copy: &Copy) -> Result<(Whole, PathBuf), String> {
                 Some(text) => text.clone().into_bytes(),
                 None => fs::read(&path).map_err(|error| format!("{name}: {error}"))?,
             };
-            if name == "Cargo.toml" {
-                bytes.extend_from_slice(QUICKER);
+            match name.as_str() {
+                "Cargo.toml" => bytes.extend_from_slice(QUICKER),
+                "src/lib.rs" => bytes.splice(0..0, SILENT.iter().copied()).for_each(drop),
+                _ => {}
             }
             put(&copy.root.join(&name), &bytes)?;
             kept.insert(copy.root.join(name));
@@ -172,7 +177,7 @@ fn build(project: &Path, copy: &Copy) -> Result<(Whole, PathBuf), String> {
             Built::Program(program) => return Ok((whole, program)),
             Built::Unviable(numbers) => {
                 eprintln!("{} mutations do not compile and are left out", numbers.len());
-                unviable.extend(numbers.into_iter().map(|number| whole.mutations[number].key.clone()));
+                unviable.extend(numbers.into_iter().map(|number| whole.key(number).to_owned()));
                 let text: String = unviable.iter().map(|key| format!("{key}\n")).collect();
                 put(&known, text.as_bytes())?;
             }
@@ -228,7 +233,7 @@ fn attempt(
     let mut fates = fates.into_inner().map_err(|error| error.to_string())?;
     let left: BTreeSet<usize> = numbers.difference(&fates.by_tests).copied().collect();
     eprintln!("{} are left for the corpus", left.len());
-    let keys: String = left.iter().map(|number| format!("{}\n", whole.mutations[*number].key)).collect();
+    let keys: String = left.iter().map(|number| format!("{}\n", whole.key(*number))).collect();
     put(&copy.work.join("left-by-tests"), keys.as_bytes())?;
     copy.judge_corpus(program, corpus, &left, &mut fates)?;
     Ok(fates)
@@ -236,10 +241,10 @@ fn attempt(
 
 /// Prints what came of it. Whether every survivor is explained, and every explanation needed.
 fn report(whole: &Whole, fates: &Fates, tried: usize, explained: &BTreeSet<String>) -> bool {
-    let key = |number: &usize| whole.mutations[*number].key.as_str();
+    let key = |number: &usize| whole.key(*number);
     let mut open = 0;
     for (number, (judged, reaching)) in &fates.survivors {
-        let one = &whole.mutations[*number];
+        let Some(one) = &whole.mutations[*number] else { continue };
         if explained.contains(&one.key) {
             continue;
         }
@@ -251,14 +256,14 @@ fn report(whole: &Whole, fates: &Fates, tried: usize, explained: &BTreeSet<Strin
         };
         println!("survives  src/rules/{}:{} ({seen})\n- `{}`", one.file, one.line, one.key);
     }
-    let known: BTreeSet<&str> = whole.mutations.iter().map(|one| one.key.as_str()).collect();
+    let known: BTreeSet<&str> = whole.all().map(|(_, one)| one.key.as_str()).collect();
     let killed: BTreeSet<&str> = fates.by_tests.iter().chain(fates.by_corpus.keys()).map(key).collect();
     let stale = explained::stale(explained, &known, &killed);
     stale.iter().for_each(|key| println!("explained for nothing  {key}"));
     println!(
         "{} mutations, {} of them do not compile, {tried} tried: {} killed by unit tests, {} by recorded plays; {} survive, {open} of them unexplained; {} explanations for nothing",
-        whole.mutations.len(),
-        whole.mutations.iter().filter(|one| whole.unviable.contains(&one.key)).count(),
+        whole.all().count(),
+        whole.all().filter(|(_, one)| whole.unviable.contains(&one.key)).count(),
         fates.by_tests.len(),
         fates.by_corpus.len(),
         fates.survivors.len(),
