@@ -100,7 +100,6 @@ mod corpus {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     use std::io::Write as _;
     use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::emulator::{Settings, dialects, freedoms, mutants};
@@ -285,13 +284,15 @@ mod corpus {
         trace.passed = u64::MAX - FUEL.load(Relaxed);
     }
 
-    /// The trace whose verdict a mutation changes, and how; of those that reach it at most as many as time allows.
-    fn killed(number: usize, traces: &[&Trace], limit: Duration, scratch: &mut Scratch) -> Result<String, usize> {
-        let begun = Instant::now();
+    /// The trace whose verdict a mutation changes, and how; of those that reach it only so many that `limit` switches are
+    /// passed in them. Time would make another number of them on a busy machine.
+    fn killed(number: usize, traces: &[&Trace], limit: u64, scratch: &mut Scratch) -> Result<String, usize> {
+        let mut passed = 0;
         for (judged, trace) in traces.iter().enumerate() {
-            if begun.elapsed() > limit {
+            if passed > limit {
                 return Err(judged);
             }
+            passed += trace.passed;
             ACTIVE.store(number, Relaxed);
             FUEL.store(trace.passed * PATIENCE + 10_000, Relaxed);
             let outcome = catch_unwind(AssertUnwindSafe(|| verdict(trace, scratch)));
@@ -318,7 +319,7 @@ mod corpus {
     fn corpus_is_judged() {
         let of = |name: &str| std::env::var(name).unwrap();
         let wanted = std::fs::read_to_string(of("JUDGE_MUTATION_WANTED")).unwrap();
-        let limit = Duration::from_millis(of("JUDGE_MUTATION_LIMIT_MS").parse().unwrap());
+        let limit = of("JUDGE_MUTATION_LIMIT").parse().unwrap();
         let mut out = std::fs::OpenOptions::new().append(true).create(true).open(of("JUDGE_MUTATION_OUT")).unwrap();
         let mut scratch = Scratch::default();
         let mut traces = load(&of("JUDGE_MUTATION_CORPUS"));
@@ -329,6 +330,8 @@ mod corpus {
         // Short ones first: they are judged soon.
         traces.sort_by_key(|trace| trace.passed);
         std::panic::set_hook(Box::new(|_| {}));
+        let all: u64 = traces.iter().map(|trace| trace.passed).sum();
+        eprintln!("{} plays pass {all} switches", traces.len());
         for number in wanted.lines().filter_map(|line| line.parse::<usize>().ok()) {
             writeln!(out, "{number} begun").unwrap();
             let reaching: Vec<&Trace> =

@@ -7,7 +7,7 @@
 //! ([`explained`]); explanations that no longer hold are printed as well. Exit code 1 if there is either.
 //!
 //! A PART narrows it to mutations whose key contains it, such as `msg.rs` or `cdr/`; `--survivors` to those that survived
-//! last time; `--seconds` says how long recorded plays may be judged for each mutation; `--list` tries none and shows them.
+//! last time; `--seconds` says how long recorded plays may be judged for each mutation, on a quiet machine; `--list` tries none and shows them.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, whose output this is")]
 
@@ -22,13 +22,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use mutate::{Mutation, Whole};
 use trial::{Built, Copy, Fates};
 
-/// How long judging the corpus again may take for one mutation, unless it is said.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// For how many seconds the corpus may be judged again for one mutation, unless it is said.
+const PATIENCE: u64 = 20;
+
+/// How many switches a quiet machine passes in a second.
+const PER_SECOND: u64 = 30_000_000;
 
 /// What is no rule: tests, and the traces that they are written in.
 const NO_RULES: [&str; 2] = ["tests/", "script.rs"];
@@ -59,7 +61,7 @@ fn run(words: &[String]) -> Result<bool, String> {
     let mut patience = PATIENCE;
     for flag in &flags {
         match flag.strip_prefix("--seconds=").map(str::parse) {
-            Some(Ok(seconds)) => patience = Duration::from_secs(seconds),
+            Some(Ok(seconds)) => patience = seconds,
             None if ["--list", "--survivors"].contains(&flag.as_str()) => {}
             _ => return Err(format!("unknown option {flag}")),
         }
@@ -71,7 +73,7 @@ fn run(words: &[String]) -> Result<bool, String> {
     let target = examples.and_then(|folder| folder.ancestors().nth(2)).ok_or("start it with cargo run --example")?;
     let target = target.to_owned();
     let work = target.join("judge-mutation");
-    let copy = Copy { root: work.join("copy"), target, work, patience };
+    let copy = Copy { root: work.join("copy"), target, work, patience: patience * PER_SECOND };
     if flag("--list") {
         let (whole, _) = rewritten(project, BTreeSet::new())?;
         chosen(&whole, &parts, None).iter().for_each(|number| println!("{}", whole.key(*number)));

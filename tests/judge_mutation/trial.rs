@@ -30,8 +30,8 @@ pub(crate) struct Copy {
     pub(crate) target: PathBuf,
     /// Where results are kept.
     pub(crate) work: PathBuf,
-    /// How long judging the corpus again may take for one mutation.
-    pub(crate) patience: Duration,
+    /// How many switches judging the corpus again may pass for one mutation.
+    pub(crate) patience: u64,
 }
 
 /// What a unit test passes without any mutation.
@@ -192,7 +192,7 @@ impl Copy {
             command.args(["rules::mutation::corpus::corpus_is_judged", "--exact", "--ignored", "-q", "--nocapture"]);
             command.env("JUDGE_MUTATION_CORPUS", corpus).env("JUDGE_MUTATION_WANTED", &wanted);
             command.env("JUDGE_MUTATION_OUT", &out);
-            command.env("JUDGE_MUTATION_LIMIT_MS", self.patience.as_millis().to_string());
+            command.env("JUDGE_MUTATION_LIMIT", self.patience.to_string());
             let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
             let before = left.len();
             enter(&fs::read_to_string(&out).unwrap_or_default(), &mut left, &mut fates);

@@ -55,6 +55,12 @@ impl Asked {
         if self.get("uri").is_some() { "uri" } else { "url" }
     }
 
+    /// Whether an answer says that nothing was done: of the one parameter that there is, the server makes nothing.
+    fn is_declined(&self, response: &Response) -> bool {
+        let why = String::from_utf8_lossy(&response.body);
+        (400..500).contains(&response.status) && self.form.len() == 1 && why.contains("parameterError")
+    }
+
     /// Whether it may change the receiver with this id, or remove it. Which one the older node means is not known.
     fn changes(&self, id: &str) -> bool {
         match &self.node {
@@ -529,7 +535,9 @@ impl Ledger {
             let in_order = !entry.unsure
                 && (400..500).contains(&response.status)
                 && asked.uri().is_none_or(|uri| Address::of(uri).is_some());
-            (entry.unsure, entry.lost) = (true, true);
+            if !asked.is_declined(response) {
+                (entry.unsure, entry.lost) = (true, true);
+            }
             if in_order && named && alone && entry.seq < asked.seq && self.foreign.as_ref().is_some_and(Vec::is_empty) {
                 let expected =
                     if method == Method::Delete { "the receiver is removed" } else { "the receiver is changed" };

@@ -64,6 +64,24 @@ fn an_entry_may_lead_on_to_where_it_led_if_its_change_was_not_heeded() {
 }
 
 #[test]
+fn a_change_that_the_server_makes_nothing_of_changes_nothing() {
+    let why = |error: &str| format!("<failureDetails>{error}</failureDetails>").into_bytes();
+    let run = |form: &str, status: u16, error: &str| {
+        let mut lab = Lab::idle();
+        lab.lists(&[71]).receiver(1);
+        lab.api(Method::Put, &Lab::entry(1), form, &Response { body: why(error), ..Response::new(status) });
+        lab.refuses(1, 9, &legs(0..3), 503).passes(40);
+        lab
+    };
+    let error = "<parameterError parameter=\"uri\" error=\"invalidValue\"/>";
+    run("uri=nowhere", 400, error).breaks(&["CDR-03"]);
+    // Of several parameters it may have made something; others may have removed it; and a fault says nothing.
+    run("uri=nowhere&x=y", 400, error).breaks(&[]);
+    run("uri=nowhere", 400, "<cdrReceiverDoesNotExist/>").breaks(&[]);
+    run("uri=nowhere", 503, error).breaks(&[]);
+}
+
+#[test]
 fn a_request_that_may_lead_back_to_a_receiver_leaves_it_open() {
     let back = form("uri", &Lab::uri(1));
     let asked = || {
