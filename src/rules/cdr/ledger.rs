@@ -346,10 +346,7 @@ impl Ledger {
                     }
                     receiver.told_of(entry.answered, at);
                 }
-                (None, Standing::On { .. }) if perhaps => {
-                    receiver.standing = Standing::Open;
-                    receiver.loosen();
-                }
+                (None, Standing::On { .. }) if perhaps => receiver.standing = Standing::Open,
                 (None, Standing::On { .. } | Standing::Open) if !perhaps => {
                     receiver.standing = Standing::Off { at, seq };
                 }

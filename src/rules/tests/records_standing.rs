@@ -25,7 +25,9 @@ fn an_entry_may_lead_on_to_where_it_led_if_its_change_was_not_heeded() {
     lab.breaks(&[]);
     // Nor is it an entry of the new place, which gets nothing then.
     let mut lab = Lab::new();
-    lab.opens(2).changes(1, &other_name(&Lab::uri(2)), 200).passes(10).gets(1, 9, &legs(0..3)).passes(60);
+    lab.opens(2).changes(1, &other_name(&Lab::uri(2)), 200).passes(10).gets(1, 9, &legs(0..3));
+    shown(&mut lab);
+    lab.passes(60);
     lab.breaks(&[]);
     // Led back, it begins anew: meanwhile there may have been others, or what was under way.
     for under_way in [false, true] {
@@ -167,6 +169,21 @@ fn a_receiver_that_is_off_holds_up_no_other() {
     };
     run(false).breaks(&["CDR-19"]);
     run(true).breaks(&["REC-24"]);
+}
+
+#[test]
+fn a_receiver_that_has_failed_may_be_waited_for() {
+    let run = |failed: bool| {
+        let mut lab = Lab::new();
+        lab.receiver(2);
+        if failed {
+            lab.closes(2).opens(2);
+        }
+        lab.passes(10).gets(1, 9, &legs(0..2)).passes(200);
+        lab
+    };
+    run(false).breaks(&["CDR-13"]);
+    run(true).breaks(&[]);
 }
 
 #[test]
