@@ -34,6 +34,8 @@ pub(super) struct Docket {
     undecided: BTreeMap<R, String>,
     /// Violations of either of two requirements: of the second, if that is broken elsewhere, else of the first.
     either: Vec<(R, R, Instant, Charge)>,
+    /// How many more of these there were than are kept.
+    either_more: BTreeMap<(R, R), u64>,
     disabled: [bool; R::ALL.len()],
 }
 
@@ -63,6 +65,7 @@ impl Docket {
             words: Vec::new(),
             undecided: BTreeMap::new(),
             either: Vec::new(),
+            either_more: BTreeMap::new(),
             disabled,
         }
     }
@@ -113,6 +116,8 @@ impl Docket {
     pub(super) fn fail_either(&mut self, first: R, second: R, at: Instant, charge: Charge) {
         if self.either.len() < KEPT as usize {
             self.either.push((first, second, at, charge));
+        } else {
+            *self.either_more.entry((first, second)).or_default() += 1;
         }
     }
 
@@ -169,9 +174,17 @@ impl Docket {
 
     /// The outcome.
     pub(super) fn close(mut self) -> Judgement {
+        let found = self.found;
+        let meant = |first: R, second: R| if found[second as usize] > 0 { second } else { first };
         for (first, second, at, charge) in std::mem::take(&mut self.either) {
-            let rule = if self.found[second as usize] > 0 { second } else { first };
-            self.fail(rule, at, || charge);
+            self.fail(meant(first, second), at, || charge);
+        }
+        for ((first, second), count) in std::mem::take(&mut self.either_more) {
+            let rule = meant(first, second);
+            if !self.disabled[rule as usize] {
+                self.tested[rule as usize] += count;
+                self.found[rule as usize] += count;
+            }
         }
         let counts = |counts: &[u64; R::ALL.len()]| -> BTreeMap<_, _> {
             R::ALL.iter().map(|rule| (rule.id(), counts[*rule as usize])).filter(|(_, count)| *count > 0).collect()
@@ -231,16 +244,22 @@ mod tests {
 
     #[test]
     fn of_many_warnings_and_doubtful_charges_the_first_are_kept() {
-        let mut docket = Docket::new(|_| true);
+        let mut docket = Docket::new(|rule| rule != R::Ws05);
+        docket.fail(R::Ws02, Instant::ZERO, charge);
         for _ in 0..100 {
             docket.warn(R::Ws01, Instant::ZERO, charge);
             docket.fail_either(R::Ws03, R::Ws04, Instant::ZERO, charge());
+            docket.fail_either(R::Ws08, R::Ws02, Instant::ZERO, charge());
+            docket.fail_either(R::Ws05, R::Ws04, Instant::ZERO, charge());
         }
         let judgement = docket.close();
-        assert_eq!(judgement.findings.len() as u64, 2 * KEPT);
+        assert_eq!(judgement.findings.len() as u64, KEPT + 8);
         assert!(judgement.findings.iter().all(|finding| finding.evidence == [Seq(1), Seq(3)]));
         assert_eq!(judgement.warning_counts[&R::Ws01.id()], 100);
-        assert_eq!(judgement.finding_counts[&R::Ws03.id()], KEPT);
+        for counts in [&judgement.finding_counts, &judgement.tested] {
+            assert_eq!((counts[&R::Ws03.id()], counts[&R::Ws02.id()]), (100, 101));
+            assert!(!counts.contains_key(&R::Ws05.id()));
+        }
     }
 
     #[test]

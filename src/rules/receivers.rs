@@ -82,7 +82,7 @@ struct Receiver {
 struct Link {
     receiver: ReceiverId,
     sets: u64,
-    /// Whether a set was cut off on it, or is not judged.
+    /// Whether a set was cut off on it.
     spoilt: bool,
 }
 
@@ -203,7 +203,6 @@ impl ReceiversJudge {
         let Some(known) = self.receivers.get_mut(&receiver) else { return };
         let Some(used) = self.links.get_mut(&link) else { return };
         used.sets += 1;
-        used.spoilt |= !judged;
         if !judged || self.open.len() == FOLLOWED {
             return;
         }

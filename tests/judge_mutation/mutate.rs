@@ -12,6 +12,9 @@ use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{BinOp, Block, Expr, FnArg, ReturnType, Signature, Stmt, Type, UnOp, parse_quote};
 
+/// How many numbers a file has at least.
+const STRIDE: usize = 512;
+
 /// How many characters of the mutated code are quoted.
 const QUOTE_CHARS: usize = 90;
 
@@ -29,8 +32,8 @@ pub(crate) struct Mutation {
 /// What is known of all files together.
 #[derive(Debug, Default)]
 pub(crate) struct Whole {
-    /// All mutations so far; the place of each is the number of its switch.
-    pub(crate) mutations: Vec<Mutation>,
+    /// All mutations so far; the place of each is the number of its switch. Some places are empty.
+    pub(crate) mutations: Vec<Option<Mutation>>,
     /// Keys of mutations that do not compile: they get a number, but no switch.
     pub(crate) unviable: BTreeSet<String>,
     /// Functions of the rules that return nothing, whatever they are methods of: called for their effect.
@@ -40,6 +43,16 @@ pub(crate) struct Whole {
 }
 
 impl Whole {
+    /// All mutations, with their numbers.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (usize, &Mutation)> {
+        self.mutations.iter().enumerate().filter_map(|(number, one)| Some((number, one.as_ref()?)))
+    }
+
+    /// What a mutation is known by.
+    pub(crate) fn key(&self, number: usize) -> &str {
+        self.mutations.get(number).and_then(Option::as_ref).map_or("", |one| one.key.as_str())
+    }
+
     /// Learns which functions of a file are called for their effect; `others` are names that return something.
     pub(crate) fn learn(&mut self, file: &syn::File, others: &mut BTreeSet<String>) {
         struct Names<'n>(&'n mut BTreeSet<String>, &'n mut BTreeSet<String>);
@@ -52,8 +65,10 @@ impl Whole {
         Names(&mut self.effects, others).visit_file_mut(&mut file.clone());
     }
 
-    /// The file with all its mutations behind switches.
+    /// The file with all its mutations behind switches. Each file has numbers of its own, so that those of the others stay
+    /// when it is changed, and less is built anew.
     pub(crate) fn rewrite(&mut self, name: &str, mut file: syn::File) -> String {
+        self.mutations.resize(self.mutations.len().next_multiple_of(STRIDE), None);
         Rewriting { whole: self, file: name.to_owned(), path: Vec::new() }.visit_file_mut(&mut file);
         file.into_token_stream().to_string()
     }
@@ -197,7 +212,7 @@ impl Rewriting<'_> {
         }
         let number = self.whole.mutations.len();
         let viable = !self.whole.unviable.contains(&key);
-        self.whole.mutations.push(Mutation { file: self.file.clone(), line: span.start().line, key });
+        self.whole.mutations.push(Some(Mutation { file: self.file.clone(), line: span.start().line, key }));
         viable.then_some(number)
     }
 

@@ -29,11 +29,13 @@ thread_local! {
 #[derive(Default)]
 struct Reached {
     numbers: Vec<bool>,
+    passed: u64,
     folder: Option<String>,
 }
 
 impl Reached {
     fn note(&mut self, number: usize) {
+        self.passed += 1;
         if self.numbers.len() <= number {
             self.numbers.resize(number + 1, false);
         }
@@ -48,7 +50,8 @@ impl Reached {
 impl Drop for Reached {
     fn drop(&mut self) {
         if let (Some(folder), Some(name)) = (&self.folder, std::thread::current().name()) {
-            let text = self.list().iter().map(|number| format!("{number}\n")).collect::<String>();
+            let numbers = self.list().iter().map(|number| format!("{number}\n")).collect::<String>();
+            let text = format!("{}\n{numbers}", self.passed);
             let _ = std::fs::write(format!("{folder}/{}", name.replace("::", "+")), text);
         }
     }
@@ -64,10 +67,13 @@ pub(crate) fn on(number: usize) -> bool {
 fn on_and_more(number: usize) -> bool {
     match MODE.load(Relaxed) {
         UNREAD => {
-            let active = std::env::var("JUDGE_MUTATION").ok().and_then(|text| text.parse().ok());
-            ACTIVE.store(active.unwrap_or(usize::MAX), Relaxed);
+            let of = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+            ACTIVE.store(of("JUDGE_MUTATION").map_or(usize::MAX, |number| number as usize), Relaxed);
+            let fuel = of("JUDGE_MUTATION_FUEL");
+            FUEL.store(fuel.unwrap_or(u64::MAX), Relaxed);
             let by_thread = std::env::var_os("JUDGE_MUTATION_REACHED").is_some();
-            MODE.store(if by_thread { BY_THREAD } else { PLAIN }, Relaxed);
+            let mode = if fuel.is_some() { FUELLED } else { PLAIN };
+            MODE.store(if by_thread { BY_THREAD } else { mode }, Relaxed);
             return on(number);
         }
         BY_THREAD => {
@@ -94,7 +100,6 @@ mod corpus {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     use std::io::Write as _;
     use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::emulator::{Settings, dialects, freedoms, mutants};
@@ -279,13 +284,15 @@ mod corpus {
         trace.passed = u64::MAX - FUEL.load(Relaxed);
     }
 
-    /// The trace whose verdict a mutation changes, and how; of those that reach it at most as many as time allows.
-    fn killed(number: usize, traces: &[&Trace], limit: Duration, scratch: &mut Scratch) -> Result<String, usize> {
-        let begun = Instant::now();
+    /// The trace whose verdict a mutation changes, and how; of those that reach it only so many that `limit` switches are
+    /// passed in them. Time would make another number of them on a busy machine.
+    fn killed(number: usize, traces: &[&Trace], limit: u64, scratch: &mut Scratch) -> Result<String, usize> {
+        let mut passed = 0;
         for (judged, trace) in traces.iter().enumerate() {
-            if begun.elapsed() > limit {
+            if passed > limit {
                 return Err(judged);
             }
+            passed += trace.passed;
             ACTIVE.store(number, Relaxed);
             FUEL.store(trace.passed * PATIENCE + 10_000, Relaxed);
             let outcome = catch_unwind(AssertUnwindSafe(|| verdict(trace, scratch)));
@@ -312,7 +319,7 @@ mod corpus {
     fn corpus_is_judged() {
         let of = |name: &str| std::env::var(name).unwrap();
         let wanted = std::fs::read_to_string(of("JUDGE_MUTATION_WANTED")).unwrap();
-        let limit = Duration::from_millis(of("JUDGE_MUTATION_LIMIT_MS").parse().unwrap());
+        let limit = of("JUDGE_MUTATION_LIMIT").parse().unwrap();
         let mut out = std::fs::OpenOptions::new().append(true).create(true).open(of("JUDGE_MUTATION_OUT")).unwrap();
         let mut scratch = Scratch::default();
         let mut traces = load(&of("JUDGE_MUTATION_CORPUS"));
@@ -323,6 +330,8 @@ mod corpus {
         // Short ones first: they are judged soon.
         traces.sort_by_key(|trace| trace.passed);
         std::panic::set_hook(Box::new(|_| {}));
+        let all: u64 = traces.iter().map(|trace| trace.passed).sum();
+        eprintln!("{} plays pass {all} switches", traces.len());
         for number in wanted.lines().filter_map(|line| line.parse::<usize>().ok()) {
             writeln!(out, "{number} begun").unwrap();
             let reaching: Vec<&Trace> =

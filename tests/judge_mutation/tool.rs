@@ -7,7 +7,7 @@
 //! ([`explained`]); explanations that no longer hold are printed as well. Exit code 1 if there is either.
 //!
 //! A PART narrows it to mutations whose key contains it, such as `msg.rs` or `cdr/`; `--survivors` to those that survived
-//! last time; `--seconds` says how long recorded plays may be judged for each mutation; `--list` tries none and shows them.
+//! last time; `--seconds` says how long recorded plays may be judged for each mutation, on a quiet machine; `--list` tries none and shows them.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, whose output this is")]
 
@@ -20,19 +20,26 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mutate::{Mutation, Whole};
 use trial::{Built, Copy, Fates};
 
-/// How long judging the corpus again may take for one mutation, unless it is said.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// For how many seconds the corpus may be judged again for one mutation, unless it is said.
+const PATIENCE: u64 = 20;
+
+/// How many switches a quiet machine passes in a second.
+const PER_SECOND: u64 = 30_000_000;
 
 /// What is no rule: tests, and the traces that they are written in.
 const NO_RULES: [&str; 2] = ["tests/", "script.rs"];
 
 /// What is added to the manifest of the copy: the corpus is judged thousands of times.
 const QUICKER: &[u8] = b"\n[profile.dev.package.bridgeproof]\nopt-level = 1\ndebug = false\n";
+
+/// What begins the library of the copy, since nobody is to read the code in it.
+const SILENT: &[u8] = b"#![allow(warnings)]\n";
 
 /// What is not copied.
 const NOT_COPIED: [&str; 3] = ["target", "reports", ".git"];
@@ -54,7 +61,7 @@ fn run(words: &[String]) -> Result<bool, String> {
     let mut patience = PATIENCE;
     for flag in &flags {
         match flag.strip_prefix("--seconds=").map(str::parse) {
-            Some(Ok(seconds)) => patience = Duration::from_secs(seconds),
+            Some(Ok(seconds)) => patience = seconds,
             None if ["--list", "--survivors"].contains(&flag.as_str()) => {}
             _ => return Err(format!("unknown option {flag}")),
         }
@@ -66,32 +73,32 @@ fn run(words: &[String]) -> Result<bool, String> {
     let target = examples.and_then(|folder| folder.ancestors().nth(2)).ok_or("start it with cargo run --example")?;
     let target = target.to_owned();
     let work = target.join("judge-mutation");
-    let copy = Copy { root: work.join("copy"), target, work, patience };
+    let copy = Copy { root: work.join("copy"), target, work, patience: patience * PER_SECOND };
     if flag("--list") {
         let (whole, _) = rewritten(project, BTreeSet::new())?;
-        chosen(&whole.mutations, &parts, None).iter().for_each(|number| println!("{}", whole.mutations[*number].key));
+        chosen(&whole, &parts, None).iter().for_each(|number| println!("{}", whole.key(*number)));
         return Ok(true);
     }
     let (whole, program) = build(project, &copy)?;
     let last = copy.work.join("survivors");
     let before = flag("--survivors").then(|| fs::read_to_string(&last).unwrap_or_default());
-    let mut numbers = chosen(&whole.mutations, &parts, before.as_deref());
-    numbers.retain(|number| !whole.unviable.contains(&whole.mutations[*number].key));
+    let mut numbers = chosen(&whole, &parts, before.as_deref());
+    numbers.retain(|number| !whole.unviable.contains(whole.key(*number)));
     let fates = attempt(&whole, &copy, &program, &corpus(project, &copy)?, &numbers)?;
-    let survivors = fates.survivors.keys().map(|number| format!("{}\n", whole.mutations[*number].key));
+    let survivors = fates.survivors.keys().map(|number| format!("{}\n", whole.key(*number)));
     fs::write(&last, survivors.collect::<String>()).map_err(|error| error.to_string())?;
     let text = fs::read_to_string(project.join("docs/JUDGE-MUTATION.md")).unwrap_or_default();
     Ok(report(&whole, &fates, numbers.len(), &explained::keys(&text)))
 }
 
 /// The mutations that were asked for.
-fn chosen(all: &[Mutation], parts: &[&String], survivors: Option<&str>) -> BTreeSet<usize> {
+fn chosen(whole: &Whole, parts: &[&String], survivors: Option<&str>) -> BTreeSet<usize> {
     let survivors: Option<BTreeSet<&str>> = survivors.map(|text| text.lines().collect());
     let wanted = |one: &Mutation| {
         (parts.is_empty() || parts.iter().any(|part| one.key.contains(part.as_str())))
             && survivors.as_ref().is_none_or(|keys| keys.contains(one.key.as_str()))
     };
-    (0..all.len()).filter(|number| wanted(&all[*number])).collect()
+    whole.all().filter(|(_, one)| wanted(one)).map(|(number, _)| number).collect()
 }
 
 /// All files below a folder, in order.
@@ -154,8 +161,10 @@ fn build(project: &Path, copy: &Copy) -> Result<(Whole, PathBuf), String> {
                 Some(text) => text.clone().into_bytes(),
                 None => fs::read(&path).map_err(|error| format!("{name}: {error}"))?,
             };
-            if name == "Cargo.toml" {
-                bytes.extend_from_slice(QUICKER);
+            match name.as_str() {
+                "Cargo.toml" => bytes.extend_from_slice(QUICKER),
+                "src/lib.rs" => bytes.splice(0..0, SILENT.iter().copied()).for_each(drop),
+                _ => {}
             }
             put(&copy.root.join(&name), &bytes)?;
             kept.insert(copy.root.join(name));
@@ -170,7 +179,7 @@ fn build(project: &Path, copy: &Copy) -> Result<(Whole, PathBuf), String> {
             Built::Program(program) => return Ok((whole, program)),
             Built::Unviable(numbers) => {
                 eprintln!("{} mutations do not compile and are left out", numbers.len());
-                unviable.extend(numbers.into_iter().map(|number| whole.mutations[number].key.clone()));
+                unviable.extend(numbers.into_iter().map(|number| whole.key(number).to_owned()));
                 let text: String = unviable.iter().map(|key| format!("{key}\n")).collect();
                 put(&known, text.as_bytes())?;
             }
@@ -208,24 +217,25 @@ fn attempt(
     corpus: &Path,
     numbers: &BTreeSet<usize>,
 ) -> Result<Fates, String> {
-    let reached = copy.reached(program)?;
-    let mut fates = Fates::default();
-    let mut left = BTreeSet::new();
-    for (tried, number) in numbers.iter().enumerate() {
-        if tried % 100 == 0 {
-            eprintln!("{tried} of {} tried on unit tests, {} killed", numbers.len(), fates.by_tests.len());
+    let tests = copy.tests(program)?;
+    let (fates, tried) = (Mutex::new(Fates::default()), AtomicUsize::new(0));
+    let all: Vec<usize> = numbers.iter().copied().collect();
+    let work = || {
+        while let Some(number) = all.get(tried.fetch_add(1, Ordering::Relaxed)) {
+            if copy.tests_kill(program, *number, &tests) {
+                let Ok(mut fates) = fates.lock() else { return };
+                fates.by_tests.insert(*number);
+                if fates.by_tests.len() % 500 == 0 {
+                    eprintln!("{} of {} killed by unit tests", fates.by_tests.len(), all.len());
+                }
+            }
         }
-        let mut tests: Vec<_> = reached.iter().filter(|(_, reached)| reached.contains(number)).collect();
-        tests.sort_by_key(|(_, reached)| reached.len());
-        let tests: Vec<&str> = tests.into_iter().map(|(name, _)| name.as_str()).collect();
-        if copy.tests_kill(program, *number, &tests) {
-            fates.by_tests.insert(*number);
-        } else {
-            left.insert(*number);
-        }
-    }
+    };
+    std::thread::scope(|scope| (0..trial::workers()).for_each(|_| _ = scope.spawn(work)));
+    let mut fates = fates.into_inner().map_err(|error| error.to_string())?;
+    let left: BTreeSet<usize> = numbers.difference(&fates.by_tests).copied().collect();
     eprintln!("{} are left for the corpus", left.len());
-    let keys: String = left.iter().map(|number| format!("{}\n", whole.mutations[*number].key)).collect();
+    let keys: String = left.iter().map(|number| format!("{}\n", whole.key(*number))).collect();
     put(&copy.work.join("left-by-tests"), keys.as_bytes())?;
     copy.judge_corpus(program, corpus, &left, &mut fates)?;
     Ok(fates)
@@ -233,10 +243,10 @@ fn attempt(
 
 /// Prints what came of it. Whether every survivor is explained, and every explanation needed.
 fn report(whole: &Whole, fates: &Fates, tried: usize, explained: &BTreeSet<String>) -> bool {
-    let key = |number: &usize| whole.mutations[*number].key.as_str();
+    let key = |number: &usize| whole.key(*number);
     let mut open = 0;
     for (number, (judged, reaching)) in &fates.survivors {
-        let one = &whole.mutations[*number];
+        let Some(one) = &whole.mutations[*number] else { continue };
         if explained.contains(&one.key) {
             continue;
         }
@@ -248,14 +258,14 @@ fn report(whole: &Whole, fates: &Fates, tried: usize, explained: &BTreeSet<Strin
         };
         println!("survives  src/rules/{}:{} ({seen})\n- `{}`", one.file, one.line, one.key);
     }
-    let known: BTreeSet<&str> = whole.mutations.iter().map(|one| one.key.as_str()).collect();
+    let known: BTreeSet<&str> = whole.all().map(|(_, one)| one.key.as_str()).collect();
     let killed: BTreeSet<&str> = fates.by_tests.iter().chain(fates.by_corpus.keys()).map(key).collect();
     let stale = explained::stale(explained, &known, &killed);
     stale.iter().for_each(|key| println!("explained for nothing  {key}"));
     println!(
         "{} mutations, {} of them do not compile, {tried} tried: {} killed by unit tests, {} by recorded plays; {} survive, {open} of them unexplained; {} explanations for nothing",
-        whole.mutations.len(),
-        whole.mutations.iter().filter(|one| whole.unviable.contains(&one.key)).count(),
+        whole.all().count(),
+        whole.all().filter(|(_, one)| whole.unviable.contains(&one.key)).count(),
         fates.by_tests.len(),
         fates.by_corpus.len(),
         fates.survivors.len(),

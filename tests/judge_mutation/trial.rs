@@ -12,8 +12,12 @@ use serde_json::Value;
 
 use crate::mutate::regions;
 
-/// How long the tests that reach a mutation may take before it counts as killed: they take a fraction of a second.
-const TESTS_LIMIT: Duration = Duration::from_secs(20);
+/// How long the tests that reach a mutation may take before it counts as killed. They take a fraction of a second, and
+/// one that does not end runs out of switches to pass much sooner; so a busy machine kills nothing.
+const TESTS_LIMIT: Duration = Duration::from_secs(300);
+
+/// How many times the switches that they pass without any mutation they may pass with one.
+const TESTS_FUEL: u64 = 20;
 
 /// How many tests are tried first: those that reach the least.
 const FIRST_TESTS: usize = 6;
@@ -26,8 +30,17 @@ pub(crate) struct Copy {
     pub(crate) target: PathBuf,
     /// Where results are kept.
     pub(crate) work: PathBuf,
-    /// How long judging the corpus again may take for one mutation.
-    pub(crate) patience: Duration,
+    /// How many switches judging the corpus again may pass for one mutation.
+    pub(crate) patience: u64,
+}
+
+/// What a unit test passes without any mutation.
+pub(crate) struct Passed {
+    name: String,
+    /// How many switches, counting each time.
+    times: u64,
+    /// The mutations that it reaches.
+    reached: BTreeSet<usize>,
 }
 
 /// What came of the mutations that were tried.
@@ -39,6 +52,11 @@ pub(crate) struct Fates {
     pub(crate) by_corpus: BTreeMap<usize, String>,
     /// Survivors, with how many traces were judged of how many that reach them.
     pub(crate) survivors: BTreeMap<usize, (usize, usize)>,
+}
+
+/// How many mutations are tried at a time.
+pub(crate) fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// How building ended.
@@ -84,8 +102,8 @@ impl Copy {
         }
     }
 
-    /// The tests of the rules, each with the mutations that it reaches.
-    pub(crate) fn reached(&self, program: &Path) -> Result<BTreeMap<String, BTreeSet<usize>>, String> {
+    /// The tests of the rules, those that pass the fewest switches first.
+    pub(crate) fn tests(&self, program: &Path) -> Result<Vec<Passed>, String> {
         let folder = self.work.join("reached");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
@@ -95,21 +113,29 @@ impl Copy {
         if !command.status().is_ok_and(|status| status.success()) {
             return Err("the tests of the rules do not pass without any mutation".to_owned());
         }
-        let mut reached = BTreeMap::new();
+        let mut tests = Vec::new();
         for entry in fs::read_dir(&folder).map_err(|error| error.to_string())?.flatten() {
-            let name = entry.file_name().to_string_lossy().replace('+', "::");
             let text = fs::read_to_string(entry.path()).unwrap_or_default();
-            reached.insert(name, text.lines().filter_map(|line| line.parse().ok()).collect());
+            let mut numbers = text.lines().filter_map(|line| line.parse::<u64>().ok());
+            tests.push(Passed {
+                name: entry.file_name().to_string_lossy().replace('+', "::"),
+                times: numbers.next().unwrap_or_default(),
+                reached: numbers.map(|number| number as usize).collect(),
+            });
         }
-        Ok(reached)
+        tests.sort_by_key(|test| test.times);
+        Ok(tests)
     }
 
-    /// Whether a unit test fails with the mutation; `tests` are those that reach it.
-    pub(crate) fn tests_kill(&self, program: &Path, number: usize, tests: &[&str]) -> bool {
-        let (first, rest) = tests.split_at(FIRST_TESTS.min(tests.len()));
+    /// Whether a unit test fails with the mutation.
+    pub(crate) fn tests_kill(&self, program: &Path, number: usize, tests: &[Passed]) -> bool {
+        let reaching: Vec<&Passed> = tests.iter().filter(|test| test.reached.contains(&number)).collect();
+        let (first, rest) = reaching.split_at(FIRST_TESTS.min(reaching.len()));
         [first, rest].into_iter().filter(|tests| !tests.is_empty()).any(|tests| {
+            let fuel = 10_000 + TESTS_FUEL * tests.iter().map(|test| test.times).sum::<u64>();
             let mut command = self.command(program);
-            command.args(tests).args(["--exact", "--test-threads=1", "-q"]).env("JUDGE_MUTATION", number.to_string());
+            command.args(tests.iter().map(|test| &test.name)).args(["--exact", "--test-threads=1", "-q"]);
+            command.env("JUDGE_MUTATION", number.to_string()).env("JUDGE_MUTATION_FUEL", fuel.to_string());
             command.stdout(Stdio::piped()).stderr(Stdio::null());
             command.spawn().map_or(true, |child| !passes(child))
         })
@@ -132,8 +158,32 @@ impl Copy {
             }
             fs::rename(&made, corpus).map_err(|error| error.to_string())?;
         }
-        let (wanted, out) = (self.work.join("wanted"), self.work.join("judged"));
-        let mut left = numbers.clone();
+        let all: Vec<usize> = numbers.iter().copied().collect();
+        let judge = |worker| {
+            let share = all.iter().copied().skip(worker).step_by(workers()).collect();
+            self.judge_share(program, corpus, share, worker)
+        };
+        std::thread::scope(|scope| {
+            let shares: Vec<_> = (0..workers()).map(|worker| scope.spawn(move || judge(worker))).collect();
+            shares.into_iter().try_for_each(|share| {
+                let share = share.join().map_err(|_| "judging the corpus broke down".to_owned())??;
+                fates.by_corpus.extend(share.by_corpus);
+                fates.survivors.extend(share.survivors);
+                Ok(())
+            })
+        })
+    }
+
+    /// What one worker does of it.
+    fn judge_share(
+        &self,
+        program: &Path,
+        corpus: &Path,
+        mut left: BTreeSet<usize>,
+        worker: usize,
+    ) -> Result<Fates, String> {
+        let mut fates = Fates::default();
+        let (wanted, out) = (self.work.join(format!("wanted-{worker}")), self.work.join(format!("judged-{worker}")));
         while !left.is_empty() {
             let text: String = left.iter().map(|number| format!("{number}\n")).collect();
             fs::write(&wanted, text).map_err(|error| error.to_string())?;
@@ -142,20 +192,21 @@ impl Copy {
             command.args(["rules::mutation::corpus::corpus_is_judged", "--exact", "--ignored", "-q", "--nocapture"]);
             command.env("JUDGE_MUTATION_CORPUS", corpus).env("JUDGE_MUTATION_WANTED", &wanted);
             command.env("JUDGE_MUTATION_OUT", &out);
-            command.env("JUDGE_MUTATION_LIMIT_MS", self.patience.as_millis().to_string());
+            command.env("JUDGE_MUTATION_LIMIT", self.patience.to_string());
             let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
             let before = left.len();
-            enter(&fs::read_to_string(&out).unwrap_or_default(), &mut left, fates);
+            enter(&fs::read_to_string(&out).unwrap_or_default(), &mut left, &mut fates);
             if left.len() == before {
                 return Err("the corpus cannot be judged".to_owned());
             }
         }
-        Ok(())
+        Ok(fates)
     }
 
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        command.current_dir(&self.root);
+        // To put names to the places of a panic would take longer than the test.
+        command.current_dir(&self.root).env("RUST_BACKTRACE", "0");
         command
     }
 }

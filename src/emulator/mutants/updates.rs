@@ -163,41 +163,29 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
         },
     ),
-    row(
-        "defaults-where-none-were-asked",
-        "UPD-05",
-        &[("UPD-04", "the name was not asked for")],
-        "No list is taken for the default list.",
-        || {
-            entries(|_, view, place, entry| {
-                let none = subscription(view, place).is_some_and(|known| known.asked.is_empty());
-                if none && entry.kind == UpdateType::Add {
-                    entry.fields.insert("name".to_owned(), present(view, place, entry, "name"));
-                }
-                true
-            })
-        },
-    ),
-    row(
-        "any-change-triggers",
-        "UPD-06",
-        &[("UPD-05", "an empty update tells nothing")],
-        "Changes are noticed before they are filtered.",
-        || {
-            Fault::<()>::new()
-                .decide(|(), q, answer| answer || matches!(q, Question::IsReported { .. }))
-                .event(|(), view, to, mut event, pass| {
-                    if let Event::Update { index, resource, entries } = &mut event {
-                        let place = Place { connection: to, index: *index, resource: *resource };
-                        for entry in entries {
-                            entry.fields.retain(|name, _| name == "reason" || asked(view, &place, name));
-                        }
+    row("defaults-where-none-were-asked", "UPD-05", &[], "No list is taken for the default list.", || {
+        entries(|_, view, place, entry| {
+            let none = subscription(view, place).is_some_and(|known| known.asked.is_empty());
+            if none && entry.kind == UpdateType::Add {
+                entry.fields.insert("name".to_owned(), present(view, place, entry, "name"));
+            }
+            true
+        })
+    }),
+    row("any-change-triggers", "UPD-06", &[], "Changes are noticed before they are filtered.", || {
+        Fault::<()>::new()
+            .decide(|(), q, answer| answer || matches!(q, Question::IsReported { .. }))
+            .event(|(), view, to, mut event, pass| {
+                if let Event::Update { index, resource, entries } = &mut event {
+                    let place = Place { connection: to, index: *index, resource: *resource };
+                    for entry in entries {
+                        entry.fields.retain(|name, _| name == "reason" || asked(view, &place, name));
                     }
-                    pass.now((to, event));
-                })
-                .boxed()
-        },
-    ),
+                }
+                pass.now((to, event));
+            })
+            .boxed()
+    }),
     row(
         "lock-always-triggers",
         "UPD-06",

@@ -64,7 +64,6 @@ impl Receiver {
         if !sure {
             self.troubled(Kind::Unanswered, at, seq);
         }
-        self.active = self.clock.elapsed(at);
         self.answered = Some(Answered {
             link: set.link,
             at,

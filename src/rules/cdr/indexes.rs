@@ -482,7 +482,7 @@ pub(super) fn expire(
     let drained = receiver.last_set.is_some_and(|last| session.grown <= last + Duration::from_secs(1));
     let discarded = receiver.trouble.is_some_and(|trouble| !waits && (drained || trouble.at >= session.grown));
     let stopped = moment.stopped_by_fifth(receiver);
-    let alone = receiver.alone;
+    let alone = receiver.is_alone();
     let Some(chain) = receiver.chains.iter_mut().find(|chain| chain.session == session.id) else { return };
     chain.unexplained(now, &session.memory, moment);
     if busy {
@@ -532,7 +532,7 @@ pub(super) fn due(receiver: &Receiver, session: &Session, moment: (Duration, Dur
         return receiver.clock.when(lacking.since.max(receiver.active) + window);
     }
     let chain = receiver.chains.iter().find(|chain| chain.session == session.id)?;
-    let pending = chain.pending.iter().filter(|pending| pending.is_owed(receiver.alone));
+    let pending = chain.pending.iter().filter(|pending| pending.is_owed(receiver.is_alone()));
     let pending = pending.map(|pending| pending.due(receiver.active, patience));
     let gaps = chain.gaps.iter().map(|gap| gap.since + redelivery);
     let behind = chain.behind.map(|behind| behind.max(receiver.active) + window);

@@ -55,6 +55,12 @@ impl Asked {
         if self.get("uri").is_some() { "uri" } else { "url" }
     }
 
+    /// Whether an answer says that nothing was done: of the one parameter that there is, the server makes nothing.
+    fn is_declined(&self, response: &Response) -> bool {
+        let why = String::from_utf8_lossy(&response.body);
+        (400..500).contains(&response.status) && self.form.len() == 1 && why.contains("parameterError")
+    }
+
     /// Whether it may change the receiver with this id, or remove it. Which one the older node means is not known.
     fn changes(&self, id: &str) -> bool {
         match &self.node {
@@ -129,13 +135,16 @@ struct Entry {
     unsure: bool,
     /// Whether it may be gone, by a request whose outcome is open or by somebody else.
     lost: bool,
+    /// Where it may lead all the same, since which change was heeded is open.
+    perhaps: Vec<Address>,
 }
 
 impl Entry {
     /// One that a request has just made.
     fn made(uri: String, asked: &Asked, moment: &Moment<'_>) -> Self {
         let (answered, seq, name) = (moment.at, moment.seq, asked.name());
-        Self { uri, asked: asked.at, answered, seq, name, pristine: true, unsure: false, lost: false }
+        let (pristine, unsure, lost) = (true, false, false);
+        Self { uri, asked: asked.at, answered, seq, name, pristine, unsure, lost, perhaps: Vec::new() }
     }
 }
 
@@ -173,8 +182,6 @@ pub(super) struct Ledger {
     /// A POST that was refused: the parameter's name and value.
     refused: Option<(&'static str, String, Seq)>,
     pub(super) bridges: Option<(Seq, Vec<u128>)>,
-    /// Where entries may lead all the same, since which change of them was heeded is open.
-    perhaps: Vec<(String, Address)>,
     /// Where a receiver beyond the limit was refused last.
     pub(super) fifth: Option<(Instant, Seq)>,
     /// Where a receiver was configured that nothing in this trace listens for.
@@ -241,11 +248,9 @@ impl Ledger {
     }
 
     /// A request failed; what it would have done is open.
-    pub(super) fn failed(&mut self, exchange: ExchangeId, receivers: &mut BTreeMap<ReceiverId, Receiver>, at: Instant) {
-        let Some(asked) = self.asked.remove(&exchange) else { return };
-        if asked.resizes() {
+    pub(super) fn failed(&mut self, exchange: ExchangeId) {
+        if let Some(asked) = self.asked.remove(&exchange).filter(Asked::resizes) {
             self.left_open(&asked);
-            self.apply(receivers, at, asked.seq);
         }
     }
 
@@ -328,6 +333,7 @@ impl Ledger {
             if receiver.leaving {
                 receiver.forgive();
             }
+            let perhaps = self.entries.values().flat_map(|entry| &entry.perhaps).any(|uri| uri.reaches(&address));
             match (latest, receiver.standing) {
                 (Some(entry), Standing::On { seq: known, .. }) if known == entry.seq => {}
                 (Some(entry), before) => {
@@ -335,18 +341,15 @@ impl Ledger {
                     receiver.standing =
                         Standing::On { asked: entry.asked, answered: entry.answered, first, seq: entry.seq };
                     // An earlier entry's sets may have come before it was known that it is on again.
-                    if before != Standing::Unknown || receiver.was_off.is_some() {
+                    if before != Standing::Unknown {
                         receiver.loosen();
                     }
-                    receiver.was_off = None;
                     receiver.told_of(entry.answered, at);
                 }
-                (None, Standing::On { .. }) if self.perhaps.iter().any(|(_, uri)| uri.reaches(&address)) => {
-                    receiver.standing = Standing::Unknown;
-                    receiver.forgive();
-                    receiver.loosen();
+                (None, Standing::On { .. }) if perhaps => receiver.standing = Standing::Open,
+                (None, Standing::On { .. } | Standing::Open) if !perhaps => {
+                    receiver.standing = Standing::Off { at, seq };
                 }
-                (None, Standing::On { .. }) => receiver.standing = Standing::Off { at, seq },
                 (None, _) => {}
             }
         }
@@ -529,7 +532,9 @@ impl Ledger {
             let in_order = !entry.unsure
                 && (400..500).contains(&response.status)
                 && asked.uri().is_none_or(|uri| Address::of(uri).is_some());
-            (entry.unsure, entry.lost) = (true, true);
+            if !asked.is_declined(response) {
+                (entry.unsure, entry.lost) = (true, true);
+            }
             if in_order && named && alone && entry.seq < asked.seq && self.foreign.as_ref().is_some_and(Vec::is_empty) {
                 let expected =
                     if method == Method::Delete { "the receiver is removed" } else { "the receiver is changed" };
@@ -541,7 +546,6 @@ impl Ledger {
             moment.docket.tested(R::Cdr15);
             let uri = std::mem::take(&mut entry.uri);
             self.entries.remove(id);
-            self.perhaps.retain(|(of, _)| of != id);
             if self.removed.len() == ASKED {
                 self.removed.pop_front();
             }
@@ -550,9 +554,11 @@ impl Ledger {
             moment.docket.tested(R::Cdr15);
             // Which of several changes came last is open, too.
             let open = !named || !alone || entry.seq > asked.seq;
-            self.perhaps.retain(|(of, _)| open || of != id);
-            if let Some(before) = Address::of(&entry.uri).filter(|_| open && self.perhaps.len() < REMEMBERED) {
-                self.perhaps.push((id.to_owned(), before));
+            let before = Address::of(&entry.uri).filter(|_| entry.perhaps.len() < REMEMBERED);
+            if open {
+                entry.perhaps.extend(before);
+            } else {
+                entry.perhaps.clear();
             }
             *entry = Entry {
                 uri: uri.to_owned(),
@@ -563,6 +569,7 @@ impl Ledger {
                 pristine: false,
                 unsure: entry.unsure || open,
                 lost: entry.lost || open,
+                perhaps: std::mem::take(&mut entry.perhaps),
             };
         }
     }
@@ -624,8 +631,7 @@ fn leads_to(to: &Address, receivers: &mut BTreeMap<ReceiverId, Receiver>) {
         if receiver.address.as_ref().is_some_and(|own| own.reaches(to)) {
             receiver.may_be_asked_for(to.target.clone());
             if let Standing::Off { at, seq } = receiver.standing {
-                receiver.standing = Standing::Unknown;
-                receiver.was_off = Some((at, seq));
+                receiver.standing = Standing::Returning { at, seq };
                 receiver.loosen();
             }
         }
@@ -635,9 +641,8 @@ fn leads_to(to: &Address, receivers: &mut BTreeMap<ReceiverId, Receiver>) {
 /// A request that would have led to receivers was refused: who was removed before is so still.
 fn leads_nowhere(to: &Address, receivers: &mut BTreeMap<ReceiverId, Receiver>) {
     for receiver in receivers.values_mut() {
-        if receiver.standing == Standing::Unknown
+        if let Standing::Returning { at, seq } = receiver.standing
             && receiver.address.as_ref().is_some_and(|own| own.reaches(to))
-            && let Some((at, seq)) = receiver.was_off.take()
         {
             receiver.standing = Standing::Off { at, seq };
         }

@@ -151,10 +151,12 @@ impl CdrJudge {
         match &observation.event {
             Event::RequestSent { exchange, request } => {
                 self.uses_api = true;
-                self.receivers.values_mut().for_each(|receiver| receiver.alone = false);
+                for receiver in self.receivers.values_mut().filter(|receiver| receiver.is_alone()) {
+                    receiver.standing = Standing::Unknown;
+                }
                 self.ledger.sent(*exchange, request, &mut self.receivers, at, seq);
             }
-            Event::RequestFailed { exchange, .. } => self.ledger.failed(*exchange, &mut self.receivers, at),
+            Event::RequestFailed { exchange, .. } => self.ledger.failed(*exchange),
             Event::ResponseReceived { exchange, response } => {
                 self.response(*exchange, response, Moment::of(&self.context, observation, api, docket));
             }
@@ -290,7 +292,9 @@ impl CdrJudge {
         let receiver = self.receivers.entry(id).or_insert_with(|| Receiver::new(id));
         receiver.address = Address::of(uri);
         receiver.listening = true;
-        receiver.alone = !self.uses_api;
+        if !self.uses_api {
+            receiver.standing = Standing::Alone;
+        }
         if again {
             receiver.troubled(Kind::Closed, at, seq);
         }
@@ -333,7 +337,7 @@ impl CdrJudge {
         let ids: [Option<ReceiverId>; FOLLOWED] = first_of(self.receivers.keys().copied());
         for id in ids.into_iter().flatten() {
             let busy = self.open.iter().any(|open| open.receiver == id && !open.given_up);
-            let alone = self.receivers.get(&id).is_some_and(|receiver| receiver.alone);
+            let alone = self.receivers.get(&id).is_some_and(Receiver::is_alone);
             for session in self.sessions.followed(alone) {
                 indexes::expire(id, session, &mut self.receivers, busy, &mut moment);
             }
@@ -370,7 +374,7 @@ impl CdrJudge {
         let Deadlines { reaction, redelivery } = self.context.deadlines;
         let session = self.sessions.current();
         let of_receiver = |receiver: &Receiver| {
-            let sessions = self.sessions.followed(receiver.alone);
+            let sessions = self.sessions.followed(receiver.is_alone());
             let cut = receiver.cut.and_then(|(since, _)| receiver.clock.when(since + receiver.patience(redelivery)));
             let indexes = sessions.filter_map(|session| indexes::due(receiver, session, (redelivery, reaction))).max();
             cut.max(indexes).max(channels::due(receiver, receiver.patience(redelivery) + reaction))
@@ -387,7 +391,8 @@ impl CdrJudge {
         }
         let listening = self.receivers.values().filter(|receiver| receiver.listening);
         let followed = |receiver| self.sessions.followed(receiver).map(|session| session.id);
-        for (receiver, id) in listening.flat_map(|receiver| followed(receiver.alone).map(move |id| (receiver, id))) {
+        for (receiver, id) in listening.flat_map(|receiver| followed(receiver.is_alone()).map(move |id| (receiver, id)))
+        {
             let chains = receiver.chains.iter().filter(|chain| chain.session == id);
             if receiver.cut.is_some() || chains.clone().any(|chain| !chain.pending.is_empty()) {
                 docket.undecided(R::Cdr03, "the trace ended before a set had to be sent again");

@@ -75,6 +75,8 @@ impl Address {
 pub(super) enum Standing {
     /// Not in this trace; it may have been all the same.
     Unknown,
+    /// Nothing could tell, since the trace has no API: neither who was told to send here, nor for how long.
+    Alone,
     /// It was told to send here.
     On {
         /// When that was asked for, and when it was granted.
@@ -86,6 +88,10 @@ pub(super) enum Standing {
     },
     /// It was told to send here no more.
     Off { at: Instant, seq: Seq },
+    /// The same, but a request was sent that may have put it on again.
+    Returning { at: Instant, seq: Seq },
+    /// It was told so, and then to send elsewhere, by a change that may not have been heeded.
+    Open,
 }
 
 /// Records that were not acknowledged and have to come again.
@@ -291,10 +297,6 @@ pub(super) struct Receiver {
     pub(super) listening: bool,
     pub(super) clock: Uptime,
     pub(super) standing: Standing,
-    /// When it was taken off, while a request is under way that may put it on again.
-    pub(super) was_off: Option<(Instant, Seq)>,
-    /// Whether the trace has no API, so that nothing could tell who was told to send here, and for how long.
-    pub(super) alone: bool,
     /// What was asked for first, while it is alone, as a number: another one is another entry of the list.
     target: Option<u64>,
     /// When the Call Bridge was told of it, on the receiver's clock, if it listened by then.
@@ -344,8 +346,6 @@ impl Receiver {
             listening: false,
             clock: Uptime::default(),
             standing: Standing::Unknown,
-            was_off: None,
-            alone: false,
             target: None,
             told: None,
             lacking: None,
@@ -376,7 +376,7 @@ impl Receiver {
     /// list twice.
     pub(super) fn asked_for(&mut self, target: &str) {
         let target = text_digest(target);
-        if self.alone && *self.target.get_or_insert(target) != target {
+        if self.is_alone() && *self.target.get_or_insert(target) != target {
             self.shared = true;
         }
     }
@@ -390,7 +390,12 @@ impl Receiver {
 
     /// Whether what it lacks is followed: the Call Bridge has to send here, or sends although nothing could tell why.
     pub(super) const fn is_followed(&self) -> bool {
-        self.is_on() || self.alone
+        self.is_on() || self.is_alone()
+    }
+
+    /// Whether it is alone in the trace, without any API.
+    pub(super) const fn is_alone(&self) -> bool {
+        matches!(self.standing, Standing::Alone)
     }
 
     /// Whether the Call Bridge has to send here.

@@ -106,7 +106,7 @@ impl CdrJudge {
     /// the same URI twice gets every record twice, each time on a connection of its own and with numbers of its own.
     fn named_twice(&mut self, session: u128, set: &OpenSet, records: Set<'_>, moment: &mut Moment<'_>) {
         let Some(receiver) = self.receivers.get_mut(&set.receiver) else { return };
-        if !receiver.alone || receiver.shared || !self.links.has_beside(set.link, set.receiver, session) {
+        if !receiver.is_alone() || receiver.shared || !self.links.has_beside(set.link, set.receiver, session) {
             return;
         }
         let first = records.records().next().map(Attributes::of).unwrap_or_default();

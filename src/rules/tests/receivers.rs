@@ -9,13 +9,13 @@ use crate::rules::script::Script;
 use crate::trace::{EndCause, Event, LinkId, ReceiverId, SetId, Side};
 
 /// A receiver that has answered three plain sets, observed by itself.
-fn receiver() -> Lab {
+pub(super) fn receiver() -> Lab {
     let mut lab = fresh(Side::Client);
     lab.gets(1, 1, &[leg(0)]).gets(1, 1, &[leg(1)]).gets(1, 1, &[leg(2)]);
     lab
 }
 
-fn fresh(observer: Side) -> Lab {
+pub(super) fn fresh(observer: Side) -> Lab {
     let mut lab = Lab::idle();
     lab.script = Script::observed(Side::Client, observer);
     lab.opens(1);
@@ -23,13 +23,13 @@ fn fresh(observer: Side) -> Lab {
 }
 
 /// A set that gets no answer.
-fn unanswered(lab: &mut Lab, records: &[NewRecord], planned: bool, cause: EndCause) {
+pub(super) fn unanswered(lab: &mut Lab, records: &[NewRecord], planned: bool, cause: EndCause) {
     let set = lab.set(1, 1, records);
     lab.script.observe(Event::SetUnanswered { set, planned });
     lab.ends(1, cause);
 }
 
-fn strange(index: u64) -> NewRecord {
+pub(super) fn strange(index: u64) -> NewRecord {
     let content = Element::new("weather").attribute("id", "x");
     NewRecord { kind: "weatherReport".to_owned(), content, ..leg(index) }
 }
@@ -125,7 +125,7 @@ fn what_has_to_be_coped_with_breaks_its_own_requirement() {
 }
 
 /// A sender vanishes in the middle of a set.
-fn vanishes(lab: &mut Lab) {
+pub(super) fn vanishes(lab: &mut Lab) {
     let (link, receiver) = (lab.link_of(1), ReceiverId(1));
     let set = SetId(1000);
     lab.script.observe(Event::SetCut { set, link, receiver, arrived_bytes: 9, by_receiver: false });

@@ -8,7 +8,7 @@ use crate::protocol::http::{Headers, Method, Request, Response};
 use crate::rules::script::guid;
 
 /// A call over the API that a receiver was told of before.
-fn started(lab: &mut Lab) {
+pub(super) fn started(lab: &mut Lab) {
     lab.script.starts_call(1, &format!("coSpace={}", guid(SPACE)));
 }
 

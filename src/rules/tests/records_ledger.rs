@@ -10,18 +10,18 @@ use crate::rules::script::guid;
 use crate::trace::{Event, ExchangeId, NetworkError, NetworkErrorKind};
 
 pub(super) const NODE: &str = "/api/v1/system/cdrReceivers";
-const OLDER_NODE: &str = "/api/v1/system/cdrReceiver";
+pub(super) const OLDER_NODE: &str = "/api/v1/system/cdrReceiver";
 
 /// A URI as a form.
 pub(super) fn form(name: &str, uri: &str) -> String {
     form_urlencoded::Serializer::new(String::new()).append_pair(name, uri).finish()
 }
 
-fn full() -> Response {
+pub(super) fn full() -> Response {
     Response { body: b"<failureDetails><tooManyCdrReceivers/></failureDetails>".to_vec(), ..Response::new(400) }
 }
 
-fn shows(uri: &str) -> Response {
+pub(super) fn shows(uri: &str) -> Response {
     Response { body: format!("<cdrReceiver><uri>{uri}</uri></cdrReceiver>").into(), ..Response::new(200) }
 }
 
@@ -64,16 +64,16 @@ impl Lab {
         self.api(Method::Put, &Self::entry(entry), form, &Response::new(status))
     }
 
-    fn asks_for(&mut self, name: &str, uri: &str, response: &Response) -> &mut Self {
+    pub(super) fn asks_for(&mut self, name: &str, uri: &str, response: &Response) -> &mut Self {
         self.api(Method::Post, NODE, &form(name, uri), response)
     }
 
-    fn reads(&mut self, entry: u32, response: &Response) -> &mut Self {
+    pub(super) fn reads(&mut self, entry: u32, response: &Response) -> &mut Self {
         self.api(Method::Get, &Self::entry(entry), "", response)
     }
 
     #[track_caller]
-    fn breaks_once(self, expected: &str) {
+    pub(super) fn breaks_once(self, expected: &str) {
         let found = self.script.finish().findings;
         let found: Vec<&str> = found.iter().map(|finding| finding.requirement.as_str()).collect();
         assert_eq!(found, [expected]);
