@@ -86,7 +86,7 @@ fn main() {
 /// The load that is measured: listening.
 fn scenario(connections: usize) -> String {
     format!(
-        "title: listen\nexercises: [UPD-01]\nload: {{connections: {connections}, calls: 0, subscriptions: 1, duration: 30m}}\n"
+        "title: listen\nexercises: [UPD-01]\nneeds: [limits]\nload: {{connections: {connections}, calls: 0, subscriptions: 1, duration: 30m}}\n"
     )
 }
 
