@@ -54,8 +54,7 @@ pub(crate) fn run(addresses: &[SocketAddr], connections: usize, stamps: Option<U
         poll.poll(&mut events, None::<Duration>).expect("it can be waited");
         for event in &events {
             let line = &mut lines[event.token().0];
-            loop {
-                let Ok(length) = line.tcp.read(&mut buffer) else { break };
+            while let Ok(length) = line.tcp.read(&mut buffer) {
                 if length == 0 {
                     return;
                 }

@@ -305,12 +305,10 @@ impl Peer {
     fn go_on(&mut self, rate: Rate, active: usize) {
         let is_due = self.group == active && self.index.is_some() && self.acked >= self.last_of_setup;
         match rate {
-            Rate::Window(Some(window)) if is_due => {
-                // As soon as half of it is acknowledged: a server that writes each message alone would be measured itself.
-                if self.last - self.acked <= window / 2 {
-                    while self.last - self.acked < window {
-                        self.update(None);
-                    }
+            // As soon as half of it is acknowledged: a server that writes each message alone would be measured itself.
+            Rate::Window(Some(window)) if is_due && self.last - self.acked <= window / 2 => {
+                while self.last - self.acked < window {
+                    self.update(None);
                 }
             }
             Rate::Window(None) if is_due => loop {

@@ -68,7 +68,7 @@ pub(crate) fn run(addresses: &[SocketAddr], connections: usize, stamps: bool, wa
         .map(|_| {
             let stamps = stamps.then(UnderWay::new);
             let watch = Watch {
-                judge: Judge::new(context.clone()),
+                judge: Judge::new(context),
                 chronicle: Chronicle::new(),
                 latency: LatencyRecorder::new(),
                 stamps,
