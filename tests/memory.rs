@@ -111,7 +111,7 @@ impl<'s> Bench<'s> {
 
     /// Lets time pass.
     fn tick(&mut self, time: Duration) {
-        self.now = self.now + time;
+        self.now += time;
         self.engine.handle_input(self.now, Input::Tick);
         self.obey();
     }
@@ -200,7 +200,7 @@ impl<'s> Bench<'s> {
 
     /// Tells every connection so many updates in one piece, of what it is subscribed to in turn.
     fn update(&mut self, at_once: u64) {
-        self.now = self.now + Duration::from_micros(500);
+        self.now += Duration::from_micros(500);
         for place in 0..self.lines.len() {
             let Self { engine, lines, text, frames, now, .. } = self;
             let line = &mut lines[place];

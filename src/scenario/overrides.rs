@@ -28,9 +28,6 @@ pub enum OverrideError {
     /// Nothing would be left to measure.
     #[error("its warm-up of {} s leaves no time to measure", .0.as_secs_f64())]
     WarmUp(Duration),
-    /// The scenario has a deadline that comes first.
-    #[error("its `deadline` of {} s comes first", .0.as_secs_f64())]
-    Deadline(Duration),
     /// It is no rate.
     #[error("{0} is no rate")]
     Rate(f64),
@@ -47,7 +44,6 @@ impl Overrides {
     /// # Errors
     /// Why its load cannot be told.
     pub fn apply(&self, scenario: &mut Scenario) -> Result<bool, OverrideError> {
-        let deadline = scenario.deadline.map(|time| time.0);
         let Some(load) = &mut scenario.load else { return Ok(false) };
         let load = &mut load.value;
         if let Some(duration) = self.duration {
@@ -56,9 +52,6 @@ impl Overrides {
             }
             if load.warm_up() >= duration {
                 return Err(OverrideError::WarmUp(load.warm_up()));
-            }
-            if let Some(deadline) = deadline.filter(|deadline| *deadline <= duration) {
-                return Err(OverrideError::Deadline(deadline));
             }
             *duration_of(load)? = Time(duration);
         }
@@ -107,7 +100,7 @@ mod tests {
     use crate::scenario::read;
 
     fn told(load: &str, duration: Option<u64>, rate: Option<f64>) -> Result<Scenario, String> {
-        let text = format!("title: t\nexercises: [MSG-03]\ndeadline: 1h\nload:\n{load}");
+        let text = format!("title: t\nexercises: [MSG-03]\nload:\n{load}");
         let mut scenario = read("t.yaml", &text).unwrap();
         let overrides = Overrides { duration: duration.map(Duration::from_secs), rate };
         overrides.apply(&mut scenario).map(|_| scenario).map_err(|error| error.to_string())
@@ -145,7 +138,7 @@ mod tests {
         assert!(why(search, Some(9), None).contains("search") && why(search, None, Some(9.0)).contains("search"));
         assert!(why(&vus, None, Some(9.0)).contains("virtual users"));
         assert!(why("  duration: 2s\n", None, Some(9.0)).contains("only listens"));
-        assert!(why(&rate, Some(1), None).contains("warm-up") && why(&rate, Some(3600), None).contains("deadline"));
+        assert!(why(&rate, Some(1), None).contains("warm-up"));
         assert!(why(&rate, Some(0), None).contains("week") && why(&rate, None, Some(-1.0)).contains("no rate"));
         assert!(why(&rate, None, Some(f64::NAN)).contains("no rate"));
     }
