@@ -7,7 +7,8 @@
 //! ([`explained`]); explanations that no longer hold are printed as well. Exit code 1 if there is either.
 //!
 //! A PART narrows it to mutations whose key contains it, such as `msg.rs` or `cdr/`; `--survivors` to those that survived
-//! last time; `--seconds` says how long recorded plays may be judged for each mutation, on a quiet machine; `--list` tries none and shows them.
+//! last time; `--seconds` says for how long recorded plays may be judged for each mutation, on a quiet machine (counted in
+//! switches, so that a busy one comes to the same); `--list` tries none and shows them.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, whose output this is")]
 

@@ -151,3 +151,14 @@ fn a_client_that_closes_first_leaves_though_the_server_ends_the_connection() {
         script.breaks(broken);
     }
 }
+
+#[test]
+fn only_the_fifth_connection_displaces_an_earlier_one() {
+    let displaced = |connections: u32| {
+        let mut script = Script::server();
+        (1..=connections).for_each(|connection| _ = script.open(connection));
+        script.ends(1, EndCause::PeerClosed);
+        script.finish().findings.iter().any(|finding| finding.requirement.as_str() == "LIM-01")
+    };
+    assert_eq!([2, 4, 5].map(displaced), [false, false, true]);
+}

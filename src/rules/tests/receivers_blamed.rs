@@ -5,7 +5,7 @@ use super::sender::{Lab, after_missing, leg, legs};
 use crate::protocol::cdr::{NewRecord, NewSet, Style};
 use crate::rules::script::guid;
 use crate::rules::verdict::Finding;
-use crate::trace::{EndCause, Event, Side};
+use crate::trace::{EndCause, Event, ReceiverId, SetId, Side};
 
 /// The one finding of a trace.
 #[track_caller]
@@ -73,6 +73,10 @@ fn what_it_got_without_an_answer_came_before() {
     unanswered(&mut lab, &[leg(3)], true, EndCause::Closed);
     lab.refuses(1, 1, &[leg(3)], 409);
     lab.breaks(&["CDR-22"]);
+    let mut lab = receiver();
+    unanswered(&mut lab, &[leg(3)], false, EndCause::PeerClosed);
+    lab.refuses(1, 1, &[leg(3)], 409);
+    lab.breaks(&["CDR-22"]);
     // The record that came last counts as well.
     let mut lab = receiver();
     lab.refuses(1, 1, &[leg(2)], 409);
@@ -96,6 +100,13 @@ fn only_the_next_connection_that_the_receiver_ends_unread_is_charged() {
     vanishes(&mut lab);
     lab.link(1).ends(1, EndCause::PeerClosed);
     lab.breaks(&[]);
+    // The very one on which the set was cut off.
+    let mut lab = receiver();
+    let link = lab.link(1).link_of(1);
+    let (set, receiver_id) = (SetId(1000), ReceiverId(1));
+    lab.script.observe(Event::SetCut { set, link, receiver: receiver_id, arrived_bytes: 9, by_receiver: false });
+    lab.ends(1, EndCause::Closed);
+    lab.breaks(&[]);
     // One that is older, over which sets came.
     let mut lab = receiver();
     let older = lab.link_of(1);
@@ -113,6 +124,9 @@ fn a_finding_says_what_was_expected_and_names_what_proves_it() {
     let mut lab = receiver();
     lab.refuses(1, 1, &legs([3, 4]), 413);
     assert_eq!(only(lab).expected, "an answer 200, also to several records in a set");
+    let mut lab = receiver();
+    lab.refuses(1, 1, &[strange(3)], 400);
+    assert_eq!(only(lab).expected, "an answer 200, also to a record of a type that is not documented");
     // The set, where it was given up, and the end of the connection.
     let mut lab = receiver();
     unanswered(&mut lab, &[leg(3)], false, EndCause::Closed);

@@ -230,6 +230,13 @@ fn the_end_of_a_conference_ends_its_subscriptions() {
 }
 
 #[test]
+fn only_what_is_subscribed_of_all_calls_outlives_them() {
+    let mut script = with_call(&[(2, CallInfo, Some(1), &[]), (3, CallRoster, Some(1), &[])]);
+    script.ends_call(1).states(1, 5, &[(2, Deactivated)]).states(1, 6, &[(3, Deactivated)]);
+    assert_eq!(script.times_tested("SUB-15"), 0);
+}
+
+#[test]
 fn a_calls_subscription_outlives_the_conferences() {
     let mut script = with_call(&[CALLS]);
     script.tells(1, 3, &calls_update(3, 1)).ends_call(1);

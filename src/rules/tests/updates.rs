@@ -20,7 +20,10 @@ fn calls(script: &mut Script, connection: u32, id: u64, kind: UpdateType, value:
 
 /// A connection subscribed to these elements of calls, with call 1 started afterwards and added.
 fn told(elements: &[&str], first: Value) -> Script {
-    let mut script = Script::server();
+    told_by(Script::server(), elements, first)
+}
+
+fn told_by(mut script: Script, elements: &[&str], first: Value) -> Script {
     script.open(1).subscribed(1, 100, &[(1, Calls, None, elements)]).starts_call(1, "coSpace=s");
     calls(&mut script, 1, 1, Add, first);
     script
@@ -249,6 +252,12 @@ fn two_clients_are_told_the_same_of_what_the_api_does_not_show() {
         script.compared(&[(1, "")]);
         script.breaks(broken);
     }
+}
+
+#[test]
+fn in_a_cluster_a_conference_may_have_several_instances() {
+    told_by(Script::clustered(), &["distributedInstances"], json!({"distributedInstances": 2})).breaks(&[]);
+    told(&["distributedInstances"], json!({"distributedInstances": 2})).breaks(&["UPD-17"]);
 }
 
 #[test]
