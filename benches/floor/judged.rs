@@ -69,7 +69,7 @@ pub(crate) fn run(addresses: &[SocketAddr], connections: usize, stamps: bool, wa
             let stamps = stamps.then(UnderWay::new);
             let watch = Watch {
                 judge: Judge::new(context),
-                chronicle: Chronicle::new(),
+                chronicle: Chronicle::one_of(addresses.len()),
                 latency: LatencyRecorder::new(),
                 stamps,
             };

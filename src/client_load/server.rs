@@ -15,7 +15,7 @@ use super::audience::Audience;
 use super::run::{Later, Run};
 use super::works::{Origin, Stream, Works};
 use crate::emulator::{Change, ConnectionKey, ExchangeKey, LinkKey, MeetingServer, Note, Output};
-use crate::load::search::{self, Search};
+use crate::load::search::Search;
 use crate::load::{Arrival, Executor, Loaded, Metrics, Pace, Phase, Schedule, Stamps, Threshold};
 use crate::protocol::http::Request;
 use crate::scenario::syntax::{ClientLoad, Stimuli, Stimulus};
@@ -207,13 +207,15 @@ impl LoadedServer {
     /// Ends the load early.
     pub fn interrupt(&mut self, now: Instant) {
         self.now = self.now.max(now);
-        if let Stage::Running(run) = std::mem::replace(&mut self.stage, Stage::Over(Ending::Interrupted)) {
-            let phase = self.phase(*run);
-            self.loaded = Some(match self.search.take() {
-                None => Loaded::Once(Box::new(phase)),
-                Some(search) => Loaded::Search { capacity: None, curve: search.curve().to_vec() },
-            });
-        }
+        let once = match std::mem::replace(&mut self.stage, Stage::Over(Ending::Interrupted)) {
+            Stage::Over(ending) => return self.stage = Stage::Over(ending),
+            Stage::Running(run) => Some(self.phase(*run)),
+            Stage::Waiting { .. } | Stage::Resting { .. } => None,
+        };
+        self.loaded = match (self.search.take(), once) {
+            (Some(search), _) => Some(Loaded::Search { capacity: None, curve: search.curve().to_vec() }),
+            (None, once) => once.map(|phase| Loaded::Once(Box::new(phase))),
+        };
     }
 
     /// How it ended, once it has.
@@ -508,12 +510,7 @@ impl LoadedServer {
             self.loaded = Some(Loaded::Once(Box::new(phase)));
             return;
         };
-        // Where nobody was there, those that took long are missing from what was measured: it was at least as bad.
-        let verdict = match (phase.is_paced, phase.holds(), phase.is_served()) {
-            (false, ..) | (true, true, false) => search::Verdict::Lagged,
-            (true, true, true) => search::Verdict::Held,
-            (true, false, _) => search::Verdict::Broke,
-        };
+        let verdict = phase.verdict();
         let is_whole = phase.lost_connections == 0;
         if let Some(probe) = search.next_probe() {
             self.told.push(format!("{:.1} per second: {}", probe.rate, verdict.as_str()));

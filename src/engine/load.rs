@@ -3,7 +3,8 @@
 //! [`crate::load::together`].
 //!
 //! `population` is what is there before anything is measured, `live` what has begun and not ended, `effects` how the event
-//! looks that a stimulus has to bring about, `follow` what a load that only listens subscribes to. This file carries the phases out and sends what stimuli ask for.
+//! looks that a stimulus has to bring about, `follow` what a load that only listens subscribes to. This file carries the
+//! phases out and sends what stimuli ask for.
 
 mod effects;
 mod follow;

@@ -4,7 +4,7 @@ use super::metric::Metric;
 use super::metrics::Metrics;
 use super::recorder::LatencyRecorder;
 use super::schedule::{Executor, Pace};
-use super::search::{Capacity, Point};
+use super::search::{Capacity, Point, Verdict};
 use super::series::Row;
 use super::thresholds::{Baseline, Outcome, Threshold};
 use crate::time::Instant;
@@ -112,6 +112,16 @@ impl Phase {
     pub fn complete(&mut self, records: &LatencyRecorder, asked: &[Threshold], baseline: Option<&Baseline>) {
         records.series().iter().for_each(|(metric, series)| self.metrics.add(*metric, series));
         self.thresholds = asked.iter().map(|threshold| threshold.judge(&self.metrics, baseline)).collect();
+    }
+
+    /// What it says of its rate.
+    pub fn verdict(&self) -> Verdict {
+        // Where too few were free, those that took long are missing from what was measured: it was at least as bad.
+        match (self.is_paced, self.holds(), self.is_served()) {
+            (false, ..) | (true, true, false) => Verdict::Lagged,
+            (true, true, true) => Verdict::Held,
+            (true, false, _) => Verdict::Broke,
+        }
     }
 
     /// Whether nearly all arrivals had something to begin with. Otherwise those that found nothing because the target was slow

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::metrics::Metrics;
 use super::outcome::{Loaded, Phase, Share};
-use super::search::{self, Plan, Probe, Search};
+use super::search::{Plan, Probe, Search};
 use super::series::Series;
 use super::thresholds::Threshold;
 use crate::time::Instant;
@@ -286,19 +286,9 @@ impl State {
         // What is left after a connection is lost is another load than the one whose capacity is searched.
         self.is_done = !is_whole || whole.lost_connections > 0;
         if is_whole {
-            search.result(verdict(&whole), whole);
+            search.result(whole.verdict(), whole);
         }
         self.is_done |= search.next_probe().is_none();
-    }
-}
-
-/// What a stretch says of its rate.
-fn verdict(phase: &Phase) -> search::Verdict {
-    // Where too few were free, those that took long are missing from what was measured: it was at least as bad.
-    match (phase.is_paced, phase.holds(), phase.is_served()) {
-        (false, ..) | (true, true, false) => search::Verdict::Lagged,
-        (true, true, true) => search::Verdict::Held,
-        (true, false, _) => search::Verdict::Broke,
     }
 }
 

@@ -14,6 +14,7 @@ use super::event_loop::{Part, Waiting, drive_together};
 use super::fixtures::{listener, masked, plain, read_head, refusing, silent, within};
 use super::socket_driver::{Driven, drive};
 use super::stream::Stream;
+use super::tls::ServerTls;
 use crate::engine::driver::{Command, Input};
 use crate::protocol::http::{Method, Request};
 use crate::protocol::ws::frame::{Decoded, Opcode, decode};
@@ -169,6 +170,35 @@ async fn a_close_delivers_everything_that_was_sent_before() {
         .await;
         let close = vec![send(vec![7; 4 << 20]), Command::Close { connection: ONE }];
         play(driver, &mut Script::new("opened 101", vec![("opened 101", close)]), &url).await;
+        within(peer).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_too_a_close_delivers_everything_that_was_sent_before() {
+    let made = ServerTls::self_made(&["127.0.0.1".to_owned()]).unwrap();
+    for driver in BOTH {
+        let (listener, url) = listener().await;
+        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::clone(&made.config));
+        let peer = tokio::spawn(async move {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let mut tls = acceptor.accept(tcp).await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(tls.read_u8().await.unwrap());
+            }
+            // What comes with the answer arrives as well.
+            let mut answer = b"HTTP/1.1 101 Go\r\n\r\n".to_vec();
+            answer.extend(masked(Opcode::TEXT, b"early"));
+            tls.write_all(&answer).await.unwrap();
+            let mut all = Vec::new();
+            tls.read_to_end(&mut all).await.unwrap();
+            assert_eq!(all, vec![7; 4 << 20]);
+        });
+        let close = vec![send(vec![7; 4 << 20]), Command::Close { connection: ONE }];
+        let mut script = Script::new("text early", vec![("text early", close)]);
+        play(driver, &mut script, &url.replace("http", "https")).await;
+        assert_eq!(script.seen, ["opened 101", "text early"]);
         within(peer).await.unwrap();
     }
 }

@@ -26,7 +26,7 @@ use super::clock::Clock;
 use super::socket_driver::{Driven, Link};
 use crate::engine::driver::{Command, Input};
 use crate::time::Instant;
-use crate::trace::{ConnectionId, EndCause, LinkId};
+use crate::trace::{ConnectionId, LinkId};
 
 /// How many bytes are read from a connection at once. What is answered to them goes out in one piece, so this bounds how
 /// long the first answer waits for the last one: some hundred messages.
@@ -86,9 +86,13 @@ pub fn drive_together<E: Driven + Send>(
     let lanes = groups.len();
     parts.into_iter().enumerate().for_each(|(place, part)| groups[place % lanes].push((place, part)));
     let mut late = vec![false; count];
+    // A loop that fails ends the others as an interrupt would: their engines would wait for its own.
+    let (fail, failed) = watch::channel(false);
     let run = |group: Vec<(usize, Part<'_, E>)>| -> io::Result<Vec<(usize, bool)>> {
         let (places, parts): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        let late = Loop::new(parts, &runtime, waiting)?.run()?;
+        let on_failure = OnFailure(Some(&fail));
+        let late = Loop::new(parts, &runtime, &failed, waiting)?.run()?;
+        on_failure.defuse();
         Ok(places.into_iter().zip(late).collect())
     };
     let first = groups.remove(0);
@@ -109,6 +113,23 @@ pub fn drive_together<E: Driven + Send>(
     Ok(late)
 }
 
+/// Tells the other loops when this one ends otherwise than it should.
+struct OnFailure<'f>(Option<&'f watch::Sender<bool>>);
+
+impl OnFailure<'_> {
+    fn defuse(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for OnFailure<'_> {
+    fn drop(&mut self) {
+        if let Some(fail) = self.0 {
+            fail.send_replace(true);
+        }
+    }
+}
+
 /// One engine in a loop.
 struct Running<'p, E> {
     engine: &'p mut E,
@@ -118,6 +139,8 @@ struct Running<'p, E> {
     /// The places of connections that are open.
     open: BTreeMap<Owner, usize>,
     last_link: u32,
+    /// When the engine wants to be told the time, as it said after the last that it was told.
+    next: Instant,
     /// When the engine is told to end.
     limit: Instant,
     is_late: bool,
@@ -136,7 +159,12 @@ struct Loop<'p, E> {
 }
 
 impl<'p, E: Driven> Loop<'p, E> {
-    fn new(parts: Vec<Part<'p, E>>, runtime: &Handle, waiting: Waiting) -> io::Result<Self> {
+    fn new(
+        parts: Vec<Part<'p, E>>,
+        runtime: &Handle,
+        failed: &watch::Receiver<bool>,
+        waiting: Waiting,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = std::sync::Arc::new(Waker::new(poll.registry(), WAKER)?);
         let alarm = Alarm::new(poll.registry(), ALARM)?;
@@ -146,10 +174,11 @@ impl<'p, E: Driven> Loop<'p, E> {
             let way = Way::new(number, tell.clone(), std::sync::Arc::clone(&waker));
             Running {
                 engine: part.engine,
-                aside: Aside::new(part.link.clone(), part.interrupt, way, runtime.clone()),
+                aside: Aside::new(part.link.clone(), [part.interrupt, failed.clone()], way, runtime.clone()),
                 opening: BTreeMap::new(),
                 open: BTreeMap::new(),
                 last_link: 0,
+                next: Instant::ZERO,
                 limit: clock.now() + part.limit,
                 is_late: false,
                 is_done: false,
@@ -184,7 +213,8 @@ impl<'p, E: Driven> Loop<'p, E> {
             self.read();
             self.look_at_the_time();
             rounds = rounds.wrapping_add(1);
-            if rounds.is_multiple_of(ROUNDS_BETWEEN_TASKS) {
+            if rounds.is_multiple_of(ROUNDS_BETWEEN_TASKS) || !self.lines.has_ready() && self.waiting == Waiting::Sleep
+            {
                 self.parts.iter_mut().for_each(|part| part.aside.reap());
             }
         }
@@ -199,8 +229,8 @@ impl<'p, E: Driven> Loop<'p, E> {
         let now = self.clock.now();
         let idle = now + IDLE_LIMIT;
         let of_parts = self.parts.iter().filter(|part| !part.is_done);
-        let of_parts = of_parts.map(|part| part.engine.poll_timeout().unwrap_or(idle).min(part.limit_ahead(idle)));
-        let next = of_parts.chain(self.lines.next_end()).min()?;
+        let of_parts = of_parts.map(|part| part.next.min(part.limit_ahead(idle)));
+        let next = of_parts.chain(self.lines.next_end()).chain([idle]).min()?;
         let wait = next.since(now);
         if wait.is_zero() { Some(wait) } else { self.alarm.set(now, next) }
     }
@@ -222,8 +252,9 @@ impl<'p, E: Driven> Loop<'p, E> {
     fn settle(&mut self, part: usize) {
         let running = &mut self.parts[part];
         while let Some(command) = running.engine.poll_command() {
-            running.carry_out(command, &mut self.lines, self.clock.now());
+            running.carry_out(command, &mut self.lines, &self.clock);
         }
+        running.next = running.engine.poll_timeout().unwrap_or_else(|| self.clock.now() + IDLE_LIMIT);
         if running.engine.is_done() {
             running.is_done = true;
             running.aside.end();
@@ -246,18 +277,17 @@ impl<'p, E: Driven> Loop<'p, E> {
                     return;
                 }
                 let owner = Owner::Client(connection);
-                let taken = self.lines.take_over(stream, part, owner);
-                let place = taken.as_ref().ok().copied();
-                if let Some(place) = place {
-                    running.open.insert(owner, place);
-                }
+                match self.lines.take_over(stream, part, owner) {
+                    Ok(place) => running.open.insert(owner, place),
+                    // It is dropped, which its peer sees.
+                    Err(error) => {
+                        let error = running.aside.failed(&error);
+                        return self.tell(part, Input::OpenFailed { connection, error });
+                    }
+                };
                 self.tell(part, Input::Opened { connection, response });
                 if !early.is_empty() {
                     self.tell(part, Input::Received { connection, bytes: &early });
-                }
-                if place.is_none() {
-                    // A connection that cannot be waited for is dropped, which its peer sees.
-                    self.tell(part, Input::Ended { connection, cause: EndCause::PeerReset });
                 }
             }
             Told::Refused(connection, response) => {
@@ -333,11 +363,10 @@ impl<'p, E: Driven> Loop<'p, E> {
             if running.is_done {
                 continue;
             }
-            let (is_over, is_due) = (!running.is_late && running.limit <= now, running.engine.poll_timeout());
-            if is_over {
+            if !running.is_late && running.limit <= now {
                 running.is_late = true;
                 self.tell_at(part, now, Input::Interrupt);
-            } else if is_due.is_some_and(|at| at <= now) {
+            } else if running.next <= now {
                 self.tell_at(part, now, Input::Tick);
             }
         }
@@ -351,7 +380,7 @@ impl<E: Driven> Running<'_, E> {
         if self.is_late { otherwise } else { self.limit }
     }
 
-    fn carry_out(&mut self, command: Command, lines: &mut Lines, now: Instant) {
+    fn carry_out(&mut self, command: Command, lines: &mut Lines, clock: &Clock) {
         match command {
             Command::Send { connection, bytes } => {
                 if let Some(place) = self.open.get(&Owner::Client(connection)) {
@@ -369,8 +398,8 @@ impl<E: Driven> Running<'_, E> {
                 let attempt = self.aside.open(connection, request, timeout);
                 self.opening.insert(connection, attempt);
             }
-            Command::Close { connection } => self.close(Owner::Client(connection), lines, now),
-            Command::CloseLink { link } => self.close(Owner::Bridge(link), lines, now),
+            Command::Close { connection } => self.close(Owner::Client(connection), lines, clock.now()),
+            Command::CloseLink { link } => self.close(Owner::Bridge(link), lines, clock.now()),
             Command::Drop { connection } => self.reset(Owner::Client(connection), lines),
             Command::ResetLink { link } => self.reset(Owner::Bridge(link), lines),
             Command::HoldLink { link, hold } => {

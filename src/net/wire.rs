@@ -92,7 +92,8 @@ impl Wire {
             // An alert tells the peer what is wrong, also where that ends the connection.
             let written = write_records(tls, &mut self.tcp);
             processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            written?;
+            // Where nothing can be written any more, what was read before still counts; the next write tells.
+            drop(written);
         }
     }
 
@@ -104,13 +105,15 @@ impl Wire {
         let written = match &mut self.tls {
             None => self.tcp.write(bytes),
             Some(tls) => {
-                write_records(tls, &mut self.tcp)?;
-                if tls.wants_write() {
-                    return Ok(0);
+                let mut taken = 0;
+                loop {
+                    write_records(tls, &mut self.tcp)?;
+                    if taken == bytes.len() || tls.wants_write() {
+                        break Ok(taken);
+                    }
+                    // TLS takes only so much at once.
+                    taken += tls.writer().write(&bytes[taken..])?;
                 }
-                let taken = tls.writer().write(bytes)?;
-                write_records(tls, &mut self.tcp)?;
-                Ok(taken)
             }
         };
         match written {

@@ -122,12 +122,12 @@ impl Watch {
         context: Context,
         recorder: Option<io::Result<ScenarioRecorder>>,
         frame_limit: u64,
-        latency: LatencyRecorder,
+        (latency, chronicle): (LatencyRecorder, Chronicle),
     ) -> Self {
         Self {
             judge: Judge::new(context),
             frame_limit,
-            chronicle: Chronicle::new(),
+            chronicle,
             unreadable: Vec::new(),
             recorder,
             latency,
@@ -238,6 +238,7 @@ fn part(
     let begin = begin_line(planned, server.name.clone(), &context, began);
     let parts = of_load.as_ref().map_or(1, load::Part::of);
     let recorder = terms.record.then(|| ScenarioRecorder::new(&begin, parts));
+    let chronicle = Chronicle::one_of(parts as usize);
     let scenario = match &of_load {
         Some(part) => planned.scenario.part(part.index(), part.of()),
         None => planned.scenario.clone(),
@@ -246,7 +247,7 @@ fn part(
         id: planned.id.clone(),
         limit: scenario.deadline.map_or_else(|| default_deadline(&scenario), |deadline| deadline.0),
         scenario,
-        watch: Watch::new(context, recorder, options.frame_limit, latency),
+        watch: Watch::new(context, recorder, options.frame_limit, (latency, chronicle)),
         options,
         link: server.link.clone(),
         of_load,

@@ -182,6 +182,7 @@ fn joined(all: Vec<(String, Capabilities)>) -> Result<Capabilities, Failure> {
             )));
         }
         whole.clustered = whole.clustered.filter(|known| one.clustered == Some(*known));
+        whole.api &= one.api;
         whole.test_api &= one.test_api;
         whole.unprivileged_account &= one.unprivileged_account;
         whole.receiver_places = match (whole.receiver_places, one.receiver_places) {

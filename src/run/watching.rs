@@ -89,6 +89,9 @@ struct OneLoad {
     state: Mutex<State>,
 }
 
+/// How many seconds a part may be behind the others until what they told is shown without it.
+const PATIENCE_S: u64 = 3;
+
 #[derive(Debug, Default)]
 struct State {
     /// What the process had used when it was looked at last.
@@ -114,14 +117,17 @@ impl OneLoad {
 impl State {
     /// Adds what the process used since it was looked at last. Of several parts each adds its piece, so that nothing counts
     /// twice.
-    fn add_usage(&mut self, moment: &mut Moment) {
-        let now = usage::read();
+    fn add_usage(&mut self, now: Option<Usage>, moment: &mut Moment) {
         if let (Some(before), Some(now)) = (self.used, now) {
             moment.counts.cpu_user_ms += now.user_ms.saturating_sub(before.user_ms);
             moment.counts.cpu_system_ms += now.system_ms.saturating_sub(before.system_ms);
             moment.memory_kib = moment.memory_kib.max(now.memory_kib);
         }
-        self.used = now;
+        // Another part may have looked later and told earlier.
+        let is_later = |before: Usage| now.is_some_and(|now| now.user_ms >= before.user_ms);
+        if self.used.is_none_or(is_later) {
+            self.used = now;
+        }
     }
 
     /// Takes what a part tells of a second. What can be shown: all seconds that all parts have told of, and those before.
@@ -135,10 +141,9 @@ impl State {
         });
         known.1.merge(moment);
         known.2 += 1;
-        if known.2 < parts {
-            return Vec::new();
-        }
-        let later = self.waiting.split_off(&(key.0, key.1 + 1));
+        // A part that is through tells no more: the others do not wait for it for ever.
+        let shown_to = if known.2 < parts { key.1.saturating_sub(PATIENCE_S) } else { key.1 + 1 };
+        let later = self.waiting.split_off(&(key.0, shown_to));
         std::mem::replace(&mut self.waiting, later)
             .into_values()
             .map(|(standing, moment, _)| (standing, moment))
@@ -161,9 +166,10 @@ impl Watcher for PartWatcher {
     fn watch(&self, standing: &Standing, moment: &mut Moment) {
         let mut records: Fresh = std::mem::take(&mut *self.tap.lock().unwrap_or_else(PoisonError::into_inner));
         records.move_into(moment);
+        let usage = usage::read();
         let (shown, findings) = {
             let mut state = self.load.state();
-            state.add_usage(moment);
+            state.add_usage(usage, moment);
             state.findings += moment.counts.findings;
             (state.take(standing, moment, self.load.parts), state.findings)
         };

@@ -46,6 +46,9 @@ enum Source {
 #[derive(Debug, Default)]
 pub struct Chronicle {
     flights: BTreeMap<Source, Flight>,
+    /// What is kept of all sources together, and of each.
+    room: Room,
+    for_each: Room,
     /// Connections that have ended and whose flights are still kept, oldest first.
     ended: VecDeque<ConnectionId>,
     /// The text of the observation that is looked at.
@@ -66,7 +69,14 @@ pub struct Chronicle {
 impl Chronicle {
     /// An empty chronicle.
     pub fn new() -> Self {
-        Self::default()
+        Self::one_of(1)
+    }
+
+    /// An empty chronicle, one of so many that share the room of one.
+    pub fn one_of(count: usize) -> Self {
+        let count = count.max(1);
+        let room = Room { lines: ROOM.lines / count, bytes: ROOM.bytes / count };
+        Self { room, for_each: room, ..Self::default() }
     }
 
     /// The line of an observation, if it is still kept: `#12 +34 ms alice <- {...}`.
@@ -217,20 +227,22 @@ impl Chronicle {
 
     /// Keeps an observation.
     fn push(&mut self, source: Source, is_rare: bool, (seq, at): (Seq, Instant), words: Words) {
-        let known = self.flights.len();
-        self.flights.entry(source).or_default();
-        let room = self.room();
-        if self.flights.len() > known {
-            self.flights.values_mut().for_each(|flight| flight.shrink(room));
+        if let Some(flight) = self.flights.get_mut(&source) {
+            return flight.push(is_rare, self.for_each, seq, at, words, &self.text);
         }
-        let Some(flight) = self.flights.get_mut(&source) else { return };
-        flight.push(is_rare, room, seq, at, words, &self.text);
+        self.flights.insert(source, Flight::default());
+        self.divide();
+        self.flights.values_mut().for_each(|flight| flight.shrink(self.for_each));
+        if let Some(flight) = self.flights.get_mut(&source) {
+            flight.push(is_rare, self.for_each, seq, at, words, &self.text);
+        }
     }
 
-    /// What each source may keep.
-    fn room(&self) -> Room {
+    /// Divides the room among the sources.
+    fn divide(&mut self) {
         let sources = self.flights.len().max(1);
-        Room { lines: LEAST.lines.max(ROOM.lines / sources), bytes: LEAST.bytes.max(ROOM.bytes / sources) }
+        let Room { lines, bytes } = self.room;
+        self.for_each = Room { lines: LEAST.lines.max(lines / sources), bytes: LEAST.bytes.max(bytes / sources) };
     }
 
     /// A connection has ended: of those that have, only the last are kept.
@@ -240,6 +252,7 @@ impl Chronicle {
             && let Some(oldest) = self.ended.pop_front()
         {
             self.flights.remove(&Source::Connection(oldest));
+            self.divide();
         }
     }
 

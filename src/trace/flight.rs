@@ -10,7 +10,7 @@ use crate::protocol::ws::frame::Header;
 use crate::time::Instant;
 
 /// What one source may keep of what it tells often.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Room {
     /// How many observations.
     pub(super) lines: usize,

@@ -11,11 +11,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::super::events_connection::Answer;
+use super::super::failure::of_io;
 use super::super::socket_driver::{Link, check};
 use super::super::stream::Stream;
 use super::super::tls::HandshakeFailure;
 use crate::protocol::http::{Request, Response};
-use crate::trace::{ConnectionId, ExchangeId, NetworkError, ReceiverId};
+use crate::trace::{ConnectionId, ExchangeId, NetworkError, NetworkErrorKind, ReceiverId};
 
 /// What a task has to tell the loop.
 pub(super) enum Told {
@@ -66,17 +67,25 @@ pub(super) struct Aside {
 }
 
 impl Aside {
-    pub(super) fn new(link: Link, mut interrupt: watch::Receiver<bool>, way: Way, runtime: Handle) -> Self {
+    /// The engine is interrupted when one of `interrupts` becomes true.
+    pub(super) fn new(link: Link, interrupts: [watch::Receiver<bool>; 2], way: Way, runtime: Handle) -> Self {
         let mut tasks = JoinSet::new();
-        let to_loop = way.clone();
-        let waits = async move {
-            // An error means that nobody can interrupt any more.
-            if interrupt.wait_for(|wanted| *wanted).await.is_ok() {
-                to_loop.tell(Told::Interrupt);
-            }
-        };
-        tasks.spawn_on(waits, &runtime);
+        for mut interrupt in interrupts {
+            let to_loop = way.clone();
+            let waits = async move {
+                // An error means that nobody can interrupt any more.
+                if interrupt.wait_for(|wanted| *wanted).await.is_ok() {
+                    to_loop.tell(Told::Interrupt);
+                }
+            };
+            tasks.spawn_on(waits, &runtime);
+        }
         Self { link, way, tasks, runtime, ports: None }
+    }
+
+    /// What an event connection failed of in this program.
+    pub(super) fn failed(&self, error: &std::io::Error) -> NetworkError {
+        of_io(&self.link.target().events_url(), error, NetworkErrorKind::Connect)
     }
 
     fn spawn(&mut self, task: impl Future<Output = Told> + Send + 'static) -> AbortHandle {

@@ -40,7 +40,14 @@ impl<'s> Checker<'s> {
             checker.streams(load);
             checker.time("within", load.within);
             checker.lag(load.lag);
-            checker.thresholds(&load.thresholds, |checker, metric| checker.is_measured_of_clients(metric, load));
+            let searches = [
+                load.updates.as_ref().map(|one| one.value.capacity.is_some()),
+                load.records.as_ref().map(|one| one.value.capacity.is_some()),
+            ];
+            let is_search = searches.contains(&Some(true));
+            checker.thresholds(&load.thresholds, is_search, |checker, metric| {
+                checker.is_measured_of_clients(metric, load);
+            });
         });
     }
 

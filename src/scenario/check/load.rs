@@ -46,7 +46,8 @@ impl<'s> Checker<'s> {
         }
         self.time("within", load.within);
         self.lag(load.lag);
-        self.thresholds(&load.thresholds, |checker, metric| checker.metric_is_measured(metric, load));
+        let is_search = load.capacity.is_some();
+        self.thresholds(&load.thresholds, is_search, |checker, metric| checker.metric_is_measured(metric, load));
     }
 
     /// What belongs to steps has no place beside a load.
@@ -270,6 +271,7 @@ impl<'s> Checker<'s> {
     pub(super) fn thresholds(
         &mut self,
         thresholds: &'s BTreeMap<String, Vec<Spanned<LoadThreshold>>>,
+        is_search: bool,
         is_measured: impl Fn(&mut Self, Metric),
     ) {
         let whole = self.at.clone();
@@ -286,8 +288,9 @@ impl<'s> Checker<'s> {
                 let help = Some("such as `['p(99)<250ms']`".to_owned());
                 self.error_at(name, format!("nothing is asked of `{name}`"), help);
             }
+            let is_of_records = Metric::from_name(name).is_some_and(Metric::is_of_records);
             for entry in entries {
-                self.threshold(entry);
+                self.threshold(entry, is_search, is_of_records);
             }
         }
         self.at = whole;
@@ -300,6 +303,11 @@ impl<'s> Checker<'s> {
         if of_records && self.scenario.receivers.is_empty() {
             let help = Some("name `receivers`".to_owned());
             self.error_at(name, format!("`{name}` is never measured: there is no receiver"), help);
+        }
+        if of_records && load.capacity.is_some() {
+            let help = Some("ask it of a load at one rate".to_owned());
+            let message = format!("`{name}` is known when the load is over: a search cannot go by it");
+            self.error_at(name, message, help);
         }
         let of_events = matches!(metric, Metric::Upgrade | Metric::Ack | Metric::Settle | Metric::Update)
             || Metric::UPDATES.contains(&metric);
@@ -316,9 +324,19 @@ impl<'s> Checker<'s> {
         }
     }
 
-    fn threshold(&mut self, entry: &Spanned<LoadThreshold>) {
+    fn threshold(&mut self, entry: &Spanned<LoadThreshold>, is_search: bool, is_of_records: bool) {
         let LoadThreshold { threshold, abort_on_fail, delay_abort_eval } = &entry.value;
-        if let Err(error) = Condition::parse(threshold) {
+        let condition = Condition::parse(threshold);
+        let is_relative = condition.as_ref().is_ok_and(Condition::is_relative);
+        if is_relative && is_search {
+            let help = Some("name a value, such as `p(99)<250ms`".to_owned());
+            self.error(span(entry), "a search for a capacity cannot be relative to a baseline", help);
+        }
+        if *abort_on_fail && (is_relative || is_of_records) {
+            let message = "this is known when the load is over, and cannot end it";
+            self.inside(entry, |checker| checker.error_at("abort-on-fail", message, None));
+        }
+        if let Err(error) = condition {
             let word = threshold.get(error.at.clone()).unwrap_or_default();
             let help = error.help.or_else(|| suggest::help(word, error.known.iter().copied()));
             let place = self.place_of(entry, threshold, error.at);
@@ -436,6 +454,8 @@ mod tests {
     fn sound_loads_have_no_errors() {
         assert_eq!(errors("", "  duration: 3h\n"), []);
         assert_eq!(errors("", STEADY), []);
+        let relative = format!("{STEADY}  thresholds: {{cdr_arrival: ['p(99) <= baseline * 1.10']}}\n");
+        assert_eq!(errors("receivers: [main]\n", &relative), []);
         assert_eq!(errors("receivers: [main]\n", "  connections: 0\n  duration: 5s\n"), []);
         let whole = "  connections: 7
   subscriptions: 120
@@ -447,7 +467,7 @@ mod tests {
   lag: {max: 5ms, share: 0.05}
   thresholds:
     update: ['p(99)<250ms', {threshold: 'rate<0.01', abortOnFail: true, delayAbortEval: 10s}]
-    cdr_arrival: ['p(99) <= baseline * 1.10']
+    settle: ['p(99)<5s']
 ";
         assert_eq!(errors("needs: [limits]\nreceivers: [main]\n", whole), []);
     }
@@ -538,6 +558,12 @@ mod tests {
         one(&search("from: 1, up-to: 5, hold: 1s, precision: 5"), "`precision` is from", "precision");
         one(&search("from: 1, up-to: 5, hold: 1s, confirm: {times: 3, of: 2}"), "of 2 tries, 3 cannot hold", "of");
         one("  stimuli: {mute: 1}\n  capacity: {from: 1, up-to: 5, hold: 1s}\n", "needs `thresholds`", "capacity");
+        let asked = |asked: &str| search("from: 1, up-to: 5, hold: 1s").replace("update: ['p(99)<1s']", asked);
+        one(&asked("update: ['p(99) <= baseline * 1.1']"), "cannot be relative", "'p(99) <= baseline * 1.1'");
+        let ends = "update: [{threshold: 'p(99) <= baseline * 1.1', abort-on-fail: true}]";
+        one(&format!("{STEADY}  thresholds: {{{ends}}}\n"), "cannot end it", "abort-on-fail");
+        let records = errors("receivers: [main]\n", &asked("cdr_arrival: ['p(99)<5s']"));
+        assert!(records.len() == 1 && records[0].0.contains("a search cannot go by it"), "{records:#?}");
         one(
             &format!("{STEADY}  capacity: {{from: 1, up-to: 5, hold: 1s}}\n  thresholds: {{update: ['p(99)<1s']}}\n"),
             "not both",
