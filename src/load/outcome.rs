@@ -78,7 +78,7 @@ impl Share {
         Self {
             server: server.to_owned(),
             connections,
-            begun: phase.pace.taken,
+            begun: phase.pace.taken.saturating_sub(phase.unserved),
             late: phase.pace.late,
             unserved: phase.unserved,
             unfinished: phase.unfinished,

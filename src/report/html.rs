@@ -14,11 +14,11 @@ pre{background:#f4f4f4;padding:.6rem;white-space:pre-wrap;overflow-wrap:anywhere
 
 /// The report as HTML.
 pub fn render(report: &Report) -> String {
-    let verdict = report.verdict.as_str();
+    let (verdict, missed) = (report.verdict.as_str(), thresholds::missed(report));
     let charts = if report.loads.is_empty() { "" } else { charts::STYLE };
     let mut out = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>bridgeproof: {verdict}</title>\
-         <style>{STYLE}{charts}</style></head><body>\n<h1>bridgeproof: <span class=\"{verdict}\">{verdict}</span></h1>\n"
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>bridgeproof: {verdict}{missed}</title>\
+         <style>{STYLE}{charts}</style></head><body>\n<h1>bridgeproof: <span class=\"{verdict}\">{verdict}</span>{missed}</h1>\n"
     );
     let _ = writeln!(
         out,

@@ -161,7 +161,7 @@ pub(super) fn result(scenario: &str, loaded: &Loaded) -> LoadResult {
         scenario: scenario.to_owned(),
         executor: phase.map(|phase| word(&phase.executor).to_owned()).unwrap_or_default(),
         planned: phase.and_then(|phase| phase.planned),
-        begun: phase.map_or(0, |phase| phase.pace.taken),
+        begun: phase.map_or(0, |phase| phase.pace.taken.saturating_sub(phase.unserved)),
         late: phase.map_or(0, |phase| phase.pace.late),
         unserved: phase.map_or(0, |phase| phase.unserved),
         unfinished: phase.map_or(0, |phase| phase.unfinished),
@@ -256,7 +256,7 @@ mod tests {
                 (report.thresholds[0].scenario.as_str(), report.thresholds[0].undecided),
                 ("load/steady", late > 0)
             );
-            let told = "load/steady: 200 of 200 begun in 10.0 s, 20.0 per second";
+            let told = "load/steady: 197 of 200 begun in 10.0 s, 19.7 per second";
             let text = crate::report::text::render(&report, &crate::report::text::Options::default());
             assert!(
                 text.contains(told) && text.contains("3 with nothing free to change; 4000 messages received"),

@@ -225,10 +225,11 @@ fn last_line(out: &mut String, report: &Report, options: &Options) {
     let folder = options.folder.as_ref().map_or_else(String::new, |folder| format!(", report in {}", clean(folder)));
     let interrupted = if report.run.interrupted { " (interrupted)" } else { "" };
     let verdict = painted(report.verdict, report.verdict.as_str());
+    let missed = thresholds::missed(report);
     line(
         out,
         &format!(
-            "\n{verdict}{interrupted}: {}, {}, {}, {}, seed {}{folder}",
+            "\n{verdict}{missed}{interrupted}: {}, {}, {}, {}, seed {}{folder}",
             counted(report.requirements.len(), "requirement"),
             counted(report.findings_counted(), "finding"),
             counted(report.scenarios.len(), "scenario"),

@@ -2,6 +2,7 @@
 
 use super::latency;
 use super::model::{Report, ThresholdResult};
+use super::quantity::counted;
 use crate::load::Earlier;
 use crate::load::thresholds::Outcome;
 
@@ -20,6 +21,12 @@ pub const fn result(threshold: &ThresholdResult) -> &'static str {
         (false, true) => "met",
         (false, false) => "missed",
     }
+}
+
+/// How many were missed, to stand behind the verdict, which is about requirements; nothing if none was.
+pub fn missed(report: &Report) -> String {
+    let count = report.thresholds.iter().filter(|one| !one.passed && !one.undecided).count();
+    if count == 0 { String::new() } else { format!(", {} missed", counted(count, "threshold")) }
 }
 
 /// What a report says of the latencies of its loads, for a run that is compared with it.

@@ -121,6 +121,8 @@ pub(in super::super) struct Live {
     pub(super) follow_at: Option<Instant>,
     /// Whether a threshold that is missed has ended it.
     pub(super) is_aborted: bool,
+    /// Whether no work begins any more.
+    is_over: bool,
     pub(super) pulse: Pulse,
 }
 
@@ -163,6 +165,8 @@ pub(super) enum Then {
     RemoveOwn(String),
     /// The call in this coSpace is over.
     Free(String),
+    /// What was to change has changed after all.
+    Apply(Subject, Effect, Goal),
 }
 
 impl Live {
@@ -199,6 +203,7 @@ impl Live {
             looks,
             follow_at: load.follow.then_some(Instant::ZERO),
             is_aborted: false,
+            is_over: false,
             pulse,
         }
     }
@@ -262,6 +267,7 @@ impl Live {
     /// Gives up all that has begun: what it is about is free, and who came is sent away. How many pieces of work it was.
     pub(super) fn wind_up(&mut self, now: Instant) -> u64 {
         self.orders.clear();
+        self.is_over = true;
         let mut left: Vec<u64> = self.works.keys().copied().collect();
         left.sort_unstable();
         left.iter().for_each(|number| self.end(*number, now));
@@ -330,14 +336,16 @@ impl Live {
         self.forget_waits(&work);
         let pending = work.exchange.filter(|exchange| self.by_exchange.remove(exchange).is_some());
         let is_leaving = work.effect == Effect::Gone;
+        // Nothing else changes it any more: what the answer says is what stands in the next stretch.
+        let is_open = self.is_over && !work.is_told;
         let then = match work.subject {
             Subject::Party(place) => {
                 self.all.parties[place].is_busy = false;
-                Then::Nothing
+                if is_open { Then::Apply(work.subject, work.effect, work.goal) } else { Then::Nothing }
             }
             Subject::Call(place) => {
                 self.all.calls[place].is_busy = false;
-                Then::Nothing
+                if is_open { Then::Apply(work.subject, work.effect, work.goal) } else { Then::Nothing }
             }
             Subject::Watcher { place, .. } => {
                 self.all.watchers[place].is_busy = false;
@@ -428,6 +436,7 @@ impl Live {
             (Then::RemoveOwn(space), Err(REFUSED)) | (Then::Free(space), Ok(_) | Err(REFUSED)) => {
                 self.all.spaces.push_back(space);
             }
+            (Then::Apply(subject, effect, goal), Ok(_)) => self.set(&subject, effect, goal),
             _ => {}
         }
     }
@@ -476,8 +485,14 @@ impl Live {
 
     /// What a piece of work was to change has changed: the next one changes it back.
     fn apply(&mut self, number: u64) {
-        let Some(work) = self.works.get(&number) else { return };
-        match (&work.subject, work.effect, work.goal) {
+        if let Some(Work { subject, effect, goal, .. }) = self.works.get(&number) {
+            let (subject, effect, goal) = (subject.clone(), *effect, *goal);
+            self.set(&subject, effect, goal);
+        }
+    }
+
+    fn set(&mut self, subject: &Subject, effect: Effect, goal: Goal) {
+        match (subject, effect, goal) {
             (Subject::Party(place), Effect::Mute, Goal::Flag(on)) => self.all.parties[*place].is_muted = on,
             (Subject::Party(place), Effect::Layout, Goal::Layout(layout)) => self.all.parties[*place].layout = layout,
             (Subject::Call(place), Effect::Lock, Goal::Flag(on)) => self.all.calls[*place].is_locked = on,

@@ -52,7 +52,7 @@ impl Live {
     pub(super) fn turn(&mut self, now: Instant, findings: u64) {
         let pace = self.schedule.pace();
         let all = Counts {
-            begun: pace.taken,
+            begun: pace.taken.saturating_sub(self.unserved),
             late: pace.late,
             unserved: self.unserved,
             messages: self.messages,
