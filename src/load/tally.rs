@@ -1,6 +1,6 @@
 //! What one interval brought of one metric: the values, sorted into slots, and how many failed.
 //!
-//! [`Dense`] takes values without new memory once it has seen their range; [`Tally`] is what is kept of it: the slots that
+//! `Dense` takes values without new memory once it has seen their range; [`Tally`] is what is kept of it: the slots that
 //! hold something, and no others. Tallies add up exactly: slots are those of a histogram of two significant digits, so
 //! that percentiles are off by a hundredth at most; count, sum, longest and failures are exact.
 

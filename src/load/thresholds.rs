@@ -173,19 +173,22 @@ impl Condition {
     /// Whether a series meets it.
     pub fn judge(&self, metric: Metric, series: &Series, baseline: Option<&Baseline>) -> Outcome {
         let value = self.aggregate.of(series);
+        let old = baseline.and_then(|run| run.value(metric, self.aggregate));
         let bound = match self.bound {
             Bound::Value(bound) => Some(bound),
-            Bound::Baseline(factor) => {
-                baseline.and_then(|run| run.value(metric, self.aggregate)).map(|old| old * factor)
-            }
+            Bound::Baseline(factor) => old.map(|old| old * factor),
         };
         let passed = value.zip(bound).is_some_and(|(value, bound)| self.operator.holds(value, bound));
         let shown = |value: f64| self.aggregate.show(value);
         let told = match (value, bound) {
             (None, _) => "nothing was measured".to_owned(),
+            (Some(value), None) if baseline.is_none() => {
+                format!("{}, and there is no earlier run of this load to compare with", shown(value))
+            }
             (Some(value), None) => format!("{}, and the baseline has no such value", shown(value)),
             (Some(value), Some(bound)) if self.is_relative() => {
-                format!("{}, compared with {}", shown(value), shown(bound))
+                let old = shown(old.unwrap_or_default());
+                format!("{}, where the baseline's {old} allows {}", shown(value), shown(bound))
             }
             (Some(value), Some(_)) => shown(value),
         };
@@ -501,7 +504,7 @@ mod tests {
         assert!(judge("p(99)<=baseline", 99).passed && judge("rate<=baseline", 5).passed);
         let missing = judge("p(95) < baseline * 2", 1);
         assert!(!missing.passed && missing.told.contains("baseline has no such value"), "{missing:?}");
-        assert_eq!(judge("p(99) < baseline*1.1", 200).told, "200.06 ms, compared with 110 ms");
+        assert_eq!(judge("p(99) < baseline*1.1", 200).told, "200.06 ms, where the baseline's 100 ms allows 110 ms");
         assert!(judge("p(99) < baseline", 5).is_relative && !judge("p(99) < 5ms", 5).is_relative);
     }
 

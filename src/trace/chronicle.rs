@@ -1,6 +1,6 @@
 //! The chronicle: observations in words, one line each, for the evidence in reports.
 //!
-//! Bounded: of each connection, of each receiver and of the API only the last observations are kept ([`super::flight`]), as
+//! Bounded: of each connection, of each receiver and of the API only the last observations are kept (`flight`), as
 //! many as there is room for among so many, besides those that findings refer to; and of a long message only its beginning.
 //! What a finding refers to is looked up when it is made.
 
