@@ -50,10 +50,12 @@ fn unpacked(folder: &Path) -> String {
     String::from_utf8(zstd::decode_all(&bytes[..]).unwrap()).unwrap()
 }
 
-/// A report as JSON, without what is not part of judging: when the report was made, and the beginnings of tokens.
+/// A report as JSON, without what is not part of judging: when the report was made and what that took, and the beginnings
+/// of tokens.
 fn compared(report: &Report) -> Value {
     let mut json = serde_json::to_value(report).unwrap();
     json["run"]["duration_ms"] = Value::Null;
+    json.as_object_mut().unwrap().remove("harness");
     for finding in json["findings"].as_array_mut().unwrap() {
         for line in finding["evidence_text"].as_array_mut().unwrap() {
             let text = line.as_str().unwrap();
