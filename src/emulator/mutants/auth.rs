@@ -27,20 +27,26 @@ pub(super) const MUTANTS: &[Registered] = &[
     row("token-status-created", "AUTH-01", &[], "A token counts as created, and a framework has 201 for that.", || {
         Fault::<()>::new().effect(|(), _, e, pass| pass.now(on_token(e, |r| r.status = 201))).boxed()
     }),
-    row("second-token-empty", "AUTH-01", &[], "The pool of random bytes is drawn once.", || {
-        Fault::<u64>::new()
-            .effect(|count, _, e, pass| {
-                let mut empty = |r: &mut Response| {
-                    *count += 1;
-                    if *count == 2 {
-                        r.headers.remove(TOKEN_HEADER);
-                        r.headers.push(TOKEN_HEADER, "");
-                    }
-                };
-                pass.now(on_token(e, &mut empty));
-            })
-            .boxed()
-    }),
+    row(
+        "second-token-empty",
+        "AUTH-01",
+        &[("AUTH-08", "an empty token opens nothing")],
+        "The pool of random bytes is drawn once.",
+        || {
+            Fault::<u64>::new()
+                .effect(|count, _, e, pass| {
+                    let mut empty = |r: &mut Response| {
+                        *count += 1;
+                        if *count == 2 {
+                            r.headers.remove(TOKEN_HEADER);
+                            r.headers.push(TOKEN_HEADER, "");
+                        }
+                    };
+                    pass.now(on_token(e, &mut empty));
+                })
+                .boxed()
+        },
+    ),
     row("token-without-credentials", "AUTH-02", &[], "The node was made public for a health check.", || {
         Fault::<()>::new().decide(|(), q, answer| answer || *q == Question::MayIssueToken(Credentials::None)).boxed()
     }),
@@ -102,10 +108,10 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
             .boxed()
     }),
-    row("upgrade-header-missing", "AUTH-04", &[], "A proxy strips hop-by-hop headers.", || {
+    row("upgrade-header-missing", "AUTH-04", NO_CONNECTION, "A proxy strips hop-by-hop headers.", || {
         Fault::<()>::new().effect(|(), _, e, pass| pass.now(on_accept(e, |r| r.headers.remove("Upgrade")))).boxed()
     }),
-    row("upgrade-keeps-alive", "AUTH-04", &[], "A proxy writes its own Connection header.", || {
+    row("upgrade-keeps-alive", "AUTH-04", NO_CONNECTION, "A proxy writes its own Connection header.", || {
         Fault::<()>::new()
             .effect(|(), _, e, pass| pass.now(on_accept(e, |r| replace(r, "Connection", "keep-alive"))))
             .boxed()
@@ -184,22 +190,28 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
             .boxed()
     }),
-    row("new-token-ends-the-old", "AUTH-08", &[], "One token is kept per account.", || {
-        Fault::<Option<String>>::new()
-            .effect(|newest, _, effect, pass| {
-                if let Effect::Answer { response, .. } = &effect
-                    && let Some(token) = response.headers.get(TOKEN_HEADER)
-                {
-                    *newest = Some(token.to_owned());
-                }
-                pass.now(effect);
-            })
-            .decide(|newest, q, answer| match q {
-                Question::IsTokenGood(Some(token)) => answer && newest.as_deref() == Some(*token),
-                _ => answer,
-            })
-            .boxed()
-    }),
+    row(
+        "new-token-ends-the-old",
+        "AUTH-08",
+        &[("AUTH-04", "the upgrade with the older token is refused")],
+        "One token is kept per account.",
+        || {
+            Fault::<Option<String>>::new()
+                .effect(|newest, _, effect, pass| {
+                    if let Effect::Answer { response, .. } = &effect
+                        && let Some(token) = response.headers.get(TOKEN_HEADER)
+                    {
+                        *newest = Some(token.to_owned());
+                    }
+                    pass.now(effect);
+                })
+                .decide(|newest, q, answer| match q {
+                    Question::IsTokenGood(Some(token)) => answer && newest.as_deref() == Some(*token),
+                    _ => answer,
+                })
+                .boxed()
+        },
+    ),
 ];
 
 /// Changes the answer that carries a token; leaves all others.

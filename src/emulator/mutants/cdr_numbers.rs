@@ -29,9 +29,13 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
         },
     ),
-    row("session-missing", "CDR-05", &[], "The attribute came with a later release of the writer.", || {
-        posts(|_, _, post| post.set.session = None)
-    }),
+    row(
+        "session-missing",
+        "CDR-05",
+        &[("CDR-03", "what has no session counts as not sent"), ("REC-24", "what has no session is missing")],
+        "The attribute came with a later release of the writer.",
+        || posts(|_, _, post| post.set.session = None),
+    ),
     row(
         "session-survives-the-restart",
         "CDR-05",
@@ -113,15 +117,21 @@ pub(super) const MUTANTS: &[Registered] = &[
             true
         })
     }),
-    row("every-fifteenth-time-without-t", "CDR-07", &[], "A log line's format is used by one thread.", || {
-        records(|count, _, draft| {
-            *count += 1;
-            if count.is_multiple_of(15) {
-                draft.time = draft.time.replace('T', " ").replace('-', "/");
-            }
-            true
-        })
-    }),
+    row(
+        "every-fifteenth-time-without-t",
+        "CDR-07",
+        &[("REC-08", "no duration can be told")],
+        "A log line's format is used by one thread.",
+        || {
+            records(|count, _, draft| {
+                *count += 1;
+                if count.is_multiple_of(15) {
+                    draft.time = draft.time.replace('T', " ").replace('-', "/");
+                }
+                true
+            })
+        },
+    ),
     row("correlator-starts-at-1", "CDR-08", &[], "It was modelled on recordIndex.", || indexes(|index| index + 1)),
     row(
         "correlator-starts-at-1-after-a-restart",

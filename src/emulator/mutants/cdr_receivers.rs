@@ -23,7 +23,13 @@ const AGREEMENT: (&str, &str) = ("REC-24", "a record of a call is missing");
 const NAMES: (&str, &str) = ("REC-22", "the leg of a recording is missing");
 
 pub(super) const MUTANTS: &[Registered] = &[
-    row("three-receivers-at-most", "CDR-13", &[], "One place is kept for the product's own manager.", || places(3)),
+    row(
+        "three-receivers-at-most",
+        "CDR-13",
+        &[("CDR-14", "there are no four to go on"), ("CDR-15", "a receiver cannot be created")],
+        "One place is kept for the product's own manager.",
+        || places(3),
+    ),
     row(
         "fourth-receiver-gets-nothing",
         "CDR-13",
@@ -86,11 +92,17 @@ pub(super) const MUTANTS: &[Registered] = &[
             _ => text.to_owned(),
         })
     }),
-    row("deleted-receiver-served-on", "CDR-15", &[], "The list is changed, the sender is not told.", || {
-        Fault::<()>::new()
-            .decide(|(), question, answer| answer && !matches!(question, Question::EndsWithDelete { .. }))
-            .boxed()
-    }),
+    row(
+        "deleted-receiver-served-on",
+        "CDR-15",
+        &[("CDR-18", "two senders reach the same place")],
+        "The list is changed, the sender is not told.",
+        || {
+            Fault::<()>::new()
+                .decide(|(), question, answer| answer && !matches!(question, Question::EndsWithDelete { .. }))
+                .boxed()
+        },
+    ),
     row(
         "change-of-receiver-without-effect",
         "CDR-15",
@@ -110,16 +122,22 @@ pub(super) const MUTANTS: &[Registered] = &[
                 .boxed()
         },
     ),
-    row("newest-receiver-not-listed", "CDR-15", &[], "The list is read before the change is stored.", || {
-        rewriting(|text| match (text.rfind("<cdrReceiver "), text.rfind("</cdrReceivers>")) {
-            (Some(from), Some(to)) if from < to => {
-                let left = text[..from].matches("<cdrReceiver ").count();
-                let total = |count: usize| format!("total=\"{count}\"");
-                format!("{}{}", &text[..from], &text[to..]).replace(&total(left + 1), &total(left))
-            }
-            _ => text.to_owned(),
-        })
-    }),
+    row(
+        "newest-receiver-not-listed",
+        "CDR-15",
+        &[("CDR-14", "the list is not that of the four")],
+        "The list is read before the change is stored.",
+        || {
+            rewriting(|text| match (text.rfind("<cdrReceiver "), text.rfind("</cdrReceivers>")) {
+                (Some(from), Some(to)) if from < to => {
+                    let left = text[..from].matches("<cdrReceiver ").count();
+                    let total = |count: usize| format!("total=\"{count}\"");
+                    format!("{}{}", &text[..from], &text[to..]).replace(&total(left + 1), &total(left))
+                }
+                _ => text.to_owned(),
+            })
+        },
+    ),
     row("all-wait-for-the-slowest", "CDR-19", &[AGREEMENT], "One thread serves all receivers.", || waiting(|_| true)),
     row(
         "later-receivers-wait-for-the-first",

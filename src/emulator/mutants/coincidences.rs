@@ -119,6 +119,8 @@ pub(super) const MUTANTS: &[Registered] = &[
         "roster-active-when-somebody-joins",
         "SUB-06",
         &[
+            ("SUB-11", "nobody is there when the index changes"),
+            ("SUB-16", "nobody is there meanwhile"),
             ("SUB-14", "an unknown call stands beside it"),
             ("LIM-04", "rosters of empty conferences are among the hundred"),
             ("LIM-07", "rosters of empty conferences are among the five hundred"),

@@ -133,7 +133,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "name-changes-told-where-none-was-asked",
         "UPD-05",
-        &[("UPD-06", "the name was not asked for")],
+        &[("UPD-04", "the name was not asked for"), ("UPD-06", "the name was not asked for")],
         "A name is part of what identifies the entry.",
         || {
             Fault::<BTreeSet<(ConnectionKey, u64)>>::new()

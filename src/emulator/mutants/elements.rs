@@ -174,9 +174,13 @@ pub(super) const MUTANTS: &[Registered] = &[
         "What is typed in is trimmed once more.",
         || in_changes(CallInfo, "name", |value| value.as_str().unwrap_or_default().replace(' ', "").into()),
     ),
-    row("roster-name-in-lower-case", "UPD-14", &[], "Names are folded for sorting.", || {
-        wrong(CallRoster, "name", |value| value.as_str().unwrap_or_default().to_lowercase().into())
-    }),
+    row(
+        "roster-name-in-lower-case",
+        "UPD-14",
+        &[("UPD-16", "the other client is told otherwise")],
+        "Names are folded for sorting.",
+        || wrong(CallRoster, "name", |value| value.as_str().unwrap_or_default().to_lowercase().into()),
+    ),
     row("changes-of-the-lock-not-told-in-calls", "UPD-14", &[TWINS], "The list is thought to be for names.", || {
         untold(Calls, "lockState")
     }),

@@ -153,17 +153,23 @@ pub(super) const MUTANTS: &[Registered] = &[
             .decide(|full, q, answer| answer && !(*full && matches!(q, Question::IsWithinLimit(_))))
             .boxed()
     }),
-    row("rest-beyond-four-hundred-silent", "LIM-07", &[], "Notifications are spread over four workers.", || {
-        Fault::<()>::new()
-            .event(|(), view, to, event, pass| {
-                let all: usize = view.connections.values().map(|known| known.subscriptions.len()).sum();
-                let last = view.connections.keys().next_back() == Some(&to);
-                if !(all > 400 && last && matches!(event, Event::Update { .. })) {
-                    pass.now((to, event));
-                }
-            })
-            .boxed()
-    }),
+    row(
+        "rest-beyond-four-hundred-silent",
+        "LIM-07",
+        &[("UPD-14", "what is not told is missing at rest"), ("UPD-19", "what stands is not announced")],
+        "Notifications are spread over four workers.",
+        || {
+            Fault::<()>::new()
+                .event(|(), view, to, event, pass| {
+                    let all: usize = view.connections.values().map(|known| known.subscriptions.len()).sum();
+                    let last = view.connections.keys().next_back() == Some(&to);
+                    if !(all > 400 && last && matches!(event, Event::Update { .. })) {
+                        pass.now((to, event));
+                    }
+                })
+                .boxed()
+        },
+    ),
 ];
 
 fn close_others(view: &View<'_>, spared: ConnectionKey, pass: &mut Pass<Input>) {

@@ -15,6 +15,8 @@ use crate::protocol::events::names::SUCCESS;
 
 type Seen = BTreeMap<ConnectionKey, u64>;
 
+const NO_ID: &[(&str, &str)] = &[("MSG-03", "what has no usable id acknowledges nothing")];
+
 pub(super) const MUTANTS: &[Registered] = &[
     row(
         "ack-of-request-missing",
@@ -75,7 +77,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "ack-without-status",
         "MSG-01",
-        &[("MSG-03", "half an ack is none")],
+        &[("MSG-03", "half an ack is none"), ("MSG-04", "no status is not success")],
         "Empty members are left out by the serializer.",
         || {
             Fault::<()>::new()
@@ -101,7 +103,7 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
             .boxed()
     }),
-    row("message-id-as-text", "MSG-01", &[], "Ids go through a formatter; only those of updates do.", || {
+    row("message-id-as-text", "MSG-01", NO_ID, "Ids go through a formatter; only those of updates do.", || {
         Fault::<()>::new()
             .effect(|(), view, effect, pass| match effect {
                 Effect::Message { connection, id, event: event @ Event::Other(_) } => {
@@ -187,7 +189,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "success-for-the-unreadable",
         "MSG-05",
-        &[],
+        &[("MSG-10", "the id was made up")],
         "The ack is made with a default id when the text is no JSON.",
         || {
             Fault::<()>::new()

@@ -143,7 +143,12 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "call-of-an-update-by-number",
         "REC-02",
-        &[("REC-06", "the legs of a call cannot be told"), ("REC-07", "the legs of a call cannot be told")],
+        &[
+            ("REC-06", "the legs of a call cannot be told"),
+            ("REC-07", "the legs of a call cannot be told"),
+            ("REC-24", "the legs of a call cannot be told"),
+            ("REC-14", "no call is named"),
+        ],
         "Calls were numbered in an older release.",
         || values("callLegUpdate", "call", |_| "42".to_owned()),
     ),

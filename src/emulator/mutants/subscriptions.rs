@@ -27,7 +27,10 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "active-reported-late",
         "SUB-02",
-        &[("SUB-16", "active comes after the end of what a quick request left out")],
+        &[
+            ("SUB-05", "active comes after the end of what was left out meanwhile"),
+            ("SUB-16", "active comes after the end of what a quick request left out"),
+        ],
         "States and updates wait in two queues.",
         || {
             Fault::<()>::new()
@@ -136,8 +139,10 @@ pub(super) const MUTANTS: &[Registered] = &[
         "pending-again-after-active",
         "SUB-05",
         &[
+            ("SUB-02", "updates go on while pending"),
             ("SUB-10", "the refresh falls into a change of the set"),
             ("SUB-16", "the refresh comes when a quick request has left the index out"),
+            ("MSG-11", "the refresh comes between a request and its ack"),
         ],
         "A refresh goes through the same states as the set-up.",
         || {
@@ -275,9 +280,13 @@ pub(super) const MUTANTS: &[Registered] = &[
                 .boxed()
         },
     ),
-    row("kept-ones-start-over", "SUB-10", &[], "A new set is built from nothing each time.", || {
-        Fault::<()>::new().decide(|(), q, answer| answer && !matches!(q, Question::IsKept { .. })).boxed()
-    }),
+    row(
+        "kept-ones-start-over",
+        "SUB-10",
+        &[("SUB-05", "active becomes pending again"), ("UPD-03", "what was added is added again")],
+        "A new set is built from nothing each time.",
+        || Fault::<()>::new().decide(|(), q, answer| answer && !matches!(q, Question::IsKept { .. })).boxed(),
+    ),
     row(
         "kept-ones-miss-changes-around",
         "SUB-10",
@@ -314,7 +323,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "old-index-goes-on",
         "SUB-11",
-        &[("SUB-07", "the old index is not ended")],
+        &[("SUB-04", "the old index is not in force"), ("SUB-07", "the old index is not ended")],
         "The old entry is dropped only where its resource is dropped.",
         || {
             going_on(|view, connection, wanted| {
@@ -325,7 +334,11 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "new-index-announces-nothing",
         "SUB-11",
-        &[("UPD-19", "what stands is not announced")],
+        &[
+            ("UPD-03", "what was never added is changed"),
+            ("UPD-14", "what was not announced is missing at rest"),
+            ("UPD-19", "what stands is not announced"),
+        ],
         "What was announced is remembered by resource.",
         || {
             Fault::<BTreeSet<(ConnectionKey, Resource)>>::new()
@@ -410,7 +423,11 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "calls-end-with-the-last-call",
         "SUB-15",
-        &[("SUB-06", "a subscription that begins while no call goes on tells of none")],
+        &[
+            ("UPD-14", "later calls are not announced"),
+            ("UPD-19", "later calls are not announced"),
+            ("SUB-06", "a subscription that begins while no call goes on tells of none"),
+        ],
         "Nothing is left to report on.",
         || {
             Fault::<Indexes>::new()
@@ -473,7 +490,7 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "empty-set-keeps-calls",
         "SUB-08",
-        &[("SUB-07", "calls is not unsubscribed")],
+        &[("SUB-07", "calls is not unsubscribed"), ("SUB-04", "updates go on under an index that is left out")],
         "The list of conferences is thought to concern everybody.",
         || going_on(|view, connection, wanted| emptied(view, connection, wanted, Resource::Calls)),
     ),

@@ -163,29 +163,41 @@ pub(super) const MUTANTS: &[Registered] = &[
             })
         },
     ),
-    row("defaults-where-none-were-asked", "UPD-05", &[], "No list is taken for the default list.", || {
-        entries(|_, view, place, entry| {
-            let none = subscription(view, place).is_some_and(|known| known.asked.is_empty());
-            if none && entry.kind == UpdateType::Add {
-                entry.fields.insert("name".to_owned(), present(view, place, entry, "name"));
-            }
-            true
-        })
-    }),
-    row("any-change-triggers", "UPD-06", &[], "Changes are noticed before they are filtered.", || {
-        Fault::<()>::new()
-            .decide(|(), q, answer| answer || matches!(q, Question::IsReported { .. }))
-            .event(|(), view, to, mut event, pass| {
-                if let Event::Update { index, resource, entries } = &mut event {
-                    let place = Place { connection: to, index: *index, resource: *resource };
-                    for entry in entries {
-                        entry.fields.retain(|name, _| name == "reason" || asked(view, &place, name));
-                    }
+    row(
+        "defaults-where-none-were-asked",
+        "UPD-05",
+        &[("UPD-04", "the name was not asked for")],
+        "No list is taken for the default list.",
+        || {
+            entries(|_, view, place, entry| {
+                let none = subscription(view, place).is_some_and(|known| known.asked.is_empty());
+                if none && entry.kind == UpdateType::Add {
+                    entry.fields.insert("name".to_owned(), present(view, place, entry, "name"));
                 }
-                pass.now((to, event));
+                true
             })
-            .boxed()
-    }),
+        },
+    ),
+    row(
+        "any-change-triggers",
+        "UPD-06",
+        &[("UPD-05", "an empty update tells nothing")],
+        "Changes are noticed before they are filtered.",
+        || {
+            Fault::<()>::new()
+                .decide(|(), q, answer| answer || matches!(q, Question::IsReported { .. }))
+                .event(|(), view, to, mut event, pass| {
+                    if let Event::Update { index, resource, entries } = &mut event {
+                        let place = Place { connection: to, index: *index, resource: *resource };
+                        for entry in entries {
+                            entry.fields.retain(|name, _| name == "reason" || asked(view, &place, name));
+                        }
+                    }
+                    pass.now((to, event));
+                })
+                .boxed()
+        },
+    ),
     row(
         "lock-always-triggers",
         "UPD-06",
@@ -221,7 +233,12 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "third-change-lost",
         "UPD-14",
-        &[COUNTS, SEQUENCE, ("SUB-10", "a kept subscription loses it too")],
+        &[
+            COUNTS,
+            SEQUENCE,
+            ("SUB-10", "a kept subscription loses it too"),
+            ("UPD-07", "what is told again after the change between was lost looks repeated"),
+        ],
         "A ring of events overwrites.",
         || {
             entries(|count, _, _, entry| {
