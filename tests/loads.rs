@@ -174,7 +174,6 @@ load:
 ";
 
 #[test]
-#[ignore = "takes half a minute of the processor where nothing is optimised: --release -- --ignored"]
 fn a_deviation_once_in_a_hundred_thousand_messages_is_found_with_its_evidence() {
     let mut settings = Settings::default();
     settings.apply("window=any").expect("there is such a setting");

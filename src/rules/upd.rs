@@ -337,9 +337,7 @@ fn elements_of_entry(
             }
         }
         note_form(&table[place].domain, json, scene.docket);
-        if MEANINGFUL.contains(&name) {
-            meaning(connection, index, key, name, &Value::of(json), scene);
-        }
+        meaning(connection, index, key, name, json, scene);
         let wrong = scene.docket.found_in_all() > findings;
         let Some(slot) = connection.book.slots.get_mut(&index) else { return };
         let told = slot.content.entry(key);
@@ -366,17 +364,6 @@ fn elements_of_entry(
         slot.content.entry(key).seq = scene.seq;
     }
 }
-
-/// Elements whose value says something beyond itself.
-const MEANINGFUL: [&str; 7] = [
-    "distributedInstances",
-    "joinAudioMuteOverride",
-    "movedParticipant",
-    "movedParticipantCallBridge",
-    "canMove",
-    "canMoveToLobby",
-    "callCorrelator",
-];
 
 /// Notes in which form values are sent, where the guides leave that open.
 fn note_form(domain: &Domain, json: Json<'_>, docket: &mut Docket) {
@@ -466,7 +453,7 @@ fn not_asked(connection: &Connection, mask: Mask, name: &str, scene: &mut Scene<
 }
 
 /// What a value must be because of what is known of the server.
-fn meaning(connection: &Connection, index: u64, key: &str, name: &str, value: &Value, scene: &mut Scene<'_>) {
+fn meaning(connection: &Connection, index: u64, key: &str, name: &str, json: Json<'_>, scene: &mut Scene<'_>) {
     let Some(slot) = connection.book.slots.get(&index) else { return };
     let call = match slot.wanted.resource {
         Resource::Calls => Some(key),
@@ -474,6 +461,7 @@ fn meaning(connection: &Connection, index: u64, key: &str, name: &str, value: &V
     };
     match name {
         "distributedInstances" if scene.clustered == Some(false) => {
+            let value = Value::of(json);
             if value.number() == Some(0.0) {
                 scene.docket.tested(R::Upd17);
             } else {
@@ -482,12 +470,12 @@ fn meaning(connection: &Connection, index: u64, key: &str, name: &str, value: &V
                 });
             }
         }
-        "joinAudioMuteOverride" => mute_override(connection, call, value, scene),
-        "movedParticipant" => moved(connection, key, value, scene),
-        "movedParticipantCallBridge" => moved_bridge(connection, key, value, scene),
+        "joinAudioMuteOverride" => mute_override(connection, call, &Value::of(json), scene),
+        "movedParticipant" => moved(connection, key, &Value::of(json), scene),
+        "movedParticipantCallBridge" => moved_bridge(connection, key, &Value::of(json), scene),
         "canMove" => scene.docket.tested(R::Upd12),
         "canMoveToLobby" => scene.docket.tested(R::Upd13),
-        "callCorrelator" => correlator(connection, call, value, scene),
+        "callCorrelator" => correlator(connection, call, &Value::of(json), scene),
         _ => {}
     }
 }
