@@ -168,6 +168,16 @@ fn files_open_with_a_description_and_stay_short() {
 }
 
 #[test]
+fn no_test_is_left_out() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let files = [folder.clone(), folder.join("program")].into_iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let files = files.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|ext| ext == "rs"));
+    let word = concat!("#[", "ignore = ");
+    let left_out = |path: &PathBuf| fs::read_to_string(path).unwrap().contains(word);
+    assert_eq!(files.filter(left_out).collect::<Vec<_>>(), Vec::<PathBuf>::new());
+}
+
+#[test]
 fn functions_stay_short() {
     let opens = |line: &str| {
         let words = line.trim_start().trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ");

@@ -6,7 +6,7 @@ use bridgeproof::load::hlog;
 use serde_json::Value;
 
 use super::child::{Emulator, Finished, Folder, PASSWORD, Running};
-use super::reports::{read, verdicts};
+use super::reports::{read, row, verdicts};
 
 /// Locks change fifty times a second for two seconds.
 const LOCKS: &str = "
@@ -46,10 +46,6 @@ fn locks(folder: &Folder, threshold: &str, more: &[&str]) -> (Finished, Value) {
     let report = read(&folder.path("out"));
     assert_eq!(report["exit_code"], finished.code, "{finished:?}");
     (finished, report)
-}
-
-fn row<'r>(report: &'r Value, name: &str) -> &'r Value {
-    report["latency"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap()
 }
 
 #[test]

@@ -6,7 +6,7 @@ use bridgeproof::load::hlog;
 use serde_json::Value;
 
 use super::child::{Finished, Folder};
-use super::reports::{read, text, with_verdict};
+use super::reports::{read, row, text, with_verdict};
 
 /// A load of two seconds on a small population.
 const SMALL: &str = "
@@ -30,11 +30,6 @@ fn run(folder: &Folder, threshold: &str, more: &[&str]) -> (Finished, Value) {
     let report = read(&folder.path("out"));
     assert_eq!(report["exit_code"], finished.code, "{finished:?}");
     (finished, report)
-}
-
-/// The row of that name among the latencies.
-fn row<'r>(report: &'r Value, name: &str) -> &'r Value {
-    report["latency"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap()
 }
 
 #[test]

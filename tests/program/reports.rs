@@ -5,6 +5,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
+/// The row of that name among the latencies of a report.
+pub(crate) fn row<'r>(report: &'r Value, name: &str) -> &'r Value {
+    report["latency"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap()
+}
+
 /// `report.json` of a folder, checked against the committed schema.
 pub(crate) fn read(folder: &Path) -> Value {
     let text = std::fs::read_to_string(folder.join("report.json")).unwrap();
