@@ -227,7 +227,7 @@ async fn a_drop_is_a_reset_for_the_peer_and_a_reset_of_the_peer_is_told() {
 async fn exchanges_and_openings_that_fail_are_told_with_their_kind() {
     for driver in BOTH {
         let mut script = Script::new("Connect", Vec::new());
-        play(driver, &mut script, &refusing().await).await;
+        play(driver, &mut script, &refusing()).await;
         assert_eq!(script.seen, ["Connect"]);
 
         let mut script = Script::new("failed Timeout", Vec::new());

@@ -300,8 +300,15 @@ impl<'p, E: Driven> Loop<'p, E> {
                     self.tell(part, Input::OpenFailed { connection, error });
                 }
             }
-            Told::Listening(receiver, Ok(authority)) => self.tell(part, Input::Listening { receiver, authority }),
-            Told::Listening(receiver, Err(error)) => self.tell(part, Input::ListenFailed { receiver, error }),
+            Told::Listening(receiver, outcome) => {
+                running.aside.listens(receiver);
+                match outcome {
+                    Ok(authority) => self.tell(part, Input::Listening { receiver, authority }),
+                    Err(error) => self.tell(part, Input::ListenFailed { receiver, error }),
+                }
+            }
+            // It came just before, and is dropped like those that were not accepted yet.
+            Told::Link(receiver, _) if running.aside.has_stopped(receiver) => {}
             Told::Link(receiver, Ok(stream)) => {
                 running.last_link += 1;
                 let link = LinkId(running.last_link);

@@ -294,7 +294,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_way_to_fail_has_its_kind_and_its_words() {
-        let (kind, text) = failed(&refusing().await).await;
+        let (kind, text) = failed(&refusing()).await;
         assert_eq!(kind, NetworkErrorKind::Connect);
         assert!(text.contains("/events/v1: 127.0.0.1:") && text.to_lowercase().contains("refused"), "{text}");
         let (kind, text) = failed(&silent().await).await;

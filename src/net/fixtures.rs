@@ -52,9 +52,13 @@ pub(crate) async fn listener() -> (TcpListener, String) {
     (listener, url)
 }
 
-/// A port that nobody listens on.
-pub(crate) async fn refusing() -> String {
-    listener().await.1
+/// A port that nobody listens on. It is held until the tests end, so that the system gives it to nobody else.
+pub(crate) fn refusing() -> String {
+    let held = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    held.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let url = format!("http://{}", held.local_addr().unwrap().as_socket().unwrap());
+    std::mem::forget(held);
+    url
 }
 
 /// Answers every connection with the same bytes, once a request head has come, and ends it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
 use super::event_loop::{Part, Waiting, drive_together};
@@ -17,14 +18,9 @@ use crate::trace::{LinkId, ReceiverId};
 /// An engine that tells the test what it is told, and does what the test tells it.
 struct Puppet {
     commands: VecDeque<Command>,
-    orders: mpsc::UnboundedReceiver<Order>,
+    orders: mpsc::UnboundedReceiver<Command>,
     told: mpsc::UnboundedSender<String>,
     done: bool,
-}
-
-enum Order {
-    Do(Command),
-    End,
 }
 
 impl Driven for Puppet {
@@ -39,10 +35,15 @@ impl Driven for Puppet {
             Input::Restarted { failure } => format!("restarted: {failure:?}"),
             other => format!("{other:?}"),
         };
-        while let Ok(order) = self.orders.try_recv() {
-            match order {
-                Order::Do(command) => self.commands.push_back(command),
-                Order::End => self.done = true,
+        loop {
+            match self.orders.try_recv() {
+                Ok(command) => self.commands.push_back(command),
+                Err(TryRecvError::Empty) => break,
+                // The test is over, or has failed.
+                Err(TryRecvError::Disconnected) => {
+                    self.done = true;
+                    break;
+                }
             }
         }
         if !line.is_empty() {
@@ -66,13 +67,13 @@ impl Driven for Puppet {
 
 /// The test's side of a [`Puppet`].
 struct Strings {
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::UnboundedSender<Command>,
     told: mpsc::UnboundedReceiver<String>,
 }
 
 impl Strings {
     fn tell(&self, command: Command) {
-        self.orders.send(Order::Do(command)).ok().unwrap();
+        self.orders.send(command).ok().unwrap();
     }
 
     async fn heard(&mut self) -> String {
@@ -98,11 +99,7 @@ async fn puppet<F: Future<Output = ()>>(link: Link, test: impl Fn(Strings) -> F)
         let (tell, told) = mpsc::unbounded_channel();
         let mut engine = Puppet { commands: VecDeque::new(), orders: ordered, told: tell, done: false };
         let (_keep, interrupt) = watch::channel(false);
-        let end = orders.clone();
-        let testing = async {
-            test(Strings { orders, told }).await;
-            end.send(Order::End).ok().unwrap();
-        };
+        let testing = test(Strings { orders, told });
         let link = link.clone();
         let driving = async {
             if is_loop {
@@ -120,15 +117,15 @@ async fn puppet<F: Future<Output = ()>>(link: Link, test: impl Fn(Strings) -> F)
     }
 }
 
-async fn nowhere() -> Link {
-    plain(&refusing().await)
+fn nowhere() -> Link {
+    plain(&refusing())
 }
 
 const ONE: LinkId = LinkId(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_call_bridge_sends_arrives_and_is_answered() {
-    puppet(nowhere().await, |mut engine| async move {
+    puppet(nowhere(), |mut engine| async move {
         let (first, second) = (engine.listen(1).await, engine.listen(2).await);
         let mut tcp = TcpStream::connect(&first).await.unwrap();
         assert_eq!(engine.heard().await, "1 opened at 1");
@@ -148,7 +145,7 @@ async fn what_a_call_bridge_sends_arrives_and_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_is_closed_or_reset_as_the_engine_wants_and_nothing_is_told_of_it_any_more() {
-    puppet(nowhere().await, |mut engine| async move {
+    puppet(nowhere(), |mut engine| async move {
         let authority = engine.listen(1).await;
         let mut tcp = engine.connect(&authority).await;
         tcp.write_all(b"unread").await.unwrap();
@@ -170,7 +167,7 @@ async fn a_link_is_closed_or_reset_as_the_engine_wants_and_nothing_is_told_of_it
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_is_held_is_not_read_until_it_is_let_go() {
-    puppet(nowhere().await, |mut engine| async move {
+    puppet(nowhere(), |mut engine| async move {
         let authority = engine.listen(1).await;
         let mut tcp = engine.connect(&authority).await;
         engine.tell(Command::HoldLink { link: ONE, hold: true });
@@ -191,7 +188,7 @@ async fn a_link_that_is_held_is_not_read_until_it_is_let_go() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_stops_refuses_but_keeps_its_links_and_its_port() {
-    puppet(nowhere().await, |mut engine| async move {
+    puppet(nowhere(), |mut engine| async move {
         let authority = engine.listen(1).await;
         let mut tcp = engine.connect(&authority).await;
         engine.tell(Command::StopListening { receiver: ReceiverId(1) });
@@ -209,7 +206,7 @@ async fn a_receiver_that_stops_refuses_but_keeps_its_links_and_its_port() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_call_bridges_connect_at_once() {
-    puppet(nowhere().await, |mut engine| async move {
+    puppet(nowhere(), |mut engine| async move {
         let authority = engine.listen(1).await;
         let mut connections = Vec::new();
         for number in 0..100 {
@@ -228,12 +225,12 @@ async fn a_hundred_call_bridges_connect_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_target_is_restarted_by_the_command_of_the_user() {
     let limit = Duration::from_secs(20);
-    puppet(nowhere().await, |mut engine| async move {
+    puppet(nowhere(), |mut engine| async move {
         engine.tell(Command::Restart { timeout: limit });
         assert_eq!(engine.heard().await, "restarted: Some(\"there is no command that restarts it\")");
     })
     .await;
-    let link = nowhere().await.with_restart(Some("true"));
+    let link = nowhere().with_restart(Some("true"));
     puppet(link, |mut engine| async move {
         engine.tell(Command::Restart { timeout: limit });
         assert_eq!(engine.heard().await, "restarted: None");
@@ -246,7 +243,7 @@ async fn a_port_that_is_taken_is_told_to_the_engine() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let reception = super::listeners::Reception::new(address.to_string().parse().unwrap(), None);
-    puppet(nowhere().await.with_reception(reception), |mut engine| async move {
+    puppet(nowhere().with_reception(reception), |mut engine| async move {
         let told = engine.listen(1).await;
         assert!(told.starts_with(&format!("{address}: cannot listen: ")), "{told}");
     })

@@ -283,7 +283,7 @@ mod tests {
     #[tokio::test]
     async fn each_bad_target_is_told_apart_with_address_and_cause() {
         let cases = [
-            (refusing().await, "refused"),
+            (refusing(), "refused"),
             (nameless(), "could not be resolved"),
             (silent().await, "no complete answer within 500 ms"),
             (canned("SSH-2.0-OpenSSH_9.9\r\n").await, "check the port"),

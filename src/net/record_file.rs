@@ -134,6 +134,13 @@ impl RecordFile {
     }
 }
 
+impl Drop for RecordFile {
+    fn drop(&mut self) {
+        // Closing the file is not enough where a process that this one starts just then has it open as well.
+        let _ = self.file.unlock();
+    }
+}
+
 /// Where the last whole line ends. A line that is no object of JSON, or has holes, was torn by the disk and does not count.
 fn whole_lines(file: &mut File, length: u64) -> io::Result<u64> {
     let mut end = last_line_end(file, length)?;

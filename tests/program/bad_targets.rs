@@ -1,12 +1,12 @@
 //! Targets that are no Meeting Server, or a bad one: a clear message, the right exit code, a report, and an end.
 
 use std::io::Write as _;
-use std::net::{Shutdown, TcpListener};
+use std::net::Shutdown;
 
 use serde_json::Value;
 
 use super::child::{Emulator, Finished, Folder, PASSWORD};
-use super::peer::Peer;
+use super::peer::{Peer, free_port};
 use super::reports::{read, scenarios, verdicts, words};
 
 const SCENARIO: &str = "messages/requests-acknowledged";
@@ -43,15 +43,10 @@ fn unusable(url: &str, more: &[&str], cause: &str) {
     assert!(verdicts(&report).values().all(|verdict| verdict == "skipped"), "{report}");
 }
 
-/// A port on which nobody listens.
-fn unused() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
-}
-
 #[test]
 fn nobody_answers_at_the_address() {
-    unusable(&unused(), &[], "refused");
+    let (_held, port) = free_port();
+    unusable(&format!("http://127.0.0.1:{port}"), &[], "refused");
     // A label longer than DNS allows: nobody need be asked.
     unusable(&format!("http://{}.invalid", "x".repeat(64)), &[], "could not be resolved");
     unusable(&Peer::silent().url, &[], "no complete answer within");

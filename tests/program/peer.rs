@@ -7,6 +7,15 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+/// A port that is free, and stays so as long as it is held: whoever listens on it may say `SO_REUSEADDR` as well.
+pub(crate) fn free_port() -> (socket2::Socket, u16) {
+    let held = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    held.set_reuse_address(true).unwrap();
+    held.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let port = held.local_addr().unwrap().as_socket().unwrap().port();
+    (held, port)
+}
+
 /// A server whose connections are each handled by a thread. It lives until the test ends.
 pub(crate) struct Peer {
     pub(crate) url: String,

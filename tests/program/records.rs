@@ -6,6 +6,7 @@ use std::process::Command;
 use super::call_bridge::Receiver;
 use super::child::{Emulator, Folder, PASSWORD, Running};
 use super::emulate_command::api;
+use super::peer::free_port;
 use super::reports::{read, root, scenarios, verdicts, with_verdict};
 
 /// The id in the Location of what was created.
@@ -170,7 +171,7 @@ fn too_few_ports_for_receivers_are_trouble_with_the_environment() {
         "  - register: {receiver: main}\n  - register: {receiver: other}\n",
     );
     folder.write("two.yaml", &two);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (_held, port) = free_port();
     let listen = format!("127.0.0.1:{port}-{port}");
     let args = [&["run", "two.yaml", "--cdr-listen", &listen, "--report-dir", "out"][..], &target(&emulator)].concat();
     let finished = folder.run(&args);

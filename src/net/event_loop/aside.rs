@@ -1,7 +1,8 @@
 //! What a loop has done by tasks since it happens seldom: exchanges, openings, accepting connections, restarts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, SyncSender, sync_channel};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -17,6 +18,9 @@ use super::super::stream::Stream;
 use super::super::tls::HandshakeFailure;
 use crate::protocol::http::{Request, Response};
 use crate::trace::{ConnectionId, ExchangeId, NetworkError, NetworkErrorKind, ReceiverId};
+
+/// How long the loop waits until a port is closed. The task that does it only has to be woken.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
 
 /// What a task has to tell the loop.
 pub(super) enum Told {
@@ -53,7 +57,8 @@ impl Way {
 
 enum Order {
     Listen(ReceiverId, bool),
-    Stop(ReceiverId),
+    /// Something is sent when the port is closed.
+    Stop(ReceiverId, SyncSender<()>),
 }
 
 /// The tasks of one engine. Dropping it ends them.
@@ -64,6 +69,8 @@ pub(super) struct Aside {
     runtime: Handle,
     /// To the task that has the ports of receivers, once there is one.
     ports: Option<mpsc::UnboundedSender<Order>>,
+    /// The receivers that have stopped and do not listen again.
+    stopped: BTreeSet<ReceiverId>,
 }
 
 impl Aside {
@@ -80,7 +87,7 @@ impl Aside {
             };
             tasks.spawn_on(waits, &runtime);
         }
-        Self { link, way, tasks, runtime, ports: None }
+        Self { link, way, tasks, runtime, ports: None, stopped: BTreeSet::new() }
     }
 
     /// What an event connection failed of in this program.
@@ -119,8 +126,23 @@ impl Aside {
         self.order(Order::Listen(receiver, tls));
     }
 
+    /// Waits until the port is closed: what the engine wants next is to happen after that.
     pub(super) fn stop_listening(&mut self, receiver: ReceiverId) {
-        self.order(Order::Stop(receiver));
+        let (close, closed) = sync_channel(1);
+        self.stopped.insert(receiver);
+        self.order(Order::Stop(receiver, close));
+        // An error means that the task has ended, and the port with it, or that the machine is at a standstill.
+        let _ = closed.recv_timeout(STOP_LIMIT);
+    }
+
+    /// A receiver listens, or tried to: whoever is told of from now on came after that.
+    pub(super) fn listens(&mut self, receiver: ReceiverId) {
+        self.stopped.remove(&receiver);
+    }
+
+    /// Whether a receiver has stopped, so that nobody who came to it before is welcome.
+    pub(super) fn has_stopped(&self, receiver: ReceiverId) -> bool {
+        self.stopped.contains(&receiver)
     }
 
     fn order(&mut self, order: Order) {
@@ -156,7 +178,11 @@ async fn keep_ports(link: Link, mut orders: mpsc::UnboundedReceiver<Order>, way:
                 Some(Order::Listen(receiver, tls)) => {
                     way.tell(Told::Listening(receiver, listeners.listen(receiver, tls)));
                 }
-                Some(Order::Stop(receiver)) => listeners.stop(receiver),
+                Some(Order::Stop(receiver, close)) => {
+                    listeners.stop(receiver);
+                    // Where nobody waits for it any more, nothing is lost.
+                    let _ = close.send(());
+                }
                 None => return,
             },
             (receiver, link) = listeners.next_link() => way.tell(Told::Link(receiver, link)),
