@@ -8,7 +8,6 @@ use super::events_client::{AckPolicy, EventsClient, Heard, Stage};
 use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::{Message, MessageType, Resource, State, UpdateType};
 use crate::time::Instant;
-use crate::trace::ConnectionId;
 
 /// How many messages are kept for `wait` and `expect`.
 const HEARD_LIMIT: usize = 20_000;
@@ -110,9 +109,11 @@ impl Client {
         self.line.as_ref().is_some_and(EventsClient::is_open)
     }
 
-    /// Whether this is its connection.
-    pub(super) fn is_on(&self, connection: ConnectionId) -> bool {
-        self.line.as_ref().is_some_and(|line| line.connection() == connection)
+    /// It has a new connection.
+    pub(super) fn begin(&mut self, line: EventsClient) {
+        self.line = Some(line);
+        self.ear.begin();
+        self.close_deadline = None;
     }
 
     /// Whether there is a connection that is not gone.

@@ -228,7 +228,7 @@ impl<S: Sink + std::marker::Send> Handle<S> {
     pub(super) async fn close_all(&self) {
         let deadline = self.deadline(None);
         let _ = self.until(deadline, |core| (!core.is_opening()).then_some(())).await;
-        let names: Vec<String> = self.with(|core| core.clients.keys().cloned().collect());
+        let names: Vec<String> = self.with(|core| core.clients.iter().map(|(name, _)| name.clone()).collect());
         for name in &names {
             self.with(|core| core.act(name, |line, _, now, out, trace| line.close(now, 1000, "", out, trace)));
         }

@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::api_client::Api;
 use super::bend::Bends;
 use super::client::{Client, Ear};
+use super::clients::Clients;
 use super::driver::{Command, Input};
 use super::events_client::{EventsClient, Heard, Stage, Tracer};
 use super::load::{Live, client_name};
@@ -81,10 +82,10 @@ pub(super) struct Core<S> {
     pub(super) spare: Vec<Vec<u8>>,
     pub(super) options: Options,
     pub(super) random: ChaCha8Rng,
-    pub(super) clients: BTreeMap<String, Client>,
+    pub(super) clients: Clients,
     pub(super) reception: Reception,
     /// The load that runs at the moment.
-    pub(super) live: Option<Live>,
+    pub(super) live: Option<Box<Live>>,
     /// The part of a load that is this engine's, if the scenario is one.
     pub(super) part: Option<Part>,
     pub(super) api: Api,
@@ -108,6 +109,8 @@ pub(super) struct Core<S> {
     /// Whether the user wanted the run to end.
     pub(super) interrupted: bool,
     timer: Option<Instant>,
+    /// Whether the steps wait for a load, which was looked at after all that had happened until then.
+    pub(super) is_pumping: bool,
     next_connection: u32,
 }
 
@@ -142,6 +145,7 @@ impl<S: Sink> Core<S> {
             ending: false,
             interrupted: false,
             timer: None,
+            is_pumping: false,
             next_connection: 1,
         }
     }
@@ -158,10 +162,20 @@ impl<S: Sink> Core<S> {
     /// Forgets what the step asked for; it asks again when it is polled.
     pub(super) fn reset_timer(&mut self) {
         self.timer = None;
+        self.is_pumping = false;
+    }
+
+    /// Whether the steps have nothing to do: a load waits for its time, and what arrived is nothing that it waits for. Under
+    /// load that is nearly always so, and looking for it costs less than polling the steps.
+    pub(super) fn is_calm(&self) -> bool {
+        self.is_pumping
+            && self.stop.is_none()
+            && self.timer.is_some_and(|at| at > self.now)
+            && self.live.as_ref().is_some_and(|live| !live.is_stirred)
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let of_clients = self.clients.values().filter_map(Client::poll_timeout);
+        let of_clients = self.clients.poll_timeout().into_iter();
         of_clients.chain(self.reception.actors.poll_timeout()).chain(self.timer).min()
     }
 
@@ -240,20 +254,13 @@ impl<S: Sink> Core<S> {
         let random = ChaCha8Rng::from_seed(self.random.random());
         let limit = self.options.frame_limit;
         let bends = Bends::named(&self.options.bends);
-        if let Some(client) = self.clients.get_mut(name) {
-            client.line = Some(EventsClient::new(connection, client.policy.clone(), random, limit).bent(bends));
-            client.ear.begin();
-            client.close_deadline = None;
-        }
-    }
-
-    fn name_of(&self, connection: ConnectionId) -> Option<String> {
-        self.clients.iter().find(|(_, client)| client.is_on(connection)).map(|(name, _)| name.clone())
+        let Some(policy) = self.clients.get(name).map(|client| client.policy.clone()) else { return };
+        self.clients.begin(name, EventsClient::new(connection, policy, random, limit).bent(bends));
     }
 
     fn take_bytes(&mut self, connection: ConnectionId, bytes: &[u8]) {
         let Self { clients, now, trace, commands, spare, options, live, .. } = self;
-        let Some(client) = clients.values_mut().find(|client| client.is_on(connection)) else { return };
+        let Some(client) = clients.on(connection) else { return };
         let watcher = client.watcher;
         let stage = act_on(client, (*now, trace, commands, spare), options.reaction, |line, ear, now, out, trace| {
             line.receive(now, bytes, out, trace, |heard| {
@@ -272,6 +279,8 @@ impl<S: Sink> Core<S> {
         {
             live.settled(watcher, client.ear.is_active(), *now);
         }
+        let due = client.poll_timeout();
+        clients.note_due(due);
         self.last_activity = self.now;
         self.last_seen = Some(Seen::Heard(connection));
         if stage == Some(Stage::Unreadable) {
@@ -287,7 +296,11 @@ impl<S: Sink> Core<S> {
         action: impl FnOnce(&mut EventsClient, &mut Ear, Instant, &mut Vec<u8>, &mut Tracer<S>) -> T,
     ) -> Option<T> {
         let Self { clients, now, trace, commands, spare, options, .. } = self;
-        act_on(clients.get_mut(name)?, (*now, trace, commands, spare), options.reaction, action)
+        let client = clients.get_mut(name)?;
+        let done = act_on(client, (*now, trace, commands, spare), options.reaction, action);
+        let due = client.poll_timeout();
+        clients.note_due(due);
+        done
     }
 
     /// Takes back a buffer that was sent.
@@ -300,7 +313,7 @@ impl<S: Sink> Core<S> {
 
     /// Takes note that a connection is gone.
     pub(super) fn finish_connection(&mut self, connection: ConnectionId, cause: EndCause) {
-        let Some(name) = self.name_of(connection) else { return };
+        let Some(name) = self.clients.name_of(connection).cloned() else { return };
         let Some(client) = self.clients.get_mut(&name) else { return };
         let Some(line) = client.line.as_mut().filter(|line| line.stage() != Stage::Ended) else { return };
         if matches!(cause, EndCause::PeerClosed | EndCause::PeerReset) && line.is_amid_frame() {
@@ -318,13 +331,7 @@ impl<S: Sink> Core<S> {
 
     /// Sends acks and answers that are due, and ends connections whose closing handshake takes too long.
     fn look_at_the_time(&mut self) {
-        let names: Vec<String> = self
-            .clients
-            .iter()
-            .filter(|(_, client)| client.poll_timeout().is_some_and(|at| at <= self.now))
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in names {
+        for name in self.clients.take_due(self.now) {
             self.act(&name, |line, _, now, out, trace| line.handle_timeout(now, out, trace));
             let late = self.clients.get(&name).filter(|client| client.close_deadline.is_some_and(|at| at <= self.now));
             if let Some(connection) = late.and_then(|client| client.line.as_ref()).map(EventsClient::connection) {
@@ -351,7 +358,8 @@ impl<S: Sink> Core<S> {
             None => return "nothing had arrived".to_owned(),
             Some(Seen::Told(seen)) => seen.clone(),
             Some(Seen::Heard(connection)) => {
-                let on_it = self.clients.iter().find(|(_, client)| client.is_on(*connection));
+                let name = self.clients.name_of(*connection);
+                let on_it = name.and_then(|name| Some((name, self.clients.get(name)?)));
                 match on_it.map(|(name, client)| (name, client.line.as_ref(), client.ear.last_seen())) {
                     Some((name, Some(line), _)) if line.server_closed() => format!("{name} received a close frame"),
                     Some((name, _, Some(seen))) => format!("{name} received {seen}"),

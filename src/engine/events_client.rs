@@ -285,15 +285,11 @@ impl EventsClient {
             observe(trace, None);
             return self.take_control(now, frame, out, trace);
         };
-        let Ok(text) = std::str::from_utf8(whole) else {
-            return observe(trace, Some(Text::NotUtf8 { bytes: whole }));
-        };
-        let json = match self.document.parse(text) {
-            Ok(json) => json,
-            Err(fault) => return observe(trace, Some(Text::NotJson { text, fault })),
-        };
-        observe(trace, Some(Text::Json { text, json }));
-        match Envelope::of(json) {
+        let text = Text::of(whole, &mut self.document);
+        let envelope = if let Text::Json { envelope, .. } = text { Some(envelope) } else { None };
+        observe(trace, Some(text));
+        let Some(envelope) = envelope else { return };
+        match envelope {
             Envelope::Message(message) => {
                 if let Some(id) = message.message_id() {
                     self.last = Some(id);
@@ -476,13 +472,7 @@ impl Outgoing {
         header.mask = masked.then(|| self.random.random());
         frame::encode(&header, payload, out);
         let whole = header.opcode == Opcode::TEXT && header.fin;
-        let text = whole.then(|| match std::str::from_utf8(payload) {
-            Err(_) => Text::NotUtf8 { bytes: payload },
-            Ok(text) => match self.document.parse(text) {
-                Ok(json) => Text::Json { text, json },
-                Err(fault) => Text::NotJson { text, fault },
-            },
-        });
+        let text = whole.then(|| Text::of(payload, &mut self.document));
         let connection = self.connection;
         trace.observe(now, Event::Frame { connection, from: Side::Client, frame: Frame { header, payload }, text });
     }

@@ -122,7 +122,7 @@ impl<S: Sink + Send> Handle<S> {
             for watcher in &mut live.all.watchers {
                 watcher.is_lost |= !core.clients.get(&watcher.name).is_some_and(Client::is_open);
             }
-            core.live = Some(live);
+            core.live = Some(Box::new(live));
         });
         // What was begun last may take its time, stay, and take its time to go; the second is for a loop that wakes late.
         let lasts = [Stimulus::JoinAndLeave, Stimulus::Call].map(|stimulus| load.stimuli.weight(stimulus).lasts);
@@ -139,12 +139,12 @@ impl<S: Sink + Send> Handle<S> {
         let live = self.with(|core| {
             let mut live = core.live.take();
             live.iter_mut().for_each(|live| live.turn(core.now, core.trace.found()));
-            core.api.strays.extend(live.iter().flat_map(Live::unanswered));
+            core.api.strays.extend(live.iter().flat_map(|live| live.unanswered()));
             live
         });
         let live = live.expect("only here it is taken away");
         let (lost_connections, gone) = (live.lost_connections(), live.all.gone());
-        let Live { schedule, metrics, messages, unserved, is_aborted, all, .. } = live;
+        let Live { schedule, metrics, messages, unserved, is_aborted, all, .. } = *live;
         let phase = Phase {
             executor,
             begun_at: begins,
@@ -227,7 +227,9 @@ impl<S: Sink> Core<S> {
         if let Some(at) = live.next_due(now) {
             self.wake_at(at.max(now));
         }
+        live.is_stirred = false;
         self.live = Some(live);
+        self.is_pumping = !is_over;
         is_over.then_some(())
     }
 

@@ -15,6 +15,7 @@ pub mod bend;
 pub mod bends;
 mod client;
 mod client_steps;
+mod clients;
 mod compare;
 mod core;
 pub mod driver;

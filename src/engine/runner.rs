@@ -61,23 +61,30 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
 
     /// Takes what happened. Commands follow from [`Engine::poll_command`].
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
-        let meant = self.poll_timeout();
-        let started = std::mem::replace(&mut self.started, true);
-        self.handle.with(|core| {
-            core.now = now.max(core.now);
-            if !started {
+        if !std::mem::replace(&mut self.started, true) {
+            self.handle.with(|core| {
+                core.now = now.max(core.now);
                 core.last_activity = now;
-            }
-            if let Some(by) = meant.map(|at| now.since(at)).filter(|by| started && *by > LATE) {
-                core.observe(Event::HarnessLate { by });
-            }
-        });
-        if !started {
+            });
             // The scenario's beginning comes before anything that the first input causes.
             self.poll_work();
+            self.handle.with(|core| core.take(input));
+            return self.poll_work();
         }
-        self.handle.with(|core| core.take(input));
-        self.poll_work();
+        let has_work = self.work.is_some();
+        let is_calm = self.handle.with(|core| {
+            let meant = if has_work { core.poll_timeout() } else { None };
+            core.now = now.max(core.now);
+            if let Some(by) = meant.map(|at| now.since(at)).filter(|by| *by > LATE) {
+                core.observe(Event::HarnessLate { by });
+            }
+            let is_arrival = matches!(input, Input::Received { .. } | Input::LinkReceived { .. });
+            core.take(input);
+            is_arrival && core.is_calm()
+        });
+        if !is_calm {
+            self.poll_work();
+        }
     }
 
     fn poll_work(&mut self) {

@@ -183,11 +183,7 @@ fn text_of<'a>(frame: &Frame<'a>, assembler: &'a mut Assembler, document: &'a mu
         Assembled::Joined(Opcode::TEXT, bytes) => bytes,
         _ => return None,
     };
-    let Ok(text) = std::str::from_utf8(bytes) else { return Some(Text::NotUtf8 { bytes }) };
-    Some(match document.parse(text) {
-        Ok(json) => Text::Json { text, json },
-        Err(fault) => Text::NotJson { text, fault },
-    })
+    Some(Text::of(bytes, document))
 }
 
 #[cfg(test)]

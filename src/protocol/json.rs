@@ -413,6 +413,29 @@ impl<'d> Json<'d> {
         None
     }
 
+    /// The first member of each of these names, found in one go; nothing where there is none or this is no object.
+    #[inline]
+    pub fn pick<const N: usize>(self, names: [&str; N]) -> [Option<Self>; N] {
+        let tags = names.map(|name| tag(name.as_bytes()));
+        let mut found = [None; N];
+        let parent = self.node();
+        if !matches!(parent.value, Value::Object) {
+            return found;
+        }
+        let mut at = self.at + 1;
+        while at < parent.next {
+            let node = &self.tape.nodes[at as usize];
+            for (place, name) in names.into_iter().enumerate() {
+                let is_it = node.tag == tags[place] && found[place].is_none();
+                if is_it && node.key.is_some_and(|key| self.tape.is(key, name)) {
+                    found[place] = Some(Self { at, ..self });
+                }
+            }
+            at = node.next;
+        }
+        found
+    }
+
     /// The members in document order, repeated names included; none if this is no object.
     pub fn members(self) -> impl Iterator<Item = (&'d str, Self)> {
         let inside = matches!(self.node().value, Value::Object);

@@ -76,10 +76,8 @@ impl ClientJudge {
                 if frame.header.opcode == Opcode::CLOSE {
                     client.connection.close_received.get_or_insert(seq);
                 }
-                if let Some(Text::Json { json, .. }) = text
-                    && let Envelope::Message(message) = Envelope::of(*json)
-                {
-                    server_message(client, message, at, seq);
+                if let Some(Text::Json { envelope: Envelope::Message(message), .. }) = text {
+                    server_message(client, *message, at, seq);
                 }
             }
             Event::Ended { connection, cause } => {
@@ -192,7 +190,7 @@ fn client_text(
     let wrong = match text {
         Text::NotUtf8 { .. } => Some("no UTF-8".to_owned()),
         Text::NotJson { text, fault } => Some(format!("{fault}: {}", quote(text))),
-        Text::Json { json, .. } => match Envelope::of(*json) {
+        Text::Json { json, envelope, .. } => match *envelope {
             Envelope::Message(message) => {
                 let number = message.raw_id().is_some_and(|id| id.kind() == Kind::Number);
                 let shaped = number && message.type_name().is_some();

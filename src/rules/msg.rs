@@ -73,11 +73,10 @@ pub(super) struct Sent {
 
 /// A text of the server: the envelope.
 pub(super) fn server_text<'d>(connection: &Connection, text: &Text<'d>, scene: &mut Scene<'_>) -> Option<Envelope<'d>> {
-    let Text::Json { json, .. } = text else { return None };
+    let Text::Json { json, envelope, .. } = text else { return None };
     if json.kind() != Kind::Object {
         return None;
     }
-    let envelope = Envelope::of(*json);
     let wrong = match &envelope {
         Envelope::Message(message) => match (message.raw_id().map(|id| id.kind()), message.type_name()) {
             (Some(Kind::Number), Some(_)) => None,
@@ -99,7 +98,7 @@ pub(super) fn server_text<'d>(connection: &Connection, text: &Text<'d>, scene: &
             scene.fail(R::Msg01, connection, vec![], expected, || format!("{wrong}: {}", quote(&json.to_string())));
         }
     }
-    Some(envelope)
+    Some(*envelope)
 }
 
 /// A message of the server came that has to be acknowledged.
@@ -282,11 +281,11 @@ pub(super) fn client_text(
     around: Surroundings,
     scene: &mut Scene<'_>,
 ) {
-    let Text::Json { json, .. } = text else {
+    let Text::Json { envelope, .. } = text else {
         sent.unreadable = Some(scene.seq);
         return;
     };
-    match Envelope::of(*json) {
+    match *envelope {
         Envelope::Ack(ack) => client_ack(connection, sent, ack, scene),
         Envelope::Message(message) => client_message(connection, sent, message, around, scene),
         Envelope::Other(_) => {

@@ -120,13 +120,7 @@ impl Script {
 
     pub(super) fn frame(&mut self, connection: u32, from: Side, header: Header, payload: &[u8]) -> &mut Self {
         let mut tape = Document::new();
-        let text = (header.opcode == Opcode::TEXT && header.fin).then(|| match std::str::from_utf8(payload) {
-            Err(_) => Text::NotUtf8 { bytes: payload },
-            Ok(text) => match tape.parse(text) {
-                Ok(json) => Text::Json { text, json },
-                Err(fault) => Text::NotJson { text, fault },
-            },
-        });
+        let text = (header.opcode == Opcode::TEXT && header.fin).then(|| Text::of(payload, &mut tape));
         let frame = Frame { header, payload };
         self.observe(Event::Frame { connection: ConnectionId(connection), from, frame, text });
         self

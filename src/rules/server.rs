@@ -242,8 +242,7 @@ impl ServerJudge {
         text: Option<&Text<'_>>,
         observation: &Observation<'_>,
     ) {
-        let request =
-            matches!(text, Some(Text::Json { json, .. }) if matches!(Envelope::of(*json), Envelope::Message(_)));
+        let request = matches!(text, Some(Text::Json { envelope: Envelope::Message(_), .. }));
         let around = if request { self.surroundings(id) } else { Surroundings::default() };
         let (Some(connection), Some(sent)) = (self.connections.get_mut(&id), self.sent.get_mut(&id)) else { return };
         ws::client_frame(connection, frame, text, observation.at, observation.seq);

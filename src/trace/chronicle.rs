@@ -344,8 +344,8 @@ impl Sink for Chronicle {
 
 /// Whether there are many such frames: updates and their acks.
 fn is_frequent(from: Side, text: Option<&Text<'_>>) -> bool {
-    let Some(Text::Json { json, .. }) = text else { return false };
-    match (Envelope::of(*json), from) {
+    let Some(Text::Json { envelope, .. }) = text else { return false };
+    match (envelope, from) {
         (Envelope::Ack(_), from) => from == Side::Client,
         (Envelope::Message(message), _) => matches!(
             message.message_type(),

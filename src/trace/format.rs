@@ -367,13 +367,7 @@ mod tests {
     fn events<'p>(parts: &'p Parts, document: &'p mut Document, tape: &'p mut Tape) -> Vec<Event<'p>> {
         let (exchange, connection) = (ExchangeId(parts.number), ConnectionId(parts.number));
         let Parts { request, response, error, .. } = parts;
-        let text = parts.message.as_deref().map(|bytes| match std::str::from_utf8(bytes) {
-            Err(_) => Text::NotUtf8 { bytes },
-            Ok(text) => match document.parse(text) {
-                Ok(json) => Text::Json { text, json },
-                Err(fault) => Text::NotJson { text, fault },
-            },
-        });
+        let text = parts.message.as_deref().map(|bytes| Text::of(bytes, document));
         let frame = Frame { header: parts.header, payload: &parts.bytes };
         let (set, link, receiver) = (SetId(parts.nanos), LinkId(parts.number), ReceiverId(parts.number / 2));
         let head = Head { method: &parts.words, target: &request.target, minor_version: 1, fields: &parts.words };

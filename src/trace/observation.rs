@@ -10,9 +10,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::cdr;
+use crate::protocol::events::Envelope;
 use crate::protocol::http::{Request, Response};
 use crate::protocol::http1::Head;
-use crate::protocol::json::{Json, JsonFault};
+use crate::protocol::json::{Document, Json, JsonFault};
 use crate::protocol::ws::frame::Frame;
 use crate::time::Instant;
 
@@ -129,6 +130,8 @@ pub enum Text<'a> {
         text: &'a str,
         /// The value.
         json: Json<'a>,
+        /// What it is as a message, which every rule asks.
+        envelope: Envelope<'a>,
     },
     /// Valid UTF-8, but not one JSON value.
     NotJson {
@@ -145,6 +148,17 @@ pub enum Text<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// What these bytes say, read by means of `document`.
+    pub fn of(bytes: &'a [u8], document: &'a mut Document) -> Self {
+        match std::str::from_utf8(bytes) {
+            Err(_) => Self::NotUtf8 { bytes },
+            Ok(text) => match document.parse(text) {
+                Ok(json) => Self::Json { text, json, envelope: Envelope::of(json) },
+                Err(fault) => Self::NotJson { text, fault },
+            },
+        }
+    }
+
     /// The text as it was sent.
     pub const fn bytes(&self) -> &'a [u8] {
         match self {

@@ -193,18 +193,8 @@ impl KeptFrame {
             connection: self.connection,
             from: self.from,
             frame: Frame { header: self.header, payload: &self.payload },
-            text: whole.map(|bytes| text_of(bytes, document)),
+            text: whole.map(|bytes| Text::of(bytes, document)),
         }
-    }
-}
-
-fn text_of<'r>(bytes: &'r [u8], document: &'r mut Document) -> Text<'r> {
-    match std::str::from_utf8(bytes) {
-        Err(_) => Text::NotUtf8 { bytes },
-        Ok(text) => match document.parse(text) {
-            Ok(json) => Text::Json { text, json },
-            Err(fault) => Text::NotJson { text, fault },
-        },
     }
 }
 

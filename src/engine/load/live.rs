@@ -123,6 +123,8 @@ pub(in super::super) struct Live {
     pub(super) is_aborted: bool,
     /// Whether no work begins any more.
     is_over: bool,
+    /// Whether what was heard since it was looked at last may leave something to be done.
+    pub(in super::super) is_stirred: bool,
     pub(super) pulse: Pulse,
 }
 
@@ -204,6 +206,7 @@ impl Live {
             follow_at: load.follow.then_some(Instant::ZERO),
             is_aborted: false,
             is_over: false,
+            is_stirred: false,
             pulse,
         }
     }
@@ -559,6 +562,7 @@ impl Live {
                 through.push(*number);
             }
         });
+        self.is_stirred |= !through.is_empty();
         for number in through {
             self.apply(number);
             self.look(number, now);
@@ -569,6 +573,7 @@ impl Live {
     /// A watcher heard an ack.
     pub(in super::super) fn hear_ack(&mut self, watcher: u32, ack: Ack<'_>, now: Instant) {
         let Some(id) = ack.message_id() else { return };
+        self.is_stirred = true;
         if self.follower_heard_ack(watcher, ack, now) {
             return;
         }
@@ -590,6 +595,7 @@ impl Live {
 
     /// The subscriptions of a watcher are settled, all of them active or not: a request for others is through.
     pub(in super::super) fn settled(&mut self, watcher: u32, is_active: bool, now: Instant) {
+        self.is_stirred = true;
         if self.follower_settled(watcher, now) {
             return;
         }
@@ -608,6 +614,7 @@ impl Live {
     pub(in super::super) fn lost(&mut self, watcher: u32, now: Instant) {
         let place = watcher as usize;
         let Some(one) = self.all.watchers.get_mut(place) else { return };
+        self.is_stirred = true;
         one.is_lost = true;
         let is_about = |work: &Work| matches!(work.subject, Subject::Watcher { place: about, .. } if about == place);
         let concerned = |work: &Work| is_about(work) || work.waits_for.contains(&watcher);

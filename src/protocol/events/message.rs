@@ -20,10 +20,11 @@ pub enum Envelope<'d> {
 impl<'d> Envelope<'d> {
     /// The view of a document.
     pub fn of(document: Json<'d>) -> Self {
-        let inner = |name: &str| document.get(name).filter(|inner| inner.kind() == Kind::Object);
-        match document.get("type").and_then(Json::as_str) {
-            Some("message") => inner("message").map_or(Self::Other(document), |body| Self::Message(Message { body })),
-            Some("messageAck") => inner("messageAck").map_or(Self::Other(document), |body| Self::Ack(Ack { body })),
+        let [kind, message, ack] = document.pick(["type", "message", "messageAck"]);
+        let object = |inner: Option<Json<'d>>| inner.filter(|inner| inner.kind() == Kind::Object);
+        match kind.and_then(Json::as_str) {
+            Some("message") => object(message).map_or(Self::Other(document), |body| Self::Message(Message::of(body))),
+            Some("messageAck") => object(ack).map_or(Self::Other(document), |body| Self::Ack(Ack::of(body))),
             _ => Self::Other(document),
         }
     }
@@ -33,27 +34,34 @@ impl<'d> Envelope<'d> {
 #[derive(Debug, Clone, Copy)]
 pub struct Ack<'d> {
     body: Json<'d>,
+    id: Option<Json<'d>>,
+    status: Option<Json<'d>>,
 }
 
 impl<'d> Ack<'d> {
+    fn of(body: Json<'d>) -> Self {
+        let [id, status] = body.pick(["messageId", "status"]);
+        Self { body, id, status }
+    }
+
     /// The id of the message that is acknowledged, if it is a number without sign and fraction.
     pub fn message_id(self) -> Option<u64> {
-        self.body.get("messageId").and_then(Json::as_u64)
+        self.id.and_then(Json::as_u64)
     }
 
     /// The `messageId` as it stands.
-    pub fn raw_id(self) -> Option<Json<'d>> {
-        self.body.get("messageId")
+    pub const fn raw_id(self) -> Option<Json<'d>> {
+        self.id
     }
 
     /// The status, if it is text.
     pub fn status(self) -> Option<&'d str> {
-        self.body.get("status").and_then(Json::as_str)
+        self.status.and_then(Json::as_str)
     }
 
     /// The status as it stands.
-    pub fn raw_status(self) -> Option<Json<'d>> {
-        self.body.get("status")
+    pub const fn raw_status(self) -> Option<Json<'d>> {
+        self.status
     }
 
     /// The object inside the envelope.
@@ -66,27 +74,38 @@ impl<'d> Ack<'d> {
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'d> {
     body: Json<'d>,
+    id: Option<Json<'d>>,
+    type_name: Option<&'d str>,
+    message_type: Option<MessageType>,
+    index: Option<Json<'d>>,
 }
 
 impl<'d> Message<'d> {
+    fn of(body: Json<'d>) -> Self {
+        let [id, kind, index] = body.pick(["messageId", "type", "subscriptionIndex"]);
+        let type_name = kind.and_then(Json::as_str);
+        let message_type = type_name.and_then(MessageType::from_word);
+        Self { body, id, type_name, message_type, index }
+    }
+
     /// The id, if it is a number without sign and fraction.
     pub fn message_id(self) -> Option<u64> {
-        self.body.get("messageId").and_then(Json::as_u64)
+        self.id.and_then(Json::as_u64)
     }
 
     /// The `messageId` as it stands.
-    pub fn raw_id(self) -> Option<Json<'d>> {
-        self.body.get("messageId")
+    pub const fn raw_id(self) -> Option<Json<'d>> {
+        self.id
     }
 
     /// The type as it stands, if it is text.
-    pub fn type_name(self) -> Option<&'d str> {
-        self.body.get("type").and_then(Json::as_str)
+    pub const fn type_name(self) -> Option<&'d str> {
+        self.type_name
     }
 
     /// The type, if it is a known one.
-    pub fn message_type(self) -> Option<MessageType> {
-        self.type_name().and_then(MessageType::from_word)
+    pub const fn message_type(self) -> Option<MessageType> {
+        self.message_type
     }
 
     /// The object inside the envelope.
@@ -96,7 +115,7 @@ impl<'d> Message<'d> {
 
     /// The index of the subscription that an update belongs to, if it is a number without sign and fraction.
     pub fn subscription_index(self) -> Option<u64> {
-        self.body.get("subscriptionIndex").and_then(Json::as_u64)
+        self.index.and_then(Json::as_u64)
     }
 
     /// The entries of a `subscribeRequest`; `None` if there is no array of that name.

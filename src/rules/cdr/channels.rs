@@ -13,8 +13,7 @@ use super::history::{Table, guid_text};
 use super::receiver::{Address, Expected, Part, Receiver, Standing, Trouble};
 use super::sessions::Session;
 use crate::protocol::cdr::{FieldName, RecordType};
-use crate::protocol::events::{Entry, Envelope, MessageType, Resource, UpdateType};
-use crate::protocol::json::Json;
+use crate::protocol::events::{Entry, Message, MessageType, Resource, UpdateType};
 use crate::rules::guid;
 use crate::rules::registry::R;
 use crate::time::Instant;
@@ -162,12 +161,11 @@ impl Channels {
     /// A message of the server.
     pub(super) fn message(
         &mut self,
-        json: Json<'_>,
+        message: Message<'_>,
         session: Option<&Session>,
         receivers: &mut BTreeMap<ReceiverId, Receiver>,
         moment: &Moment<'_>,
     ) {
-        let Envelope::Message(message) = Envelope::of(json) else { return };
         match message.message_type() {
             Some(MessageType::CallListUpdate) => {}
             Some(MessageType::SubscriptionUpdate) => return self.subscribed = Some(moment.at),

@@ -40,6 +40,7 @@ use super::api_view::ApiView;
 use super::docket::{Charge, Docket};
 use super::registry::R;
 use super::verdict::{Context, Deadlines};
+use crate::protocol::events::Envelope;
 use crate::protocol::http::Response;
 use crate::time::Instant;
 use crate::trace::{Event, ExchangeId, Observation, ReceiverId, Seq, SetId, Side, Text};
@@ -192,11 +193,13 @@ impl CdrJudge {
             | Event::SetUnanswered { .. } => {
                 self.set(observation, api, docket);
             }
-            Event::Frame { from: Side::Server, text: Some(Text::Json { json, .. }), .. }
-                if !self.receivers.is_empty() =>
-            {
+            Event::Frame {
+                from: Side::Server,
+                text: Some(Text::Json { envelope: Envelope::Message(message), .. }),
+                ..
+            } if !self.receivers.is_empty() => {
                 let moment = Moment::of(&self.context, observation, api, docket);
-                self.channels.message(*json, self.sessions.current(), &mut self.receivers, &moment);
+                self.channels.message(*message, self.sessions.current(), &mut self.receivers, &moment);
             }
             Event::RestartBegun => self.restart_begun(at, seq),
             Event::RestartDone => {
