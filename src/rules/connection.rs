@@ -52,6 +52,13 @@ impl IdSet {
     }
 
     pub(super) fn insert(&mut self, id: u64) {
+        // Ids mostly come in order.
+        if let Some(mut highest) = self.0.last_entry()
+            && highest.get().checked_add(1) == Some(id)
+        {
+            highest.insert(id);
+            return;
+        }
         let mut start = id;
         let mut end = id;
         if let Some((first, last)) = self.0.range(..=id).next_back().map(|(a, b)| (*a, *b)) {
@@ -254,6 +261,19 @@ mod tests {
         assert!(connection.acknowledged(1, ms(1100)).is_some());
         assert_eq!(connection.free_since(mark, ms(1200)), Duration::from_millis(200));
         assert_eq!(connection.expires(mark, Duration::from_secs(5), ms(1200)), Some(ms(6000)));
+    }
+
+    #[test]
+    fn of_ids_far_apart_the_lowest_are_forgotten() {
+        let mut set = IdSet::default();
+        let ids = |count: usize| (0..count as u64).map(|number| 10 + 2 * number);
+        ids(RANGES_KEPT).for_each(|id| set.insert(id));
+        assert!(set.contains(10) && set.0.len() == RANGES_KEPT);
+        ids(RANGES_KEPT + 2).for_each(|id| set.insert(id));
+        assert!(!set.contains(10) && !set.contains(12) && set.contains(14) && set.0.len() == RANGES_KEPT);
+        // One that is lower than all is not forgotten at once.
+        set.insert(1);
+        assert!(set.contains(1) && !set.contains(14) && set.contains(16) && set.0.len() == RANGES_KEPT);
     }
 
     proptest! {

@@ -226,6 +226,7 @@ mod tests {
             docket.tested(R::Ws02);
             docket.note(R::Ws09, "x", n.to_string());
         }
+        assert_eq!(docket.found(), 100);
         let judgement = docket.close();
         assert_eq!(judgement.findings.len() as u64, KEPT);
         assert_eq!(judgement.finding_counts[&R::Ws01.id()], 100);
@@ -273,8 +274,12 @@ mod tests {
         for _ in 0..3 {
             docket.note_word(R::Sub18, "z", "yes");
         }
+        let (name, word) = ("z", "yes");
+        docket.note_word(R::Upd20, name, word);
+        docket.note_word(R::Ws09, name, word);
+        assert_eq!(docket.words.len(), 3);
         let judgement = docket.close();
-        assert_eq!(judgement.characteristics.len(), VALUES + 3);
+        assert_eq!(judgement.characteristics.len(), VALUES + 5);
         assert_eq!(judgement.tested[&R::Sub18.id()], 3);
     }
 

@@ -85,8 +85,23 @@ impl Sink for Judge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::ws::frame::{Header, Opcode};
     use crate::rules::Deadlines;
+    use crate::rules::script::Script;
     use crate::spec::Version;
+
+    #[test]
+    fn a_judge_tells_at_any_time_how_much_it_has_found() {
+        for (judged, says) in [(Side::Server, Side::Server), (Side::Client, Side::Client)] {
+            let mut script = Script::judging(judged);
+            script.open(1);
+            for found in 0..3 {
+                assert_eq!(script.found(), found);
+                let mask = (says == Side::Client).then_some([1; 4]);
+                script.frame(1, says, Header { mask, ..Header::new(Opcode::BINARY, 0) }, b"");
+            }
+        }
+    }
 
     #[test]
     fn requirements_are_of_a_side_and_of_a_release() {

@@ -71,6 +71,10 @@ impl Script {
         self.judge.due()
     }
 
+    pub(super) fn found(&self) -> u64 {
+        self.judge.found()
+    }
+
     /// Lets time pass and something unimportant happen, so that deadlines are looked at.
     pub(super) fn later(&mut self) -> &mut Self {
         self.wait_ms(6000);

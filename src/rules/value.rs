@@ -88,3 +88,33 @@ impl fmt::Display for Value {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::json::Document;
+
+    #[test]
+    fn a_value_is_itself_and_no_other() {
+        let texts = ["null", "true", "false", "1", "2", r#""1""#, r#""""#, "[1]", "[2]", r#"{"a":1}"#, r#"{"a":[]}"#];
+        for one in texts {
+            let (mut first, mut second) = (Document::new(), Document::new());
+            let value = Value::of(first.parse(one).unwrap());
+            for other in texts {
+                assert_eq!(value.is(second.parse(other).unwrap()), one == other, "{one} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_is_put_in_the_place_of_any_other() {
+        let texts = ["null", "true", "1.5", r#""x""#, "[1]"];
+        let mut place = None;
+        for text in texts.iter().chain(texts.iter().rev()) {
+            let mut document = Document::new();
+            let json = document.parse(text).unwrap();
+            Value::put(&mut place, json);
+            assert_eq!(place, Some(Value::of(json)));
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::sender::{Lab, leg, legs};
 use crate::protocol::api::xml::Element;
 use crate::protocol::cdr::NewRecord;
+use crate::protocol::cdr::names::MISSING;
 use crate::rules::script::Script;
 use crate::trace::{EndCause, Event, LinkId, ReceiverId, SetId, Side};
 
@@ -102,6 +103,15 @@ fn a_refusal_of_what_is_not_documented_breaks_its_own_requirement() {
     let mut lab = receiver();
     lab.gets(1, 1, &[strange(3)]).refuses(1, 1, &[strange(4)], 500);
     lab.breaks(&["CDR-20"]);
+}
+
+#[test]
+fn the_count_of_discarded_records_is_documented_under_each_of_its_names() {
+    for name in MISSING {
+        let mut lab = receiver();
+        lab.refuses(1, 1, &[NewRecord { missing: Some((name, 1)), ..leg(3) }], 400);
+        lab.breaks(&["CDR-22"]);
+    }
 }
 
 #[test]

@@ -234,6 +234,26 @@ fn only_what_is_subscribed_of_all_calls_outlives_them() {
     let mut script = with_call(&[(2, CallInfo, Some(1), &[]), (3, CallRoster, Some(1), &[])]);
     script.ends_call(1).states(1, 5, &[(2, Deactivated)]).states(1, 6, &[(3, Deactivated)]);
     assert_eq!(script.times_tested("SUB-15"), 0);
+    // The end of a call says nothing while `calls` is not active, or where it is not subscribed.
+    let mut script = Script::server();
+    script.open(1).asks(1, 100, &[CALLS]).acks(1, 100).states(1, 1, &[(1, Pending)]);
+    script.starts_call(1, "").ends_call(1);
+    assert_eq!(script.times_tested("SUB-15"), 0);
+    let mut script = with_call(&[(2, CallInfo, Some(1), &[])]);
+    script.starts_call(2, "").ends_call(2);
+    assert_eq!(script.times_tested("SUB-15"), 0);
+}
+
+#[test]
+fn only_what_changes_after_the_end_of_a_subscription_shows_that_it_is_silent() {
+    for (changes_before, changes_after, tested) in [(0, 0, 0), (1, 0, 0), (0, 1, 1), (1, 2, 1)] {
+        let mut script = Script::server();
+        script.open(1).subscribed(1, 100, &[CALLS]).asks(1, 101, &[]).acks(1, 101);
+        (0..changes_before).for_each(|call| _ = script.starts_call(call, ""));
+        script.states(1, 5, &[(1, Deactivated)]);
+        (0..changes_after).for_each(|call| _ = script.starts_call(10 + call, ""));
+        assert_eq!(script.times_tested("SUB-03"), tested, "{changes_before} {changes_after}");
+    }
 }
 
 #[test]
