@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant as Stopwatch};
 
-use bridgeproof::engine::events_client::{AckPolicy, EventsClient, Tracer};
+use bridgeproof::engine::events_client::{AckPolicy, Ahead, EventsClient, Tracer};
 use bridgeproof::protocol::events::write::{self, Subscription};
 use bridgeproof::protocol::events::{Resource, State};
 use bridgeproof::protocol::http::{Method, Request, Response};
@@ -110,6 +110,7 @@ fn floor(client: &mut TcpStream) {
 /// The harness's events client with a judge.
 struct Judged {
     client: EventsClient,
+    ahead: Ahead,
     trace: Tracer<Judge>,
     now: u64,
 }
@@ -149,8 +150,10 @@ impl Judged {
         frame_of(&write::subscription_update(1, &[(1, State::Pending)]), &mut wire);
         frame_of(&write::subscription_update(2, &[(1, State::Active)]), &mut wire);
         frame_of(&update(3).replace("\"update\"", "\"add\""), &mut wire);
-        client.receive(at, &wire, &mut out, &mut trace, |_| {});
-        Self { client, trace, now: 0 }
+        let mut ahead = Ahead::default();
+        client.take(&wire, &mut ahead, &mut out);
+        while client.look(at, &mut ahead, &mut out, &mut trace, |_| {}) {}
+        Self { client, ahead, trace, now: 0 }
     }
 
     fn run(&mut self, stream: &mut TcpStream) {
@@ -160,8 +163,14 @@ impl Judged {
         while done < MESSAGES {
             let read = stream.read(&mut input).expect("the server writes");
             self.now += 1_000;
-            self.client
-                .receive(Instant::from_nanos(self.now), &input[..read], &mut out, &mut self.trace, |_| done += 1);
+            let now = Instant::from_nanos(self.now);
+            self.client.take(&input[..read], &mut self.ahead, &mut out);
+            let mut is_more = true;
+            while is_more {
+                stream.write_all(&out).expect("the server reads");
+                out.clear();
+                is_more = self.client.look(now, &mut self.ahead, &mut out, &mut self.trace, |_| done += 1);
+            }
             stream.write_all(&out).expect("the server reads");
             out.clear();
         }

@@ -17,7 +17,7 @@ use super::bend::Bends;
 use super::client::{Client, Ear};
 use super::clients::Clients;
 use super::driver::{Command, Input};
-use super::events_client::{EventsClient, Heard, Stage, Tracer};
+use super::events_client::{Ahead, EventsClient, Heard, Stage, Tracer};
 use super::load::{Live, client_name};
 use super::options::Options;
 use super::outcome::{FailedExpectation, StepMark};
@@ -93,6 +93,9 @@ pub(super) struct Core<S> {
     pub(super) steps: Vec<StepMark>,
     pub(super) failed_expectations: Vec<FailedExpectation>,
     pub(super) network_errors: Vec<NetworkError>,
+    ahead: Ahead,
+    /// The connection whose bytes were taken and acknowledged, but not looked at.
+    looking: Option<ConnectionId>,
     /// Connections that the server ended in the middle of a frame.
     pub(super) cut: Vec<ConnectionId>,
     pub(super) openings: BTreeMap<ConnectionId, Opening>,
@@ -136,6 +139,8 @@ impl<S: Sink> Core<S> {
             steps: Vec::new(),
             failed_expectations: Vec::new(),
             network_errors: Vec::new(),
+            ahead: Ahead::default(),
+            looking: None,
             cut: Vec::new(),
             openings: BTreeMap::new(),
             last_activity: Instant::ZERO,
@@ -209,7 +214,12 @@ impl<S: Sink> Core<S> {
                     }
                 }
             }
-            Input::Received { connection, bytes } => self.take_bytes(connection, bytes),
+            Input::Received { connection, bytes } => {
+                self.take_bytes(connection, bytes);
+                if self.is_looking() {
+                    return;
+                }
+            }
             Input::Ended { connection, cause } => self.finish_connection(connection, cause),
             Input::Tick => {}
             Input::Interrupt => {
@@ -258,12 +268,29 @@ impl<S: Sink> Core<S> {
         self.clients.begin(name, EventsClient::new(connection, policy, random, limit).bent(bends));
     }
 
+    /// Takes bytes of a connection. Acks are sent first; [`Core::look`] does the rest.
     fn take_bytes(&mut self, connection: ConnectionId, bytes: &[u8]) {
-        let Self { clients, now, trace, commands, spare, options, live, .. } = self;
+        let Self { clients, now, trace, commands, spare, options, ahead, .. } = self;
+        let Some(client) = clients.on(connection) else { return };
+        act_on(client, (*now, trace, commands, spare), options.reaction, |line, _, _, out, _| {
+            line.take(bytes, ahead, out);
+        });
+        self.looking = Some(connection);
+    }
+
+    /// Whether bytes were taken that nobody has looked at.
+    pub(super) const fn is_looking(&self) -> bool {
+        self.looking.is_some()
+    }
+
+    /// Looks at bytes that were taken, or at a part of them.
+    pub(super) fn look(&mut self) {
+        let Some(connection) = self.looking.take() else { return };
+        let Self { clients, now, trace, commands, spare, options, live, ahead, .. } = self;
         let Some(client) = clients.on(connection) else { return };
         let watcher = client.watcher;
-        let stage = act_on(client, (*now, trace, commands, spare), options.reaction, |line, ear, now, out, trace| {
-            line.receive(now, bytes, out, trace, |heard| {
+        let looked = act_on(client, (*now, trace, commands, spare), options.reaction, |line, ear, now, out, trace| {
+            let is_more = line.look(now, ahead, out, trace, |heard| {
                 ear.hear(heard);
                 match (&mut *live, watcher, heard) {
                     (Some(live), Some(watcher), Heard::Message(message)) => live.hear(watcher, message, now),
@@ -271,8 +298,12 @@ impl<S: Sink> Core<S> {
                     _ => {}
                 }
             });
-            line.stage()
+            (is_more, line.stage())
         });
+        if matches!(looked, Some((true, _))) {
+            self.looking = Some(connection);
+            return;
+        }
         if let (Some(live), Some(watcher)) = (live, watcher)
             && live.awaits_states(watcher)
             && client.ear.is_settled()
@@ -283,10 +314,11 @@ impl<S: Sink> Core<S> {
         clients.note_due(due);
         self.last_activity = self.now;
         self.last_seen = Some(Seen::Heard(connection));
-        if stage == Some(Stage::Unreadable) {
+        if matches!(looked, Some((_, Stage::Unreadable))) {
             self.commands.push_back(Command::Drop { connection });
             self.finish_connection(connection, EndCause::TooLong);
         }
+        self.look_at_the_time();
     }
 
     /// Lets a client's connection act, and sends what it wants to send. `None` where it has no connection.

@@ -13,7 +13,7 @@ use rand::RngExt as _;
 use super::bend::{Arrived, Bends, NewFrame};
 use crate::protocol::events::message::{Ack, Envelope, Message};
 use crate::protocol::events::{names, write};
-use crate::protocol::json::Document;
+use crate::protocol::json::{Document, Reading};
 use crate::protocol::ws::assemble::{Assembled, Assembler};
 use crate::protocol::ws::frame::{self, Decoded, Frame, Header, Opcode};
 use crate::time::Instant;
@@ -120,6 +120,28 @@ pub enum Stage {
     Ended,
 }
 
+/// How many messages are acknowledged at most before the first of them is looked at.
+const AHEAD: usize = 64;
+
+/// Messages that have been acknowledged and not been looked at: the server does not wait for what rules make of them.
+/// Connections can share one, since each is through before the next begins.
+#[derive(Debug, Default)]
+pub struct Ahead {
+    tapes: Vec<Reading>,
+    messages: Vec<Early>,
+}
+
+/// A whole text that was parsed ahead.
+#[derive(Debug)]
+struct Early {
+    header: Header,
+    /// Where its payload lies in what has arrived.
+    start: usize,
+    end: usize,
+    /// Its id and the mask of its ack, if it got one.
+    acked: Option<(u64, [u8; 4])>,
+}
+
 /// One event connection.
 #[derive(Debug)]
 pub struct EventsClient {
@@ -129,6 +151,8 @@ pub struct EventsClient {
     server_closed: bool,
     policy: AckPolicy,
     inbox: Vec<u8>,
+    /// How much of it was looked at.
+    seen: usize,
     assembler: Assembler,
     document: Document,
     own: Outgoing,
@@ -160,6 +184,7 @@ impl EventsClient {
             server_closed: false,
             policy,
             inbox: Vec::new(),
+            seen: 0,
             assembler: Assembler::new(usize::try_from(limit).unwrap_or(usize::MAX)),
             document: Document::new(),
             own,
@@ -207,7 +232,7 @@ impl EventsClient {
     pub fn end(&mut self) {
         self.stage = Stage::Ended;
         self.late.clear();
-        self.inbox = Vec::new();
+        (self.inbox, self.seen) = (Vec::new(), 0);
     }
 
     /// The oldest id that has not been acknowledged.
@@ -230,26 +255,45 @@ impl EventsClient {
         self.late.front().map(|(at, _)| *at)
     }
 
-    /// Takes bytes from the server; bytes to send are appended to `out`.
-    pub fn receive<S: Sink>(
+    /// Takes bytes from the server, and acknowledges of them what needs no look first ([`Ahead`]): acks are appended to `out`.
+    /// [`EventsClient::look`] has to follow before anything else.
+    pub fn take(&mut self, bytes: &[u8], ahead: &mut Ahead, out: &mut Vec<u8>) {
+        if !matches!(self.stage, Stage::Ended | Stage::Unreadable) {
+            ahead.messages.clear();
+            let mut inbox = std::mem::take(&mut self.inbox);
+            inbox.extend_from_slice(bytes);
+            self.acknowledge_ahead(&inbox, ahead, out);
+            self.inbox = inbox;
+        }
+    }
+
+    /// Looks at what was taken; bytes to send are appended to `out`. Whether there is more: then these bytes can be sent
+    /// before it is called again.
+    pub fn look<S: Sink>(
         &mut self,
         now: Instant,
-        bytes: &[u8],
+        ahead: &mut Ahead,
         out: &mut Vec<u8>,
         trace: &mut Tracer<S>,
         mut hear: impl FnMut(Heard<'_>),
-    ) {
+    ) -> bool {
         if matches!(self.stage, Stage::Ended | Stage::Unreadable) {
-            return;
+            return false;
         }
         let mut inbox = std::mem::take(&mut self.inbox);
-        inbox.extend_from_slice(bytes);
-        let mut at = 0;
+        for (early, tape) in ahead.messages.drain(..).zip(&ahead.tapes) {
+            self.look_at(now, &early, &inbox[early.start..early.end], tape, trace, &mut hear);
+            self.seen = early.end;
+        }
         loop {
-            match frame::decode(&mut inbox[at..], self.limit) {
+            if self.acknowledge_ahead(&inbox, ahead, out) {
+                self.inbox = inbox;
+                return true;
+            }
+            match frame::decode(&mut inbox[self.seen..], self.limit) {
                 Decoded::Frame { frame, consumed } => {
                     self.take_frame(now, &frame, out, trace, &mut hear);
-                    at += consumed;
+                    self.seen += consumed;
                 }
                 Decoded::Incomplete { .. } => break,
                 Decoded::TooLong { .. } => {
@@ -258,8 +302,70 @@ impl EventsClient {
                 }
             }
         }
-        inbox.drain(..at);
+        inbox.drain(..std::mem::take(&mut self.seen));
         self.inbox = inbox;
+        false
+    }
+
+    /// Parses as many whole texts as there are, up to the first frame that is something else, and acknowledges those that
+    /// want it. Whether there was one.
+    fn acknowledge_ahead(&mut self, inbox: &[u8], ahead: &mut Ahead, out: &mut Vec<u8>) -> bool {
+        let acks_at_once = self.policy.when == AckWhen::AtOnce && self.policy.times == 1 && self.own.bends.is_empty();
+        if !acks_at_once || self.stage != Stage::Open {
+            return false;
+        }
+        let mut at = self.seen;
+        while ahead.messages.len() < AHEAD {
+            let place = ahead.messages.len();
+            if ahead.tapes.len() == place {
+                ahead.tapes.push(Reading::default());
+            }
+            let tape = &mut ahead.tapes[place];
+            let Some((frame, length)) = frame::whole_text(&inbox[at..], self.limit) else { break };
+            let Ok(text) = std::str::from_utf8(frame.payload) else { break };
+            if self.document.parse_onto(text, tape).is_err() {
+                break;
+            }
+            let id = match Envelope::of(tape.json(text)) {
+                Envelope::Message(message) => message.message_id(),
+                _ => None,
+            };
+            let acked = id.map(|id| (id, self.own.write_ack(id, &self.policy.status, out)));
+            at += length;
+            ahead.messages.push(Early { header: frame.header, start: at - text.len(), end: at, acked });
+        }
+        !ahead.messages.is_empty()
+    }
+
+    /// Looks at a text that was parsed, and acknowledged if it wanted to be.
+    fn look_at<S: Sink>(
+        &mut self,
+        now: Instant,
+        early: &Early,
+        payload: &[u8],
+        tape: &Reading,
+        trace: &mut Tracer<S>,
+        hear: &mut impl FnMut(Heard<'_>),
+    ) {
+        let Ok(text) = std::str::from_utf8(payload) else { return };
+        let frame = Frame { header: early.header, payload };
+        // As a whole message it ends one in fragments.
+        self.assembler.accept(&frame);
+        let json = tape.json(text);
+        let envelope = Envelope::of(json);
+        let (connection, from) = (self.connection, Side::Server);
+        let text = Some(Text::Json { text, json, envelope });
+        trace.observe(now, Event::Frame { connection, from, frame, text });
+        if let Some((id, mask)) = early.acked {
+            self.last = Some(id);
+            self.arrived += 1;
+            self.own.observe_ack(now, (id, &self.policy.status, mask), trace);
+        }
+        match envelope {
+            Envelope::Message(message) => hear(Heard::Message(message)),
+            Envelope::Ack(ack) => hear(Heard::Ack(ack)),
+            Envelope::Other(_) => {}
+        }
     }
 
     fn take_frame<S: Sink>(
@@ -441,6 +547,26 @@ impl Outgoing {
         write::ack_into(id, status, &mut text);
         self.frame(now, Header::new(Opcode::TEXT, text.len() as u64), true, &text, out, trace);
         self.text = text;
+    }
+
+    /// Writes an ack that is yet to be observed. Its mask.
+    fn write_ack(&mut self, id: u64, status: &str, out: &mut Vec<u8>) -> [u8; 4] {
+        let mask = self.random.random();
+        self.text.clear();
+        write::ack_into(id, status, &mut self.text);
+        let header = Header { mask: Some(mask), ..Header::new(Opcode::TEXT, self.text.len() as u64) };
+        frame::encode(&header, &self.text, out);
+        mask
+    }
+
+    /// Observes an ack that was written.
+    fn observe_ack<S: Sink>(&mut self, now: Instant, (id, status, mask): (u64, &str, [u8; 4]), trace: &mut Tracer<S>) {
+        self.text.clear();
+        write::ack_into(id, status, &mut self.text);
+        let header = Header { mask: Some(mask), ..Header::new(Opcode::TEXT, self.text.len() as u64) };
+        let (connection, from, payload) = (self.connection, Side::Client, &self.text[..]);
+        let text = Some(Text::of(payload, &mut self.document));
+        trace.observe(now, Event::Frame { connection, from, frame: Frame { header, payload }, text });
     }
 
     fn frame<S: Sink>(

@@ -61,30 +61,43 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
 
     /// Takes what happened. Commands follow from [`Engine::poll_command`].
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
-        if !std::mem::replace(&mut self.started, true) {
+        while self.look() {}
+        let is_first = !std::mem::replace(&mut self.started, true);
+        if is_first {
             self.handle.with(|core| {
                 core.now = now.max(core.now);
                 core.last_activity = now;
             });
             // The scenario's beginning comes before anything that the first input causes.
             self.poll_work();
-            self.handle.with(|core| core.take(input));
-            return self.poll_work();
         }
         let has_work = self.work.is_some();
-        let is_calm = self.handle.with(|core| {
+        let is_arrival = matches!(input, Input::Received { .. } | Input::LinkReceived { .. });
+        let (is_looking, is_calm) = self.handle.with(|core| {
             let meant = if has_work { core.poll_timeout() } else { None };
             core.now = now.max(core.now);
-            if let Some(by) = meant.map(|at| now.since(at)).filter(|by| *by > LATE) {
+            if let Some(by) = meant.map(|at| now.since(at)).filter(|by| !is_first && *by > LATE) {
                 core.observe(Event::HarnessLate { by });
             }
-            let is_arrival = matches!(input, Input::Received { .. } | Input::LinkReceived { .. });
             core.take(input);
-            is_arrival && core.is_calm()
+            (core.is_looking(), core.is_calm())
         });
-        if !is_calm {
+        if !is_looking && !(is_arrival && is_calm) {
             self.poll_work();
         }
+    }
+
+    /// Looks at what has arrived and was only acknowledged so far, or at a part of it. Whether there was something.
+    fn look(&mut self) -> bool {
+        let (was_looking, is_through, is_calm) = self.handle.with(|core| {
+            let was_looking = core.is_looking();
+            core.look();
+            (was_looking, !core.is_looking(), core.is_calm())
+        });
+        if was_looking && is_through && !is_calm {
+            self.poll_work();
+        }
+        was_looking
     }
 
     fn poll_work(&mut self) {
@@ -97,9 +110,17 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
         }
     }
 
-    /// The next command, in the order in which they are to be carried out.
+    /// The next command, in the order in which they are to be carried out. Acks of what has arrived come first, and are best
+    /// carried out before the next one is asked for: only then it is looked at more deeply what that was.
     pub fn poll_command(&mut self) -> Option<Command> {
-        self.handle.with(|core| core.commands.pop_front())
+        loop {
+            if let Some(command) = self.handle.with(|core| core.commands.pop_front()) {
+                return Some(command);
+            }
+            if !self.look() {
+                return None;
+            }
+        }
     }
 
     /// Takes back the bytes of a [`Command::Send`] once they are sent, so that sending needs no new memory.
@@ -128,7 +149,8 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
     }
 
     /// The sink and what became of the scenario. An engine that is not done counts as interrupted.
-    pub fn finish(self) -> (S, Outcome) {
+    pub fn finish(mut self) -> (S, Outcome) {
+        while self.look() {}
         let Self { handle, work, end, .. } = self;
         drop(work);
         let core = handle.into_core().expect("the work that held the other handle is dropped");

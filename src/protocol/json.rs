@@ -19,10 +19,28 @@ use self::again::{SHAPES, Shape};
 /// The tape: owns the nodes of the document parsed last.
 #[derive(Debug, Default)]
 pub struct Document {
-    nodes: Vec<Node>,
-    unescaped: String,
+    reading: Reading,
     /// Shapes of texts that were read, by their length.
     shapes: [Shape; SHAPES],
+}
+
+/// What a text was read as.
+#[derive(Debug, Default)]
+pub struct Reading {
+    nodes: Vec<Node>,
+    /// Strings that had escapes.
+    unescaped: String,
+}
+
+impl Reading {
+    /// The value, of the very text that was read last.
+    ///
+    /// # Panics
+    /// If nothing was read, and perhaps if it is another text.
+    pub(crate) fn json<'d>(&'d self, text: &'d str) -> Json<'d> {
+        assert!(!self.nodes.is_empty(), "a text was read");
+        Json { tape: Tape { reading: self, text }, at: 0 }
+    }
 }
 
 /// Where a string lies.
@@ -117,29 +135,48 @@ impl Document {
     /// # Errors
     /// Where and why the text is not JSON, is nested too deep, or is longer than 4 GiB.
     pub fn parse<'d>(&'d mut self, text: &'d str) -> Result<Json<'d>, JsonFault> {
+        let shape = self.take_in(text)?;
+        Ok(shape.map_or(&self.reading, |place| &self.shapes[place].reading).json(text))
+    }
+
+    /// The same, onto a tape of its own: so several texts can be parsed before the first is looked at.
+    ///
+    /// # Errors
+    /// As [`Document::parse`]. What is on the tape then means nothing.
+    pub fn parse_onto(&mut self, text: &str, tape: &mut Reading) -> Result<(), JsonFault> {
+        match self.take_in(text)? {
+            Some(place) => {
+                tape.nodes.clear();
+                tape.nodes.extend_from_slice(&self.shapes[place].reading.nodes);
+                tape.unescaped.clear();
+            }
+            None => std::mem::swap(&mut self.reading, tape),
+        }
+        Ok(())
+    }
+
+    /// Reads a text onto the tape, unless it is of a known shape: then its place.
+    fn take_in(&mut self, text: &str) -> Result<Option<usize>, JsonFault> {
         let place = text.len() % SHAPES;
         if self.shapes[place].takes(text.as_bytes()) {
-            let nodes = &self.shapes[place].nodes;
-            return Ok(Json { tape: Tape { nodes, text, unescaped: "" }, at: 0 });
+            return Ok(Some(place));
         }
-        self.nodes.clear();
-        self.unescaped.clear();
+        self.reading.nodes.clear();
+        self.reading.unescaped.clear();
         if u32::try_from(text.len()).is_err() {
             return Err(JsonFault { line: 1, column: 1, message: "longer than 4 GiB".to_owned() });
         }
-        let mut is_learnt = false;
         if !self.scan(text) {
             self.read(text)?;
-        } else if self.shapes[place].is_worn() {
-            is_learnt = self.shapes[place].learn(text.as_bytes(), &mut self.nodes);
+            return Ok(None);
         }
-        let nodes = if is_learnt { &self.shapes[place].nodes } else { &self.nodes };
-        Ok(Json { tape: Tape { nodes, text, unescaped: &self.unescaped }, at: 0 })
+        let is_learnt = self.shapes[place].is_worn() && self.shapes[place].learn(text.as_bytes(), &mut self.reading);
+        Ok(is_learnt.then_some(place))
     }
 
     /// Reads `text` by serde_json.
     fn read(&mut self, text: &str) -> Result<(), JsonFault> {
-        self.nodes.clear();
+        self.reading.nodes.clear();
         let mut source = serde_json::Deserializer::from_str(text);
         let seed = Build { tape: self, text, key: None };
         seed.deserialize(&mut source).and_then(|()| source.end()).map_err(|error| JsonFault {
@@ -155,25 +192,25 @@ impl Document {
             let start = inner - outer;
             Text::Source { start: start as u32, end: (start + value.len()) as u32 }
         } else {
-            let start = self.unescaped.len();
-            self.unescaped.push_str(value);
-            Text::Unescaped { start: start as u32, end: self.unescaped.len() as u32 }
+            let start = self.reading.unescaped.len();
+            self.reading.unescaped.push_str(value);
+            Text::Unescaped { start: start as u32, end: self.reading.unescaped.len() as u32 }
         }
     }
 
     fn push(&mut self, source: &str, key: Option<Text>, value: Value) -> usize {
-        let at = self.nodes.len();
+        let at = self.reading.nodes.len();
         let name = match key {
             Some(Text::Source { start, end }) => &source.as_bytes()[start as usize..end as usize],
-            Some(Text::Unescaped { start, end }) => &self.unescaped.as_bytes()[start as usize..end as usize],
+            Some(Text::Unescaped { start, end }) => &self.reading.unescaped.as_bytes()[start as usize..end as usize],
             None => &[],
         };
-        self.nodes.push(Node { key, tag: tag(name), value, next: at as u32 + 1 });
+        self.reading.nodes.push(Node { key, tag: tag(name), value, next: at as u32 + 1 });
         at
     }
 
     fn close(&mut self, at: usize) {
-        self.nodes[at].next = self.nodes.len() as u32;
+        self.reading.nodes[at].next = self.reading.nodes.len() as u32;
     }
 }
 
@@ -185,6 +222,23 @@ const fn tag(name: &[u8]) -> u32 {
     }
     let length = name.len();
     u32::from_le_bytes([length as u8, name[0], name[length / 2], name[length - 1]])
+}
+
+/// Names to look for, with what tells them apart.
+#[derive(Debug)]
+pub struct Names<const N: usize>([(&'static str, u32); N]);
+
+impl<const N: usize> Names<N> {
+    /// These names.
+    pub const fn new(names: [&'static str; N]) -> Self {
+        let mut all = [("", 0); N];
+        let mut place = 0;
+        while place < N {
+            all[place] = (names[place], tag(names[place].as_bytes()));
+            place += 1;
+        }
+        Self(all)
+    }
 }
 
 /// Writes one value onto the tape while serde_json reads it.
@@ -278,7 +332,7 @@ impl<'de> Visitor<'de> for Build<'_, '_> {
         while let Some(key) = source.next_key_seed(Name { tape: self.tape, text: self.text })? {
             source.next_value_seed(Build { tape: self.tape, text: self.text, key: Some(key) })?;
         }
-        if u32::try_from(self.tape.nodes.len()).is_err() {
+        if u32::try_from(self.tape.reading.nodes.len()).is_err() {
             return Err(A::Error::custom("more values than can be counted"));
         }
         self.tape.close(at);
@@ -288,16 +342,15 @@ impl<'de> Visitor<'de> for Build<'_, '_> {
 
 #[derive(Clone, Copy)]
 struct Tape<'d> {
-    nodes: &'d [Node],
+    reading: &'d Reading,
     text: &'d str,
-    unescaped: &'d str,
 }
 
 impl<'d> Tape<'d> {
     fn str(self, text: Text) -> &'d str {
         match text {
             Text::Source { start, end } => &self.text[start as usize..end as usize],
-            Text::Unescaped { start, end } => &self.unescaped[start as usize..end as usize],
+            Text::Unescaped { start, end } => &self.reading.unescaped[start as usize..end as usize],
         }
     }
 
@@ -305,7 +358,7 @@ impl<'d> Tape<'d> {
     fn is(self, text: Text, wanted: &str) -> bool {
         let (source, start, end) = match text {
             Text::Source { start, end } => (self.text, start, end),
-            Text::Unescaped { start, end } => (self.unescaped, start, end),
+            Text::Unescaped { start, end } => (self.reading.unescaped.as_str(), start, end),
         };
         source.as_bytes().get(start as usize..end as usize).is_some_and(|text| are_same(text, wanted.as_bytes()))
     }
@@ -336,7 +389,7 @@ pub struct Json<'d> {
 
 impl<'d> Json<'d> {
     fn node(self) -> &'d Node {
-        &self.tape.nodes[self.at as usize]
+        &self.tape.reading.nodes[self.at as usize]
     }
 
     /// What kind of value this is.
@@ -404,7 +457,7 @@ impl<'d> Json<'d> {
         }
         let mut at = self.at + 1;
         while at < parent.next {
-            let node = &self.tape.nodes[at as usize];
+            let node = &self.tape.reading.nodes[at as usize];
             if node.tag == tag && node.key.is_some_and(|key| self.tape.is(key, name)) {
                 return Some(Self { at, ..self });
             }
@@ -415,8 +468,7 @@ impl<'d> Json<'d> {
 
     /// The first member of each of these names, found in one go; nothing where there is none or this is no object.
     #[inline]
-    pub fn pick<const N: usize>(self, names: [&str; N]) -> [Option<Self>; N] {
-        let tags = names.map(|name| tag(name.as_bytes()));
+    pub fn pick<const N: usize>(self, wanted: &Names<N>) -> [Option<Self>; N] {
         let mut found = [None; N];
         let parent = self.node();
         if !matches!(parent.value, Value::Object) {
@@ -424,11 +476,11 @@ impl<'d> Json<'d> {
         }
         let mut at = self.at + 1;
         while at < parent.next {
-            let node = &self.tape.nodes[at as usize];
-            for (place, name) in names.into_iter().enumerate() {
-                let is_it = node.tag == tags[place] && found[place].is_none();
+            let node = &self.tape.reading.nodes[at as usize];
+            for ((name, tag), found) in wanted.0.iter().zip(&mut found) {
+                let is_it = node.tag == *tag && found.is_none();
                 if is_it && node.key.is_some_and(|key| self.tape.is(key, name)) {
-                    found[place] = Some(Self { at, ..self });
+                    *found = Some(Self { at, ..self });
                 }
             }
             at = node.next;
@@ -552,6 +604,18 @@ mod tests {
     }
 
     #[test]
+    fn several_members_are_found_in_one_go() {
+        const WANTED: Names<3> = Names::new(["a", "c", "z"]);
+        let mut tape = Document::new();
+        let json = tape.parse(r#"{"b":0,"a":1,"c":{"a":2},"a":3}"#).unwrap();
+        assert_eq!(
+            json.pick(&WANTED).map(|found| found.map(|found| found.to_string())),
+            [Some("1".to_owned()), Some(r#"{"a":2}"#.to_owned()), None]
+        );
+        assert!(tape.parse("[1]").unwrap().pick(&WANTED).iter().all(Option::is_none));
+    }
+
+    #[test]
     fn two_values_are_not_one_document() {
         let mut tape = Document::new();
         assert!(tape.parse("{} {}").is_err());
@@ -634,8 +698,8 @@ mod tests {
                 let (mut short, mut long) = (Document::new(), Document::new());
                 if short.scan(&text) {
                     prop_assert_eq!(long.read(&text), Ok(()));
-                    prop_assert_eq!(&short.nodes, &long.nodes);
-                    prop_assert_eq!(&long.unescaped, "");
+                    prop_assert_eq!(&short.reading.nodes, &long.reading.nodes);
+                    prop_assert_eq!(&long.reading.unescaped, "");
                 }
             }
         }
@@ -657,8 +721,8 @@ mod tests {
                     Err(fault) => prop_assert_eq!(Err(fault), wanted),
                     Ok(json) => {
                         prop_assert_eq!(Ok(()), wanted);
-                        prop_assert_eq!(json.tape.nodes, &long.nodes[..], "{}", text);
-                        prop_assert_eq!(json.tape.unescaped, &long.unescaped, "{}", text);
+                        prop_assert_eq!(&json.tape.reading.nodes, &long.reading.nodes, "{}", text);
+                        prop_assert_eq!(&json.tape.reading.unescaped, &long.reading.unescaped, "{}", text);
                     }
                 }
             }

@@ -1,5 +1,6 @@
 //! Tests of the events client on its own, byte by byte.
 
+use proptest::prelude::*;
 use rand::SeedableRng as _;
 
 use super::*;
@@ -36,13 +37,15 @@ impl Bench {
     }
 
     fn receive(&mut self, bytes: &[u8]) {
-        let heard = &mut self.heard;
-        self.client.receive(Instant::ZERO, bytes, &mut self.out, &mut self.trace, |what| {
+        let (heard, mut ahead) = (&mut self.heard, Ahead::default());
+        let mut hear = |what: Heard<'_>| {
             heard.push(match what {
                 Heard::Message(message) => message.body().to_string(),
                 Heard::Ack(ack) => format!("ack {}", ack.body()),
             });
-        });
+        };
+        self.client.take(bytes, &mut ahead, &mut self.out);
+        while self.client.look(Instant::ZERO, &mut ahead, &mut self.out, &mut self.trace, &mut hear) {}
     }
 
     fn lines(&self) -> Vec<&str> {
@@ -86,6 +89,68 @@ fn a_message_is_acknowledged_however_its_bytes_arrive() {
         assert_eq!(bench.sent(), [ACK_7]);
         assert_eq!(bench.heard.len(), 1);
         assert_eq!(bench.lines().len(), 2);
+    }
+}
+
+#[test]
+fn acks_are_there_before_anything_is_looked_at() {
+    let mut bench = Bench::new(AckPolicy::default());
+    let mut ahead = Ahead::default();
+    let many = (1..=100).flat_map(|id| message(&id.to_string())).collect::<Vec<u8>>();
+    bench.client.take(&many, &mut ahead, &mut bench.out);
+    assert_eq!((bench.sent().len(), bench.lines().len()), (AHEAD, 0));
+    let mut look =
+        |bench: &mut Bench| bench.client.look(Instant::ZERO, &mut ahead, &mut bench.out, &mut bench.trace, |_| {});
+    assert!(look(&mut bench));
+    assert_eq!((bench.sent().len(), bench.lines().len()), (100 - AHEAD, 2 * AHEAD));
+    assert!(!look(&mut bench));
+    assert_eq!((bench.sent().len(), bench.lines().len()), (0, 200));
+}
+
+/// Frames of a server in order and out of order.
+fn any_frame() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => (1..5_u32).prop_map(|id| message(&id.to_string())),
+        1 => Just(wire(Opcode::TEXT, true, ACK_7.as_bytes())),
+        1 => Just(wire(Opcode::TEXT, true, b"{")),
+        1 => Just(wire(Opcode::TEXT, true, b"\xff")),
+        1 => Just(wire(Opcode::TEXT, true, br#"{"type":"message","message":{"messageId":9,"type":"\u0078"}}"#)),
+        1 => Just(wire(Opcode::TEXT, false, br#"{"type":"message","message":"#)),
+        1 => Just(wire(Opcode::CONTINUATION, true, br#"{"messageId":8}}"#)),
+        1 => Just(wire(Opcode::PING, true, b"x")),
+        1 => Just(wire(Opcode::BINARY, true, b"x")),
+        1 => Just({
+            let mut out = Vec::new();
+            let text = ACK_7.as_bytes();
+            frame::encode(&Header { mask: Some([7; 4]), ..Header::new(Opcode::TEXT, text.len() as u64) }, text, &mut out);
+            out
+        }),
+        1 => Just(wire(Opcode::CLOSE, true, &close_payload(1000, ""))),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn it_is_the_same_in_whatever_pieces_frames_arrive(
+        frames in prop::collection::vec(any_frame(), 0..200),
+        sizes in prop::collection::vec(1..3000_usize, 1..9),
+    ) {
+        let bytes = frames.concat();
+        let (mut single, mut pieces) = (Bench::new(AckPolicy::default()), Bench::new(AckPolicy::default()));
+        bytes.iter().for_each(|byte| single.receive(&[*byte]));
+        let mut rest = &bytes[..];
+        for size in sizes.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (piece, behind) = rest.split_at(rest.len().min(*size));
+            pieces.receive(piece);
+            rest = behind;
+        }
+        prop_assert_eq!(&single.out, &pieces.out);
+        prop_assert_eq!(single.lines(), pieces.lines());
+        prop_assert_eq!(&single.heard, &pieces.heard);
+        prop_assert_eq!(single.client.last(), pieces.client.last());
     }
 }
 

@@ -4,7 +4,7 @@
 //! so that a rule can say exactly what was wrong. Both directions use the same views.
 
 use super::names::{MessageType, Resource, State, UpdateType};
-use crate::protocol::json::{Json, Kind};
+use crate::protocol::json::{Json, Kind, Names};
 
 /// The outermost object of a text frame.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,8 @@ pub enum Envelope<'d> {
 impl<'d> Envelope<'d> {
     /// The view of a document.
     pub fn of(document: Json<'d>) -> Self {
-        let [kind, message, ack] = document.pick(["type", "message", "messageAck"]);
+        const NAMES: Names<3> = Names::new(["type", "message", "messageAck"]);
+        let [kind, message, ack] = document.pick(&NAMES);
         let object = |inner: Option<Json<'d>>| inner.filter(|inner| inner.kind() == Kind::Object);
         match kind.and_then(Json::as_str) {
             Some("message") => object(message).map_or(Self::Other(document), |body| Self::Message(Message::of(body))),
@@ -40,7 +41,8 @@ pub struct Ack<'d> {
 
 impl<'d> Ack<'d> {
     fn of(body: Json<'d>) -> Self {
-        let [id, status] = body.pick(["messageId", "status"]);
+        const NAMES: Names<2> = Names::new(["messageId", "status"]);
+        let [id, status] = body.pick(&NAMES);
         Self { body, id, status }
     }
 
@@ -77,15 +79,16 @@ pub struct Message<'d> {
     id: Option<Json<'d>>,
     type_name: Option<&'d str>,
     message_type: Option<MessageType>,
-    index: Option<Json<'d>>,
+    index: Option<u64>,
 }
 
 impl<'d> Message<'d> {
     fn of(body: Json<'d>) -> Self {
-        let [id, kind, index] = body.pick(["messageId", "type", "subscriptionIndex"]);
+        const NAMES: Names<3> = Names::new(["messageId", "type", "subscriptionIndex"]);
+        let [id, kind, index] = body.pick(&NAMES);
         let type_name = kind.and_then(Json::as_str);
         let message_type = type_name.and_then(MessageType::from_word);
-        Self { body, id, type_name, message_type, index }
+        Self { body, id, type_name, message_type, index: index.and_then(Json::as_u64) }
     }
 
     /// The id, if it is a number without sign and fraction.
@@ -114,8 +117,8 @@ impl<'d> Message<'d> {
     }
 
     /// The index of the subscription that an update belongs to, if it is a number without sign and fraction.
-    pub fn subscription_index(self) -> Option<u64> {
-        self.index.and_then(Json::as_u64)
+    pub const fn subscription_index(self) -> Option<u64> {
+        self.index
     }
 
     /// The entries of a `subscribeRequest`; `None` if there is no array of that name.

@@ -5,7 +5,7 @@
 //! last text was is kept beside it, so that a comparison of both texts decides. A property proves that this puts the same
 //! onto the tape as reading does.
 
-use super::{Node, Text, Value};
+use super::{Node, Reading, Text, Value};
 
 /// How many shapes are kept, by the length of their texts.
 pub(super) const SHAPES: usize = 4;
@@ -39,7 +39,7 @@ pub(super) struct Shape {
     kinds: Vec<u8>,
     /// Where numbers are: the node, and the digits.
     numbers: Vec<(u32, u32, u32)>,
-    pub(super) nodes: Vec<Node>,
+    pub(super) reading: Reading,
     /// How many further misses it outlives.
     credit: u8,
 }
@@ -94,16 +94,16 @@ impl Shape {
                 return false;
             }
             let number = digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
-            self.nodes[node as usize].value = Value::Unsigned(number);
+            self.reading.nodes[node as usize].value = Value::Unsigned(number);
             rest &= rest - 1;
         }
         self.text.copy_from_slice(text);
         true
     }
 
-    /// Learns the shape of a text that was read onto `nodes` the short way, and has them from now on. Whether it is one that
-    /// can be kept; if not, `nodes` are as they were.
-    pub(super) fn learn(&mut self, text: &[u8], nodes: &mut Vec<Node>) -> bool {
+    /// Learns the shape of a text that was read the short way, and has what it was read as from now on. Whether it is one that
+    /// can be kept; if not, `reading` is as it was.
+    pub(super) fn learn(&mut self, text: &[u8], reading: &mut Reading) -> bool {
         self.text.clear();
         self.numbers.clear();
         if text.len() > LONGEST {
@@ -111,7 +111,7 @@ impl Shape {
         }
         self.kinds.clear();
         self.kinds.resize(text.len(), FIXED);
-        for (place, node) in nodes.iter().enumerate() {
+        for (place, node) in reading.nodes.iter().enumerate() {
             match node.value {
                 Value::Text(Text::Source { start, end }) => self.kinds[start as usize..end as usize].fill(INSIDE),
                 Value::Unsigned(_) => {
@@ -127,7 +127,7 @@ impl Shape {
             }
         }
         self.text.extend_from_slice(text);
-        std::mem::swap(&mut self.nodes, nodes);
+        std::mem::swap(&mut self.reading, reading);
         self.credit = CREDIT;
         true
     }

@@ -192,6 +192,18 @@ pub fn decode(buffer: &mut [u8], limit: u64) -> Decoded<'_> {
     Decoded::Frame { frame: Frame { header, payload: &buffer[start..end] }, consumed: end }
 }
 
+/// The frame at the front of `buffer`, if it is whole and one that a server should send: a text in one piece, not masked,
+/// of at most `limit` bytes. Nothing is changed. Also tells how many bytes it takes.
+pub fn whole_text(buffer: &[u8], limit: u64) -> Option<(Frame<'_>, usize)> {
+    let (header, start) = decode_header(buffer)?;
+    let is_plain = header.fin && header.opcode == Opcode::TEXT && header.reserved == 0 && header.mask.is_none();
+    if !is_plain || header.length > limit {
+        return None;
+    }
+    let end = start + header.length as usize;
+    Some((Frame { header, payload: buffer.get(start..end)? }, end))
+}
+
 /// Appends a frame to `out` exactly as `header` says, however illegal that is: the stated length need not be the
 /// payload's. The payload is masked if there is a key.
 pub fn encode(header: &Header, payload: &[u8], out: &mut Vec<u8>) {
