@@ -225,16 +225,16 @@ impl Chronicle {
         }
     }
 
-    /// Keeps an observation.
-    fn push(&mut self, source: Source, is_rare: bool, (seq, at): (Seq, Instant), words: Words) {
+    /// Keeps an observation with its text.
+    fn push(&mut self, source: Source, is_rare: bool, (seq, at): (Seq, Instant), words: Words, text: &[u8]) {
         if let Some(flight) = self.flights.get_mut(&source) {
-            return flight.push(is_rare, self.for_each, seq, at, words, &self.text);
+            return flight.push(is_rare, self.for_each, seq, at, words, text);
         }
         self.flights.insert(source, Flight::default());
         self.divide();
         self.flights.values_mut().for_each(|flight| flight.shrink(self.for_each));
         if let Some(flight) = self.flights.get_mut(&source) {
-            flight.push(is_rare, self.for_each, seq, at, words, &self.text);
+            flight.push(is_rare, self.for_each, seq, at, words, text);
         }
     }
 
@@ -261,11 +261,7 @@ impl Chronicle {
         let text = &mut self.text;
         text.clear();
         for part in parts {
-            let room = START_BYTES - text.len().min(START_BYTES);
-            // Characters of other scripts are up to four bytes long.
-            let is_plain = part[..part.len().min(room)].is_ascii();
-            let room = if is_plain { room } else { room.min(MESSAGE_CHARS) * 4 };
-            text.extend_from_slice(&part[..part.len().min(room)]);
+            text.extend_from_slice(beginning(part, START_BYTES - text.len().min(START_BYTES)));
         }
     }
 
@@ -307,17 +303,19 @@ impl Sink for Chronicle {
         }
         self.note_receivers(&observation.event);
         let source = self.source(&observation.event);
+        let place = (observation.seq, observation.at);
+        if let Event::Frame { from, frame, text, .. } = &observation.event {
+            // A message may have come in several frames: what it says is in none of them alone.
+            let said = text.as_ref().map_or(frame.payload, Text::bytes);
+            let words = Words::Frame { from: *from, header: frame.header, is_text: text.is_some() };
+            let is_rare = !is_frequent(*from, text.as_ref());
+            return self.push(source, is_rare, place, words, beginning(said, START_BYTES));
+        }
         let (words, is_rare) = match &observation.event {
             Event::SetReceived { set, receiver, head, records, .. } => {
                 let parts = [head.method, " ", head.target, " "].map(str::as_bytes);
                 self.take_beginning(parts.into_iter().chain([records.body()]));
                 (Words::Set { set: *set, receiver: *receiver }, false)
-            }
-            Event::Frame { from, frame, text, .. } => {
-                // A message may have come in several frames: what it says is in none of them alone.
-                self.take_beginning([text.as_ref().map_or(frame.payload, Text::bytes)].into_iter());
-                let words = Words::Frame { from: *from, header: frame.header, is_text: text.is_some() };
-                (words, !is_frequent(*from, text.as_ref()))
             }
             Event::SetAnswered { set, status, whole, .. } => {
                 self.text.clear();
@@ -331,7 +329,9 @@ impl Sink for Chronicle {
                 (Words::Text, !matches!(source, Source::Api))
             }
         };
-        self.push(source, is_rare, (observation.seq, observation.at), words);
+        let text = std::mem::take(&mut self.text);
+        self.push(source, is_rare, place, words, &text);
+        self.text = text;
         if let Event::Ended { connection, .. }
         | Event::Refused { connection, .. }
         | Event::OpenFailed { connection, .. } = observation.event
@@ -340,6 +340,16 @@ impl Sink for Chronicle {
         }
         self.forget_receivers(&observation.event);
     }
+}
+
+/// As much of a text as is shown of it, in at most so many bytes.
+fn beginning(text: &[u8], room: usize) -> &[u8] {
+    if text.len() <= room.min(MESSAGE_CHARS) {
+        return text;
+    }
+    let start = &text[..text.len().min(room)];
+    // Characters of other scripts are up to four bytes long.
+    if start.is_ascii() { start } else { &text[..text.len().min(room.min(MESSAGE_CHARS) * 4)] }
 }
 
 /// Whether there are many such frames: updates and their acks.
