@@ -34,11 +34,11 @@ pub fn write(metrics: &Metrics, began_unix_ms: u64, measured: Duration) -> io::R
     let mut writer = builder.begin_log_with(&mut log, &mut serializer)?;
     for metric in Metric::ALL {
         let (scheduled, sent) = (metrics.series(metric), metrics.series_from_send(metric));
-        let sent_histogram = sent.histogram().filter(|sent| scheduled.histogram() != Some(sent));
+        let sent_histogram = sent.histogram().filter(|sent| scheduled.histogram().as_ref() != Some(sent));
         for (name, histogram) in [(metric.as_str(), scheduled.histogram()), (metric.as_str_from_send(), sent_histogram)]
         {
             if let Some(histogram) = histogram {
-                writer.write_histogram(histogram, Duration::ZERO, measured, Tag::new(name)).map_err(other)?;
+                writer.write_histogram(&histogram, Duration::ZERO, measured, Tag::new(name)).map_err(other)?;
             }
         }
     }
@@ -93,8 +93,8 @@ mod tests {
         let read = read(&log).unwrap();
         let tags: Vec<&str> = read.iter().map(|(tag, _)| tag.as_str()).collect();
         assert_eq!(tags, ["token", "update", "update_from_send", "update_mute", "update_mute_from_send"]);
-        assert_eq!(&read[1].1, metrics.series(Metric::UpdateMute).histogram().unwrap());
-        assert_eq!(&read[0].1, metrics.series(Metric::Token).histogram().unwrap());
+        assert_eq!(&read[1].1, &*metrics.series(Metric::UpdateMute).histogram().unwrap());
+        assert_eq!(&read[0].1, &*metrics.series(Metric::Token).histogram().unwrap());
     }
 
     #[test]

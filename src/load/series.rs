@@ -1,6 +1,7 @@
 //! The distribution of one latency: a histogram with three significant digits, in microseconds, and the failures beside
 //! it, by cause.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -16,9 +17,15 @@ pub(super) const LONGEST: Duration = Duration::from_hours(1);
 /// The cause of values that are longer than [`LONGEST`].
 pub(super) const TOO_LONG: &str = "longer than an hour";
 
-/// One latency. Takes no room before its first value.
+/// How many values are kept as they are: a histogram takes as much room as thousands of them, and of many servers each has
+/// its own.
+const FEW: usize = 256;
+
+/// One latency. Takes no room before its first value, and little as long as there are few.
 #[derive(Debug, Clone, Default)]
 pub struct Series {
+    /// The values in microseconds, until there are too many.
+    few: Vec<u64>,
     histogram: Option<Histogram<u64>>,
     failures: Causes,
 }
@@ -61,11 +68,20 @@ impl Series {
         if time > LONGEST {
             return self.fail(TOO_LONG);
         }
-        let micros = micros(time);
-        let histogram = self
-            .histogram
-            .get_or_insert_with(|| Histogram::new(DIGITS).expect("three digits are within what a histogram can keep"));
-        histogram.record(micros).expect("the histogram grows as values need");
+        self.take(micros(time));
+    }
+
+    fn take(&mut self, micros: u64) {
+        if self.histogram.is_none() && self.few.len() < FEW {
+            return self.few.push(micros);
+        }
+        self.all_in_one().record(micros).expect(GROWS);
+    }
+
+    /// The histogram, which holds all values from here on.
+    fn all_in_one(&mut self) -> &mut Histogram<u64> {
+        let few = std::mem::take(&mut self.few);
+        self.histogram.get_or_insert_with(|| histogram_of(&few))
     }
 
     /// Counts something that failed, for this cause.
@@ -76,16 +92,15 @@ impl Series {
     /// Adds another series, as if its values had been recorded here.
     pub fn merge(&mut self, other: &Self) {
         self.failures.merge(&other.failures);
-        match (&mut self.histogram, &other.histogram) {
-            (Some(own), Some(other)) => own.add(other).expect("the histogram grows as values need"),
-            (own @ None, Some(other)) => *own = Some(other.clone()),
-            (_, None) => {}
+        if let Some(other) = &other.histogram {
+            self.all_in_one().add(other).expect(GROWS);
         }
+        other.few.iter().for_each(|micros| self.take(*micros));
     }
 
     /// How many values were recorded.
     pub fn count(&self) -> u64 {
-        self.histogram.as_ref().map_or(0, Histogram::len)
+        self.histogram.as_ref().map_or(self.few.len() as u64, Histogram::len)
     }
 
     /// How many had no time.
@@ -99,8 +114,11 @@ impl Series {
     }
 
     /// The values themselves; `None` where there are none.
-    pub const fn histogram(&self) -> Option<&Histogram<u64>> {
-        self.histogram.as_ref()
+    pub fn histogram(&self) -> Option<Cow<'_, Histogram<u64>>> {
+        match &self.histogram {
+            Some(histogram) => Some(Cow::Borrowed(histogram)),
+            None => (!self.few.is_empty()).then(|| Cow::Owned(histogram_of(&self.few))),
+        }
     }
 
     /// The share that failed, from 0 to 1; `None` where nothing was tried.
@@ -111,20 +129,30 @@ impl Series {
 
     /// The distribution; `None` where there is nothing to show.
     pub fn row(&self, name: &'static str) -> Option<Row> {
-        let value = |at: f64| self.histogram.as_ref().map_or(0, |histogram| histogram.value_at_quantile(at));
+        let histogram = self.histogram();
+        let value = |at: f64| histogram.as_ref().map_or(0, |histogram| histogram.value_at_quantile(at));
         (self.count() + self.errors() > 0).then(|| Row {
             name,
             count: self.count(),
             errors: self.errors(),
-            min_us: self.histogram.as_ref().map_or(0, Histogram::min),
+            min_us: histogram.as_ref().map_or(0, |histogram| histogram.min()),
             p50_us: value(0.5),
             p90_us: value(0.9),
             p99_us: value(0.99),
             p99_9_us: value(0.999),
-            max_us: self.histogram.as_ref().map_or(0, Histogram::max),
+            max_us: histogram.as_ref().map_or(0, |histogram| histogram.max()),
             failures: self.failures.clone(),
         })
     }
+}
+
+/// Why taking a value cannot fail.
+const GROWS: &str = "the histogram grows as values need";
+
+fn histogram_of(values: &[u64]) -> Histogram<u64> {
+    let mut histogram = Histogram::new(DIGITS).expect("three digits are within what a histogram can keep");
+    values.iter().for_each(|micros| histogram.record(*micros).expect(GROWS));
+    histogram
 }
 
 /// Microseconds; what is shorter counts as one, since zero would read as "not measured".
@@ -154,7 +182,7 @@ mod tests {
     proptest! {
         #[test]
         fn merged_series_are_the_series_of_all_values(
-            values in prop::collection::vec((0..7_200_000_000_u64, any::<bool>(), any::<bool>()), 0..60)
+            values in prop::collection::vec((0..7_200_000_000_u64, any::<bool>(), any::<bool>()), 0..3 * FEW)
         ) {
             let (mut one, mut other, mut all) = (Series::default(), Series::default(), Series::default());
             for (micros, first, missed) in values {
