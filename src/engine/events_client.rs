@@ -121,12 +121,17 @@ pub enum Stage {
 }
 
 /// How many messages are acknowledged at most before the first of them is looked at.
-const AHEAD: usize = 64;
+const AHEAD: usize = 32;
 
 /// Messages that have been acknowledged and not been looked at: the server does not wait for what rules make of them.
-/// Connections can share one, since each is through before the next begins.
+/// Connections share one, since each is through before the next begins, and what they are sent is much the same.
 #[derive(Debug, Default)]
 pub struct Ahead {
+    /// What has arrived, and how much of it was looked at.
+    bytes: Vec<u8>,
+    seen: usize,
+    document: Document,
+    acks: Document,
     tapes: Vec<Reading>,
     messages: Vec<Early>,
 }
@@ -150,11 +155,9 @@ pub struct EventsClient {
     /// Whether the server has sent a close frame.
     server_closed: bool,
     policy: AckPolicy,
+    /// The beginning of a frame whose end has not arrived.
     inbox: Vec<u8>,
-    /// How much of it was looked at.
-    seen: usize,
     assembler: Assembler,
-    document: Document,
     own: Outgoing,
     owed: VecDeque<u64>,
     late: VecDeque<(Instant, u64)>,
@@ -184,9 +187,7 @@ impl EventsClient {
             server_closed: false,
             policy,
             inbox: Vec::new(),
-            seen: 0,
             assembler: Assembler::new(usize::try_from(limit).unwrap_or(usize::MAX)),
-            document: Document::new(),
             own,
             owed: VecDeque::new(),
             late: VecDeque::new(),
@@ -232,7 +233,7 @@ impl EventsClient {
     pub fn end(&mut self) {
         self.stage = Stage::Ended;
         self.late.clear();
-        (self.inbox, self.seen) = (Vec::new(), 0);
+        self.inbox = Vec::new();
     }
 
     /// The oldest id that has not been acknowledged.
@@ -260,10 +261,11 @@ impl EventsClient {
     pub fn take(&mut self, bytes: &[u8], ahead: &mut Ahead, out: &mut Vec<u8>) {
         if !matches!(self.stage, Stage::Ended | Stage::Unreadable) {
             ahead.messages.clear();
-            let mut inbox = std::mem::take(&mut self.inbox);
-            inbox.extend_from_slice(bytes);
-            self.acknowledge_ahead(&inbox, ahead, out);
-            self.inbox = inbox;
+            ahead.seen = 0;
+            ahead.bytes.clear();
+            ahead.bytes.append(&mut self.inbox);
+            ahead.bytes.extend_from_slice(bytes);
+            self.acknowledge_ahead(ahead, out);
         }
     }
 
@@ -280,20 +282,21 @@ impl EventsClient {
         if matches!(self.stage, Stage::Ended | Stage::Unreadable) {
             return false;
         }
-        let mut inbox = std::mem::take(&mut self.inbox);
-        for (early, tape) in ahead.messages.drain(..).zip(&ahead.tapes) {
-            self.look_at(now, &early, &inbox[early.start..early.end], tape, trace, &mut hear);
-            self.seen = early.end;
+        let mut messages = std::mem::take(&mut ahead.messages);
+        for (place, early) in messages.drain(..).enumerate() {
+            self.look_at(now, &early, place, ahead, trace, &mut hear);
+            ahead.seen = early.end;
         }
+        ahead.messages = messages;
         loop {
-            if self.acknowledge_ahead(&inbox, ahead, out) {
-                self.inbox = inbox;
+            if self.acknowledge_ahead(ahead, out) {
                 return true;
             }
-            match frame::decode(&mut inbox[self.seen..], self.limit) {
+            let Ahead { bytes, seen, document, .. } = ahead;
+            match frame::decode(&mut bytes[*seen..], self.limit) {
                 Decoded::Frame { frame, consumed } => {
-                    self.take_frame(now, &frame, out, trace, &mut hear);
-                    self.seen += consumed;
+                    self.take_frame(now, &frame, document, out, trace, &mut hear);
+                    *seen += consumed;
                 }
                 Decoded::Incomplete { .. } => break,
                 Decoded::TooLong { .. } => {
@@ -302,28 +305,28 @@ impl EventsClient {
                 }
             }
         }
-        inbox.drain(..std::mem::take(&mut self.seen));
-        self.inbox = inbox;
+        self.inbox.extend_from_slice(&ahead.bytes[ahead.seen..]);
         false
     }
 
     /// Parses as many whole texts as there are, up to the first frame that is something else, and acknowledges those that
     /// want it. Whether there was one.
-    fn acknowledge_ahead(&mut self, inbox: &[u8], ahead: &mut Ahead, out: &mut Vec<u8>) -> bool {
+    fn acknowledge_ahead(&mut self, ahead: &mut Ahead, out: &mut Vec<u8>) -> bool {
         let acks_at_once = self.policy.when == AckWhen::AtOnce && self.policy.times == 1 && self.own.bends.is_empty();
         if !acks_at_once || self.stage != Stage::Open {
             return false;
         }
-        let mut at = self.seen;
-        while ahead.messages.len() < AHEAD {
-            let place = ahead.messages.len();
-            if ahead.tapes.len() == place {
-                ahead.tapes.push(Reading::default());
+        let Ahead { bytes, seen, document, tapes, messages, .. } = ahead;
+        let mut at = *seen;
+        while messages.len() < AHEAD {
+            let place = messages.len();
+            if tapes.len() == place {
+                tapes.push(Reading::default());
             }
-            let tape = &mut ahead.tapes[place];
-            let Some((frame, length)) = frame::whole_text(&inbox[at..], self.limit) else { break };
+            let tape = &mut tapes[place];
+            let Some((frame, length)) = frame::whole_text(&bytes[at..], self.limit) else { break };
             let Ok(text) = std::str::from_utf8(frame.payload) else { break };
-            if self.document.parse_onto(text, tape).is_err() {
+            if document.parse_onto(text, tape).is_err() {
                 break;
             }
             let id = match Envelope::of(tape.json(text)) {
@@ -332,9 +335,9 @@ impl EventsClient {
             };
             let acked = id.map(|id| (id, self.own.write_ack(id, &self.policy.status, out)));
             at += length;
-            ahead.messages.push(Early { header: frame.header, start: at - text.len(), end: at, acked });
+            messages.push(Early { header: frame.header, start: at - text.len(), end: at, acked });
         }
-        !ahead.messages.is_empty()
+        !messages.is_empty()
     }
 
     /// Looks at a text that was parsed, and acknowledged if it wanted to be.
@@ -342,16 +345,18 @@ impl EventsClient {
         &mut self,
         now: Instant,
         early: &Early,
-        payload: &[u8],
-        tape: &Reading,
+        place: usize,
+        ahead: &mut Ahead,
         trace: &mut Tracer<S>,
         hear: &mut impl FnMut(Heard<'_>),
     ) {
+        let Ahead { bytes, acks, tapes, .. } = ahead;
+        let payload = &bytes[early.start..early.end];
         let Ok(text) = std::str::from_utf8(payload) else { return };
         let frame = Frame { header: early.header, payload };
         // As a whole message it ends one in fragments.
         self.assembler.accept(&frame);
-        let json = tape.json(text);
+        let json = tapes[place].json(text);
         let envelope = Envelope::of(json);
         let (connection, from) = (self.connection, Side::Server);
         let text = Some(Text::Json { text, json, envelope });
@@ -359,7 +364,7 @@ impl EventsClient {
         if let Some((id, mask)) = early.acked {
             self.last = Some(id);
             self.arrived += 1;
-            self.own.observe_ack(now, (id, &self.policy.status, mask), trace);
+            self.own.observe_ack(now, (id, &self.policy.status, mask), acks, trace);
         }
         match envelope {
             Envelope::Message(message) => hear(Heard::Message(message)),
@@ -372,6 +377,7 @@ impl EventsClient {
         &mut self,
         now: Instant,
         frame: &Frame<'_>,
+        document: &mut Document,
         out: &mut Vec<u8>,
         trace: &mut Tracer<S>,
         hear: &mut impl FnMut(Heard<'_>),
@@ -391,7 +397,7 @@ impl EventsClient {
             observe(trace, None);
             return self.take_control(now, frame, out, trace);
         };
-        let text = Text::of(whole, &mut self.document);
+        let text = Text::of(whole, document);
         let envelope = if let Text::Json { envelope, .. } = text { Some(envelope) } else { None };
         observe(trace, Some(text));
         let Some(envelope) = envelope else { return };
@@ -560,12 +566,18 @@ impl Outgoing {
     }
 
     /// Observes an ack that was written.
-    fn observe_ack<S: Sink>(&mut self, now: Instant, (id, status, mask): (u64, &str, [u8; 4]), trace: &mut Tracer<S>) {
+    fn observe_ack<S: Sink>(
+        &mut self,
+        now: Instant,
+        (id, status, mask): (u64, &str, [u8; 4]),
+        document: &mut Document,
+        trace: &mut Tracer<S>,
+    ) {
         self.text.clear();
         write::ack_into(id, status, &mut self.text);
         let header = Header { mask: Some(mask), ..Header::new(Opcode::TEXT, self.text.len() as u64) };
         let (connection, from, payload) = (self.connection, Side::Client, &self.text[..]);
-        let text = Some(Text::of(payload, &mut self.document));
+        let text = Some(Text::of(payload, document));
         trace.observe(now, Event::Frame { connection, from, frame: Frame { header, payload }, text });
     }
 

@@ -21,7 +21,7 @@ use crate::time::Instant;
 const ROOM: Room = Room { lines: 20_000, bytes: 8 << 20 };
 
 /// What is kept of each, however many there are.
-const LEAST: Room = Room { lines: 64, bytes: 12 << 10 };
+const LEAST: Room = Room { lines: 64, bytes: 8 << 10 };
 
 /// How many connections that have ended are kept.
 const ENDED_KEPT: usize = 64;
