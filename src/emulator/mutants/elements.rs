@@ -170,7 +170,10 @@ pub(super) const MUTANTS: &[Registered] = &[
     row(
         "name-trimmed-in-changes",
         "UPD-14",
-        &[("SUB-10", "a change falls into a change of the set")],
+        &[
+            ("SUB-10", "a change falls into a change of the set"),
+            ("LIM-04", "what is told of names is told to a hundred subscriptions as well"),
+        ],
         "What is typed in is trimmed once more.",
         || in_changes(CallInfo, "name", |value| value.as_str().unwrap_or_default().replace(' ', "").into()),
     ),

@@ -464,6 +464,8 @@ pub(super) const MUTANTS: &[Registered] = &[
             ("SUB-03", "what was ended is told again"),
             ("SUB-05", "what was ended is pending again"),
             ("UPD-01", "an index is told what it stood for before"),
+            ("MSG-11", "a state of the earlier request comes before the ack of the next one"),
+            ("SUB-08", "the later request is the empty set"),
         ],
         "Requests are worked on in parallel.",
         || {
