@@ -28,6 +28,7 @@ use crate::net::clock::Clock;
 use crate::net::interrupt;
 use crate::net::listeners::Reception;
 use crate::net::probe::{Capabilities, ReceiverPlaces, probe};
+use crate::net::recording::Recording;
 use crate::net::socket_driver::Link;
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
 use crate::report::folder;
@@ -42,7 +43,7 @@ use one::{Reach, play, skip_line};
 use plan::{Planned, plan};
 pub(crate) use plan::{check_mutants, settings};
 pub use recorder::FILE as TRACE_FILE;
-use recorder::Recording;
+use recorder::record_line;
 pub(crate) use sample::failed_over_sockets;
 use servers::Site;
 use watching::Station;
@@ -62,7 +63,7 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
     runtime()?.block_on(async {
         let clock = Clock::start();
         let stop = interrupt::watch();
-        let recording = config.record.then(|| Recording::create(&config.report_dir)).transpose();
+        let recording = config.record.then(|| Recording::create(&config.report_dir, TRACE_FILE)).transpose();
         let recording = recording.map_err(|error| Failure::usage(format!("failed to record: {error}")))?;
         let (errors, exit_codes) = (Vec::new(), Vec::new());
         let (station, beats) = Station::new();
@@ -204,9 +205,6 @@ impl Running {
                 waiting = others;
                 results.extend(self.out_of_reach(uri, of_records, progress));
             }
-            if let Some(recording) = &mut self.recording {
-                played.recorded.into_iter().for_each(|part| recording.append(part));
-            }
             results.extend(played.runs);
         }
         if site.links().iter().any(|link| link.reception().failure().is_some()) {
@@ -229,6 +227,10 @@ impl Running {
                 // What a load showed last comes before its end.
                 biased;
                 Some(beat) = self.beats.recv() => progress.beat(&beat),
+                notice = notice_of(&mut self.recording) => {
+                    progress.note(&notice);
+                    self.errors.push(notice);
+                }
                 played = under_way.join_next() => return played,
             }
         }
@@ -281,7 +283,7 @@ impl Running {
             addresses: self.config.addresses.clone(),
             clock: self.clock,
             baseline: self.config.baseline.clone(),
-            record: self.recording.is_some(),
+            record: self.recording.as_ref().map(|recording| recording.feed().clone()),
             station: Some(self.station.clone()),
             waiting: self.config.waiting,
         }
@@ -323,6 +325,14 @@ impl Running {
     }
 }
 
+/// Waits for what goes wrong with the recording; for ever if nothing is recorded.
+async fn notice_of(recording: &mut Option<Recording>) -> String {
+    match recording {
+        Some(recording) => recording.notice().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The files of scenarios that do not ship, by id.
 fn own_files(sources: &[Source]) -> BTreeMap<String, String> {
     let own = sources.iter().filter(|source| source.file != format!("scenarios/{}.yaml", source.id));
@@ -355,8 +365,8 @@ impl Running {
             },
             reaction_ms: u64::try_from(self.config.deadlines.reaction.as_millis()).unwrap_or(u64::MAX),
         };
-        if let Some(recording) = &mut self.recording {
-            recording.line(&header);
+        if let Some(recording) = &self.recording {
+            record_line(recording.feed(), &header);
         }
     }
 
@@ -364,15 +374,18 @@ impl Running {
     fn close_recording(&mut self, results: &[ScenarioRun], interrupted: bool) {
         let Some(recording) = &mut self.recording else { return };
         for run in results.iter().filter(|run| run.skipped.is_some()) {
-            recording.line(&skip_line(run));
+            record_line(recording.feed(), &skip_line(run));
         }
-        recording.line(&Closed {
+        self.errors.extend(recording.notices());
+        let closed = Closed {
             closed_ms: self.clock.now().as_millis(),
             interrupted,
             errors: self.errors.clone(),
             exit_codes: self.exit_codes.iter().map(|code| code.number()).collect(),
-        });
-        self.errors.extend(recording.failure());
+        };
+        record_line(recording.feed(), &closed);
+        recording.close();
+        self.errors.extend(recording.notices());
     }
 
     fn started_at(&self) -> String {

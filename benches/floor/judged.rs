@@ -2,7 +2,8 @@
 //!
 //! For what only a look from inside can tell: how long updates were under way until they were looked at.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bridgeproof::engine::{Engine, Options};
@@ -10,7 +11,7 @@ use bridgeproof::load::LatencyRecorder;
 use bridgeproof::net::clock::Clock;
 use bridgeproof::net::event_loop::{Part, Waiting, drive_together};
 use bridgeproof::net::socket_driver::Link;
-use bridgeproof::net::target::{Account, Accounts, Target, Tls};
+use bridgeproof::net::target::Target;
 use bridgeproof::rules::{Context, Deadlines, Judge};
 use bridgeproof::spec::Version;
 use bridgeproof::time::Instant;
@@ -19,18 +20,23 @@ use bridgeproof::trace::{Chronicle, Event, Observation, Side, Sink};
 use super::firehose::monotonic_ns;
 use super::underway::UnderWay;
 
-/// What a run does with each observation, and with `--stamps` a look at how long it was under way.
+/// What a run does with each observation; with `--stamps` a look at how long it was under way; on another server than the bench's
+/// own the number of messages that the client sent, which are acks but for a few.
 struct Watch {
     judge: Judge,
     chronicle: Chronicle,
     latency: LatencyRecorder,
     stamps: Option<UnderWay>,
+    sent: Option<Arc<AtomicU64>>,
 }
 
 impl Sink for Watch {
     fn observe(&mut self, observation: &Observation<'_>) {
         if let (Some(stamps), Event::Frame { from: Side::Server, frame, .. }) = (&mut self.stamps, &observation.event) {
             stamps.take(frame.payload, monotonic_ns());
+        }
+        if let (Some(sent), Event::Frame { from: Side::Client, .. }) = (&self.sent, &observation.event) {
+            sent.fetch_add(1, Ordering::Relaxed);
         }
         self.judge.observe(observation);
         self.latency.observe(observation);
@@ -44,7 +50,13 @@ impl Sink for Watch {
 }
 
 /// Listens on that many connections of each server until it is killed.
-pub(crate) fn run(addresses: &[SocketAddr], connections: usize, stamps: bool, waiting: Waiting) {
+pub(crate) fn run(
+    targets: Vec<Target>,
+    connections: usize,
+    stamps: bool,
+    waiting: Waiting,
+    sent: Option<&Arc<AtomicU64>>,
+) {
     let text = super::scenario(connections);
     let scenario = bridgeproof::scenario::read("listen.yaml", &text).expect("the scenario is in order");
     let clock = Clock::start();
@@ -55,23 +67,19 @@ pub(crate) fn run(addresses: &[SocketAddr], connections: usize, stamps: bool, wa
         clustered: Some(false),
         deadlines: Deadlines::default(),
     };
-    let accounts = || Accounts { privileged: Account::new("admin", "secret"), unprivileged: None };
-    let links: Vec<Link> = addresses
-        .iter()
-        .map(|address| {
-            let target = Target::new(&format!("http://{address}"), accounts(), Tls::Insecure).expect("it is a URL");
-            Link::new(target, clock).expect("nothing is needed for it")
-        })
-        .collect();
-    let mut engines: Vec<_> = addresses
+    let servers = targets.len();
+    let link = |target| Link::new(target, clock).expect("nothing is needed for it");
+    let links: Vec<Link> = targets.into_iter().map(link).collect();
+    let mut engines: Vec<_> = links
         .iter()
         .map(|_| {
             let stamps = stamps.then(UnderWay::new);
             let watch = Watch {
                 judge: Judge::new(context),
-                chronicle: Chronicle::one_of(addresses.len()),
+                chronicle: Chronicle::one_of(servers),
                 latency: LatencyRecorder::new(),
                 stamps,
+                sent: sent.map(Arc::clone),
             };
             Engine::new("listen", &scenario, Options::default(), watch)
         })

@@ -4,10 +4,16 @@
 //! clients are processes of their own on the second processor, connected to the same server, which runs on the first and
 //! sends to one of them at a time, in turns. What counts is the processor time of the client for each update, and the ratio
 //! of both in the same round. Linux only, for `/proc`.
+//!
+//! `cargo bench --bench floor -- --server emulator` prints one row about the emulator as server: `--connections` of them (1, and
+//! at most 5), `--rate` updates a second on each (5000), an ack `--window` (64). `-- --server http://127.0.0.1:PORT --user NAME
+//! --password-env VAR` is any other server on loopback that tells who subscribes to the list of calls of changes; they have to
+//! happen there meanwhile. There both clients have their turns one after the other, each in a fresh process; there is no goal.
 
 mod client;
 mod firehose;
 mod judged;
+mod other;
 mod records;
 mod underway;
 
@@ -20,6 +26,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bridgeproof::net::event_loop::Waiting;
+use bridgeproof::net::target::{Account, Accounts, Target, Tls};
 use firehose::{Firehose, Rate};
 
 /// How often both are measured in turns.
@@ -55,12 +62,22 @@ fn main() {
     }
     if let Some(role) = words.iter().position(|word| word == "--role") {
         let connections = words[role + 2].parse().expect("a number of connections");
+        if has("--url") {
+            return other::play(&words[role + 1], connections, &words);
+        }
         let addresses = words[role + 3..].iter().filter_map(|word| word.parse().ok());
         let addresses: Vec<SocketAddr> = addresses.collect();
         let waiting = if has("--spin") { Waiting::Spin } else { Waiting::Sleep };
         match words[role + 1].as_str() {
-            "floor" => client::run(&addresses, connections, has("--stamps").then(underway::UnderWay::new)),
-            _ => judged::run(&addresses, connections, has("--stamps"), waiting),
+            "floor" => client::run(&addresses, connections, has("--stamps").then(underway::UnderWay::new), None),
+            _ => judged::run(targets(&addresses), connections, has("--stamps"), waiting, None),
+        }
+        return;
+    }
+    if has("--server") {
+        if let Err(why) = other::measure(&words) {
+            say(&why);
+            std::process::exit(2);
         }
         return;
     }
@@ -83,6 +100,13 @@ fn main() {
     }
 }
 
+/// The bench's own servers, which take every account.
+fn targets(addresses: &[SocketAddr]) -> Vec<Target> {
+    let accounts = || Accounts { privileged: Account::new("admin", "secret"), unprivileged: None };
+    let target = |address| Target::new(&format!("http://{address}"), accounts(), Tls::Insecure).expect("it is a URL");
+    addresses.iter().map(target).collect()
+}
+
 /// The load that is measured: listening.
 fn scenario(connections: usize) -> String {
     format!(
@@ -101,6 +125,10 @@ impl Client {
         let mut command = Command::new(std::env::current_exe().expect("this program has a file"));
         command.args(["--role", role]).arg(connections.to_string());
         command.args(addresses.iter().map(ToString::to_string)).args(further);
+        Self::spawn(&mut command)
+    }
+
+    fn spawn(command: &mut Command) -> Self {
         // A process stays on the processor of the thread that begins it.
         let spawn = || {
             pinned(1);

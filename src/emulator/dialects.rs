@@ -176,6 +176,11 @@ pub const DIALECTS: &[Dialect] = &[
         settings: &[("cdr-http-1-0", "true"), ("cdr-content-type", ""), ("header-case", "upper")],
     },
     Dialect {
+        name: "records-by-a-clock-that-is-set",
+        doc: "The clock that records are stamped by is set back and forward all the time.",
+        settings: &[("cdr-clock-set-every", "700ms")],
+    },
+    Dialect {
         name: "records-of-tomorrow",
         doc: "No recordIndex any more, times with fractions, other letter case where the guides differ.",
         settings: &[

@@ -131,8 +131,9 @@ pub const FREEDOMS: &[Freedom] = &[
     Freedom { key: "cdr-rounding", values: &["down", "nearest", "up"], about: &["REC-08"] },
 ];
 
-/// What only named dialects change: the rest of a run has to know of it, or it takes long.
+/// What only named dialects change: the rest of a run has to know of it, or it takes long, or it is rare.
 const NAMED: &[Freedom] = &[
+    Freedom { key: "cdr-clock-set-every", values: &["700ms"], about: &["CDR-07", "REC-08", "REC-14"] },
     Freedom { key: "clustered", values: &["true"], about: &["CDR-06", "UPD-17"] },
     Freedom { key: "restart-time", values: &["200ms", "1s"], about: &["CDR-08"] },
     Freedom { key: "setup-delay", values: &["10ms", "100ms"], about: &["REC-14"] },

@@ -207,6 +207,7 @@ settings! {
     cdr_count_unconnected: bool = true, "cdr-count-unconnected", "Whether legs that were never connected count in a call's end.";
     cdr_recorder: Recorder = Recorder::Path, "cdr-recorder", "What records a call.";
     cdr_time_fractions: bool = false, "cdr-time-fractions", "Whether times have milliseconds.";
+    cdr_clock_set_every: Duration = Duration::ZERO, "cdr-clock-set-every", "After what time the clock that records are stamped by is set, a minute back and a minute forward in turns; 0ms is never.";
     cdr_rounding: Rounding = Rounding::Down, "cdr-rounding", "How durations become whole seconds.";
 }
 

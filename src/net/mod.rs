@@ -37,6 +37,7 @@ pub mod probe;
 mod pump;
 pub mod receive_loop;
 pub mod record_file;
+pub mod recording;
 mod restart;
 pub mod socket_driver;
 mod stream;

@@ -1,7 +1,6 @@
 //! One scenario of a run, from its servers to what became of it: each server has an engine and a judge of its own.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +8,14 @@ use tokio::sync::watch;
 
 use super::parts::{Ended, Part, drive_together};
 use super::plan::Planned;
-use super::recorder::ScenarioRecorder;
+use super::recorder::{ScenarioRecorder, record_line};
 use super::servers::{OneServer, Site, part_seed};
 use super::watching::{LoadStation, Station};
 use crate::engine::{Addresses, End, Options, Outcome, default_deadline};
 use crate::load::{self, Earlier, LatencyRecorder, Loaded, Together};
 use crate::net::clock::Clock;
 use crate::net::event_loop::Waiting;
+use crate::net::recording::Feed;
 use crate::report::assemble::{ExpectationFailure, ScenarioRun, StepMark};
 use crate::report::loads;
 use crate::rules::{Context, Deadlines, Judge};
@@ -39,8 +39,8 @@ pub(super) struct Terms {
     pub(super) clock: Clock,
     /// What loads are compared with.
     pub(super) baseline: Option<Arc<Earlier>>,
-    /// Whether the scenario is recorded.
-    pub(super) record: bool,
+    /// Where the scenario is recorded, if it is.
+    pub(super) record: Option<Feed>,
     /// Where what goes on is shown.
     pub(super) station: Option<Station>,
     /// How a load waits for what happens.
@@ -58,8 +58,6 @@ pub(super) struct Played {
     pub(super) left_behind: Vec<String>,
     /// What else went wrong, in words.
     pub(super) trouble: Vec<String>,
-    /// Its parts of the recording, one for each server, if it is recorded.
-    pub(super) recorded: Vec<io::Result<Vec<u8>>>,
     /// Whether the target found its way to CDR receivers.
     pub(super) reach: Reach,
 }
@@ -83,7 +81,7 @@ pub(super) struct Watch {
     frame_limit: u64,
     /// Connections given up since a frame is too long to be read.
     unreadable: Vec<ConnectionId>,
-    recorder: Option<io::Result<ScenarioRecorder>>,
+    recorder: Option<ScenarioRecorder>,
     latency: LatencyRecorder,
     /// The URI of the first CDR receiver.
     uri: Option<String>,
@@ -97,7 +95,7 @@ impl Sink for Watch {
         self.latency.observe(observation);
         self.chronicle.observe(observation);
         self.chronicle.keep(self.judge.findings().iter().map(|finding| finding.evidence.as_slice()));
-        if let Some(Ok(recorder)) = &mut self.recorder {
+        if let Some(recorder) = &mut self.recorder {
             recorder.observe(observation);
         }
         match observation.event {
@@ -120,7 +118,7 @@ impl Sink for Watch {
 impl Watch {
     fn new(
         context: Context,
-        recorder: Option<io::Result<ScenarioRecorder>>,
+        recorder: Option<ScenarioRecorder>,
         frame_limit: u64,
         (latency, chronicle): (LatencyRecorder, Chronicle),
     ) -> Self {
@@ -167,7 +165,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
     let seed = seed_of(terms.seed, &planned.id);
     let servers = match site.servers(&planned.scenario, seed, terms.clock).await {
         Ok(servers) => servers,
-        Err(why) => return not_begun(planned, why, terms.record),
+        Err(why) => return not_begun(planned, why, terms.record.as_ref()),
     };
     let names: Vec<String> = servers.iter().filter_map(|server| server.name.clone()).collect();
     let load = planned.scenario.load.as_ref().map(|load| &load.value);
@@ -237,7 +235,7 @@ fn part(
     };
     let begin = begin_line(planned, server.name.clone(), &context, began);
     let parts = of_load.as_ref().map_or(1, load::Part::of);
-    let recorder = terms.record.then(|| ScenarioRecorder::new(&begin, parts));
+    let recorder = terms.record.as_ref().map(|feed| ScenarioRecorder::new(&begin, feed));
     let chronicle = Chronicle::one_of(parts as usize);
     let scenario = match &of_load {
         Some(part) => planned.scenario.part(part.index(), part.of()),
@@ -254,7 +252,7 @@ fn part(
     }
 }
 
-fn not_begun(planned: Planned, why: String, record: bool) -> Played {
+fn not_begun(planned: Planned, why: String, record: Option<&Feed>) -> Played {
     let run = ScenarioRun {
         exercises: planned.exercises(),
         id: planned.id.clone(),
@@ -263,7 +261,9 @@ fn not_begun(planned: Planned, why: String, record: bool) -> Played {
         ..ScenarioRun::default()
     };
     let mut played = Played::of(&planned.id);
-    played.recorded.extend(record.then(|| super::recorder::frame(&skip_line(&run))));
+    if let Some(feed) = record {
+        record_line(feed, &skip_line(&run));
+    }
     played.network_errors.push(why);
     played.runs.push(run);
     played
@@ -277,7 +277,6 @@ impl Played {
             network_errors: Vec::new(),
             left_behind: Vec::new(),
             trouble: Vec::new(),
-            recorded: Vec::new(),
             reach: Reach::Open,
         }
     }
@@ -306,21 +305,20 @@ impl Played {
         let unasked =
             |error: &&NetworkError| !matches!(error.kind, NetworkErrorKind::Closed | NetworkErrorKind::Malformed);
         self.network_errors.extend(outcome.network_errors.iter().find(unasked).map(ToString::to_string));
-        let (run, recorded) = run_of(planned, server.name.clone(), (watch, &outcome), unfinished, (began, duration));
+        let run = run_of(planned, server.name.clone(), (watch, &outcome), unfinished, (began, duration));
         self.left_behind.extend(outcome.left_behind);
-        self.recorded.extend(recorded);
         self.runs.push(run);
     }
 }
 
-/// What the report is made from, and the recording if there is one.
+/// What the report is made from; the recording, if there is one, ends.
 fn run_of(
     planned: &Planned,
     server: Option<String>,
     (watch, outcome): (Watch, &Outcome),
     unfinished: Option<String>,
     (began, duration): (Instant, Duration),
-) -> (ScenarioRun, Option<io::Result<Vec<u8>>>) {
+) -> ScenarioRun {
     let Watch { judge, chronicle, recorder, latency, .. } = watch;
     let judgement = judge.finish();
     let failures: Vec<ExpectationFailure> = outcome
@@ -359,8 +357,10 @@ fn run_of(
         loaded: None,
         unjudged: false,
     };
-    let recorded = recorder.map(|recorder| recorder.and_then(|recorder| recorder.finish(end_line(&run))));
-    (run, recorded)
+    if let Some(recorder) = recorder {
+        recorder.finish(end_line(&run));
+    }
+    run
 }
 
 /// What judging the scenario again takes.

@@ -44,7 +44,7 @@ pub(crate) async fn failed_over_sockets(
         addresses: Addresses::default(),
         clock,
         baseline: None,
-        record: false,
+        record: None,
         station: None,
         waiting: Waiting::Sleep,
     };

@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex};
 use bridgeproof::protocol::ws::frame::{Decoded, Header, Opcode, decode, encode};
 use serde_json::{Value, json};
 
-use super::child::{Finished, Folder, PASSWORD};
+use super::child::{Finished, Folder, PASSWORD, Running};
 use super::peer::Peer;
-use super::reports::{read, verdicts};
+use super::reports::{read, verdicts, words};
 
 /// Two clients listen for two seconds.
 const LISTEN: &str = "
@@ -258,4 +258,58 @@ fn a_report_folder_on_a_full_disk_is_told_of_and_the_report_is_shown() {
     assert!(finished.stderr.contains("report.json") && finished.stderr.contains("No space left"), "{finished:?}");
     assert!(finished.stdout.contains("MSG-03") || finished.stdout.contains("MSG"), "{finished:?}");
     assert!(!folder.path("out/report.json").exists(), "no part of a report is left");
+}
+
+/// Text of so many bytes that cannot be compressed to less than a half.
+fn noise(bytes: usize, seed: u64) -> String {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let words = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        format!("{state:016x}")
+    });
+    words.take(bytes / 16).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_that_fills_while_a_load_is_recorded_ends_the_recording_and_not_the_run() {
+    let peer = Peer::events(|stream| {
+        let mut line = Line::new(stream);
+        if line.grant().is_none() || !line.add_call() {
+            return;
+        }
+        let told = |number| json!({"call": CALL, "updateType": "update", "name": noise(60_000, number)});
+        let list = |update| json!({"type": "callListUpdate", "subscriptionIndex": 1, "updates": [update]});
+        (0..60).map(told).map(list).all(|message| line.tell(message));
+        while line.next_message().is_some() {}
+    });
+    let folder = Folder::new();
+    folder.write("listen.yaml", &LISTEN.replace("FOLLOW", ""));
+    // As on a full disk, writing fails beyond so many blocks, which have 512 or 1024 bytes. A report has fewer.
+    let program = env!("CARGO_BIN_EXE_bridgeproof");
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 800; exec '{program}' run listen.yaml --report-dir out --record --target {} --user admin \
+         --password-env {}",
+        peer.url, PASSWORD.0
+    );
+    let mut command = std::process::Command::new("sh");
+    command.arg("-c").arg(script).current_dir(folder.path("")).env("NO_COLOR", "1").envs([PASSWORD]);
+    let mut running = Running::start(command);
+    // It is told while the load goes on.
+    running.stderr_line("the recording is not whole: failed to write trace.jsonl.zst: ");
+    let finished = running.finish();
+    let report = read(&folder.path("out"));
+    assert_eq!((finished.code, &report["exit_code"]), (0, &0.into()), "{finished:?}");
+    // What the file had room for is long over when the load ends.
+    assert!(heard(&report) > 10, "{report}");
+    assert!(words(&report).contains("the recording is not whole"), "{report}");
+    assert!(finished.stdout.contains("the recording is not whole"), "{finished:?}");
+    let left = fs::read_dir(folder.path("out")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!left.into_iter().any(|name| name.to_string_lossy().contains(".part-")), "nothing is left beside it");
+    // What was recorded is judged as far as it goes.
+    let checked = folder.run(&["check", "out/trace.jsonl.zst", "--report-dir", "checked"]);
+    assert_eq!(checked.code, 5, "{checked:?}");
+    assert!(checked.stdout.contains("the recording was cut off"), "{checked:?}");
 }

@@ -21,6 +21,9 @@ pub(super) const HARD_LIMIT: usize = 100_000;
 /// 2026-01-01T00:00:00Z, for servers that were not told the time.
 const DEFAULT_START_MS: i64 = 1_767_225_600_000;
 
+/// By how much the clock is set back and forward where it is set.
+const SET_BACK_MS: i64 = 60_000;
+
 /// One configured receiver.
 #[derive(Debug)]
 pub struct Receiver {
@@ -229,6 +232,9 @@ impl Cdr {
         let elapsed = i64::try_from(now.since(at).as_millis()).unwrap_or(i64::MAX);
         let before = i64::try_from(at.since(now).as_millis()).unwrap_or(i64::MAX);
         let moment = unix_ms.saturating_add(elapsed).saturating_sub(before);
+        let every = i64::try_from(settings.cdr_clock_set_every.as_millis()).unwrap_or(i64::MAX);
+        let is_set_back = every > 0 && elapsed / every % 2 == 1;
+        let moment = if is_set_back { moment.saturating_sub(SET_BACK_MS) } else { moment };
         let time = jiff::Timestamp::from_millisecond(moment).unwrap_or_default();
         let format = if settings.cdr_time_fractions { "%Y-%m-%dT%H:%M:%S%.3fZ" } else { "%Y-%m-%dT%H:%M:%SZ" };
         time.strftime(format).to_string()

@@ -15,7 +15,7 @@ use crate::time::Instant;
 use crate::trace::Seq;
 
 /// How much durations may differ from the times of records (REC-08).
-const LATITUDE_MS: i64 = 2000;
+pub(super) const LATITUDE_MS: i64 = 2000;
 
 /// A call.
 #[derive(Debug, Clone, Copy)]
@@ -161,6 +161,6 @@ fn duration(
     moment.fail(R::Rec08, &expected, (told / 1000).to_string(), &[started]);
 }
 
-fn millis(time: Duration) -> i64 {
+pub(super) fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
