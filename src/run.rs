@@ -34,6 +34,7 @@ use crate::report::folder;
 use crate::report::live::Beat;
 use crate::report::model::{Report, Run, Target, TargetKind};
 use crate::scenario::Source;
+use crate::scenario::syntax::Scenario;
 use crate::spec::Version;
 use crate::trace::NetworkError;
 use crate::trace::format::{Closed, Header, RunLine, TargetLine, VERSION};
@@ -74,6 +75,11 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
             }
             None => None,
         };
+        for (id, _) in scenarios.iter().filter(|(_, scenario)| compares(scenario) && config.baseline.is_none()) {
+            progress.note(&format!(
+                "{id} is to be compared with an earlier run, of which nothing is known: --baseline FILE takes its report.json"
+            ));
+        }
         let mut run = Running { config, settings, clock, stop, recording, errors, exit_codes, station, beats };
         let site = run.site().await?;
         run.record_header(site.as_ref().map(|(_, capabilities)| capabilities));
@@ -90,6 +96,12 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
         };
         Ok(run.report(&results, None))
     })
+}
+
+/// Whether it has a load with a threshold that is relative to an earlier run.
+fn compares(scenario: &Scenario) -> bool {
+    let asked = scenario.load.iter().flat_map(|load| load.value.thresholds());
+    asked.into_iter().any(|threshold| threshold.condition.is_relative())
 }
 
 /// The scenario that begins next, if one may begin: a load has the machine for itself.

@@ -212,11 +212,7 @@ fn add_load(scenario: &mut ScenarioRun, load: &LoadConfig, ending: &Ending, mut 
     scenario.title.clone_from(&load.given.title);
     if let Some(Loaded::Once(phase)) = &mut loaded {
         let asked = load.given.load.value.thresholds();
-        phase.complete(
-            &LatencyRecorder::new(),
-            &asked,
-            load.baseline.as_ref().and_then(|earlier| earlier.of(&load.id)),
-        );
+        phase.complete(&LatencyRecorder::new(), &asked, load.baseline.as_ref().map(|earlier| earlier.of(&load.id)));
     }
     scenario.unfinished = match ending {
         Ending::Done => loaded.as_ref().and_then(doubt),

@@ -130,9 +130,9 @@ impl Phase {
         self.unserved as f64 <= self.pace.taken as f64 * MOST_UNSERVED
     }
 
-    /// Whether all that was asked of it was met.
+    /// Whether all that was asked of it was met, as far as that can be said.
     pub fn holds(&self) -> bool {
-        self.thresholds.iter().all(|threshold| threshold.passed)
+        self.thresholds.iter().all(|threshold| threshold.passed || threshold.is_undecided())
     }
 }
 

@@ -15,9 +15,11 @@ pub(super) fn latencies(scenario: &str, loaded: &Loaded) -> Vec<Latency> {
 /// What became of the thresholds, likewise.
 pub(super) fn thresholds(scenario: &str, loaded: &Loaded) -> Vec<ThresholdResult> {
     let Some(phase) = representative(loaded) else { return Vec::new() };
-    let undecided = !phase.is_paced;
-    let outcomes = phase.thresholds.iter().cloned();
-    outcomes.map(|one| ThresholdResult { scenario: scenario.to_owned(), undecided, ..one.into() }).collect()
+    let outcomes = phase.thresholds.iter().cloned().map(|one| {
+        let undecided = !phase.is_paced || one.is_undecided();
+        ThresholdResult { scenario: scenario.to_owned(), undecided, ..one.into() }
+    });
+    outcomes.collect()
 }
 
 /// The heads of the columns of a curve.
@@ -141,6 +143,9 @@ pub fn doubt(loaded: &Loaded) -> Option<String> {
             counted(usize::try_from(phase.pace.taken).unwrap_or(usize::MAX), "arrival")
         ));
     }
+    if let Some(why) = nothing_to_compare_with(phase) {
+        return Some(why);
+    }
     match loaded {
         Loaded::Search { capacity: Some(capacity), .. } if !capacity.limit.is_found() => {
             Some(format!("the capacity was not found: {}", limit_in_words(capacity.limit.as_str())))
@@ -148,6 +153,18 @@ pub fn doubt(loaded: &Loaded) -> Option<String> {
         Loaded::Search { capacity: None, .. } => Some("the search for the capacity was interrupted".to_owned()),
         _ => None,
     }
+}
+
+/// Which thresholds are relative to something that is not known, and what to do about it.
+fn nothing_to_compare_with(phase: &Phase) -> Option<String> {
+    let asked = phase.thresholds.iter().filter(|one| one.is_undecided());
+    let asked: Vec<String> = asked.map(|one| format!("{}: {}", one.metric.as_str(), one.expression)).collect();
+    (!asked.is_empty()).then(|| {
+        format!(
+            "there is nothing to compare with for {}: pass --baseline FILE with the report.json of an earlier run of this load",
+            asked.join(", ")
+        )
+    })
 }
 
 /// A load in the report.
@@ -263,6 +280,24 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_threshold_without_anything_to_compare_with_is_undecided_and_says_what_to_pass() {
+        let relative = Condition::parse("p(99) <= baseline * 1.10").unwrap();
+        let mut phase = phase(0);
+        phase.metrics.record(Metric::UpdateMute, crate::load::Stamps::at(Instant::ZERO), Instant::from_millis(5));
+        let judged = relative.judge(Metric::Update, &phase.metrics.series(Metric::Update), None);
+        (phase.thresholds, phase.unserved) = (vec![judged], 0);
+        let loaded = Loaded::Once(Box::new(phase));
+        let mut run = fixtures::scenario("load/steady", &["MSG-01"]);
+        run.unfinished = doubt(&loaded);
+        run.loaded = Some(loaded);
+        let report = assemble(fixtures::facts(), &[run]);
+        assert_eq!(report.exit_code, ExitCode::Inconclusive.number());
+        let reason = report.scenarios[0].reason.as_deref().unwrap_or_default();
+        assert!(reason.contains("update: p(99) <= baseline * 1.10: pass --baseline FILE"), "{reason}");
+        assert_eq!(super::super::thresholds::result(&report.thresholds[0]), "undecided");
     }
 
     #[test]

@@ -186,7 +186,7 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
     if let (Some(Loaded::Once(phase)), Some(load)) = (&mut loaded, load) {
         let mut latency = LatencyRecorder::new();
         ended.iter().for_each(|one| latency.merge(&one.watch.latency));
-        let baseline = terms.baseline.as_ref().and_then(|earlier| earlier.of(&planned.id));
+        let baseline = terms.baseline.as_ref().map(|earlier| earlier.of(&planned.id));
         phase.complete(&latency, &load.thresholds(), baseline);
     }
     let doubt = loaded.as_ref().and_then(loads::doubt);
