@@ -225,8 +225,11 @@ fn add_load(scenario: &mut ScenarioRun, load: &LoadConfig, ending: &Ending, mut 
 /// Why a load says nothing of the clients, if it does not.
 fn doubt(loaded: &Loaded) -> Option<String> {
     let phase = loads::representative(loaded)?;
-    if phase.is_paced && phase.lost_connections == 0 && !phase.is_served() && phase.holds() {
-        return Some(format!("{} of {} found nobody who could be told", phase.unserved, phase.pace.taken));
+    if phase.is_paced && phase.lost_connections == 0 && loads::is_dropping(loaded) {
+        return Some(format!(
+            "{}, since there was nobody who could be told",
+            loads::dropped(phase.unserved, phase.pace.taken)
+        ));
     }
     loads::doubt(loaded)
 }

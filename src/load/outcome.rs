@@ -127,13 +127,18 @@ impl Phase {
     /// Whether nearly all arrivals had something to begin with. Otherwise those that found nothing because the target was slow
     /// are missing from what was measured.
     pub fn is_served(&self) -> bool {
-        self.unserved as f64 <= self.pace.taken as f64 * MOST_UNSERVED
+        is_served(self.unserved, self.pace.taken)
     }
 
     /// Whether all that was asked of it was met, as far as that can be said.
     pub fn holds(&self) -> bool {
         self.thresholds.iter().all(|threshold| threshold.passed || threshold.is_undecided())
     }
+}
+
+/// Whether nearly all of so many arrivals had something to begin with, if so many had not.
+pub fn is_served(unserved: u64, arrivals: u64) -> bool {
+    unserved as f64 <= arrivals as f64 * MOST_UNSERVED
 }
 
 /// What became of a load.

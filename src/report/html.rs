@@ -14,7 +14,7 @@ pre{background:#f4f4f4;padding:.6rem;white-space:pre-wrap;overflow-wrap:anywhere
 
 /// The report as HTML.
 pub fn render(report: &Report) -> String {
-    let (verdict, missed) = (report.verdict.as_str(), thresholds::missed(report));
+    let (verdict, missed) = (report.verdict.as_str(), thresholds::missed(report) + &loads::headline(report));
     let charts = if report.loads.is_empty() { "" } else { charts::STYLE };
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>bridgeproof: {verdict}{missed}</title>\

@@ -75,7 +75,7 @@ impl Beat {
             (failed, format!("{failed} failed")),
             (lost, format!("{} lost", counted(number(lost), "connection"))),
             (moment.counts.late, format!("{} late", moment.counts.late)),
-            (moment.counts.unserved, format!("{} with nothing free", moment.counts.unserved)),
+            (moment.counts.unserved, format!("{} dropped", moment.counts.unserved)),
         ];
         parts.extend(counts.into_iter().filter(|(count, _)| *count > 0).map(|(_, told)| told));
         let timed = SHOWN.into_iter().filter_map(|metric| Some((metric, moment.tally(metric)?)));

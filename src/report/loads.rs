@@ -1,10 +1,10 @@
 //! What a report says of loads: how each was kept, what was measured, what was found.
 
-use super::model::{Latency, LoadHarness, LoadProbe, LoadResult, ThresholdResult};
+use super::model::{Latency, LoadHarness, LoadProbe, LoadResult, Report, ThresholdResult};
 use super::moments;
 use super::quantity::{counted, span};
 use crate::load::search::{Point, Verdict};
-use crate::load::{Executor, Loaded, Metric, Phase};
+use crate::load::{Executor, Loaded, Metric, Phase, is_served};
 
 /// The latencies of a load; of a search for a capacity, those at the highest rate that held.
 pub(super) fn latencies(scenario: &str, loaded: &Loaded) -> Vec<Latency> {
@@ -23,15 +23,17 @@ pub(super) fn thresholds(scenario: &str, loaded: &Loaded) -> Vec<ThresholdResult
 }
 
 /// The heads of the columns of a curve.
-pub const COLUMNS: [&str; 7] = ["rate", "tried for", "result", "updates", "failed", "p50", "p99"];
+pub const COLUMNS: [&str; 9] = ["rate", "tried for", "result", "late", "dropped", "updates", "failed", "p50", "p99"];
 
 /// The cells of one line of a curve.
-pub fn cells(probe: &LoadProbe) -> [String; 7] {
+pub fn cells(probe: &LoadProbe) -> [String; 9] {
     let time = |us: u64| if probe.count == 0 { "-".to_owned() } else { super::quantity::brief(us) };
     [
         format!("{:.1}", probe.rate),
         probe.purpose.clone(),
         probe.verdict.clone(),
+        probe.late.to_string(),
+        probe.unserved.to_string(),
         probe.count.to_string(),
         probe.errors.to_string(),
         time(probe.p50_us),
@@ -43,14 +45,21 @@ pub fn cells(probe: &LoadProbe) -> [String; 7] {
 pub fn capacity(load: &LoadResult) -> Option<String> {
     let limit = load.limit.as_deref()?;
     let above = load.broke_at_per_s.map_or_else(String::new, |rate| {
-        let is_broken = load.curve.iter().any(|probe| probe.rate == rate && probe.verdict == Verdict::Broke.as_str());
-        let what = if is_broken { "broke a threshold" } else { "could not be put on the target" };
-        format!("; {rate:.1} {what}")
+        let tried = || load.curve.iter().filter(|probe| probe.rate == rate);
+        if tried().any(|probe| probe.verdict == Verdict::Broke.as_str()) {
+            return format!("; {rate:.1} broke a threshold");
+        }
+        let why = tried().last().map_or_else(String::new, |probe| match probe.unserved {
+            unserved if !is_served(unserved, probe.arrivals) => format!(": {}", dropped(unserved, probe.arrivals)),
+            _ => format!(": {} of {} began late", probe.late, arrivals(probe.arrivals)),
+        });
+        format!("; {rate:.1} could not be put on the target{why}")
     });
+    let is_dropped = load.curve.iter().any(|probe| !is_served(probe.unserved, probe.arrivals));
     Some(match (load.capacity_per_s, limit) {
         (Some(rate), "threshold") => format!("{}: capacity {rate:.1} stimuli per time unit{above}", load.scenario),
         (Some(rate), limit) => {
-            let why = limit_in_words(limit);
+            let why = limit_in_words(limit, is_dropped);
             format!("{}: capacity at least {rate:.1} stimuli per time unit, since {why}{above}", load.scenario)
         }
         (None, _) => format!("{}: no rate held{above}", load.scenario),
@@ -58,12 +67,31 @@ pub fn capacity(load: &LoadResult) -> Option<String> {
 }
 
 /// Why a search ended without a rate that broke a threshold.
-fn limit_in_words(limit: &str) -> &'static str {
+fn limit_in_words(limit: &str, is_dropped: bool) -> &'static str {
     match limit {
-        "generator" => "the harness, or the participants and calls it has, allow no more",
+        "generator" if is_dropped => "the participants and calls that the load has allow no more",
+        "generator" => "the harness allows no more",
         "up_to" => "the highest rate that was to be tried held",
         _ => "results contradicted each other too often",
     }
+}
+
+/// So many arrivals.
+fn arrivals(count: u64) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "arrival")
+}
+
+/// That arrivals began nothing, in the words of the headline, of reasons and of curves.
+pub fn dropped(unserved: u64, of: u64) -> String {
+    format!("{unserved} of {} dropped", arrivals(of))
+}
+
+/// How many arrivals were dropped, to stand behind the verdict; nothing where hardly any was.
+pub fn headline(report: &Report) -> String {
+    let taken = |load: &LoadResult| load.begun.saturating_add(load.unserved);
+    let many = report.loads.iter().filter(|load| !is_served(load.unserved, taken(load)));
+    let (unserved, all) = many.fold((0, 0), |sum, load| (sum.0 + load.unserved, sum.1 + taken(load)));
+    if all == 0 { String::new() } else { format!(", {}", dropped(unserved, all)) }
 }
 
 /// How a load went, in a sentence.
@@ -74,7 +102,7 @@ pub fn course(load: &LoadResult) -> String {
     let mut text = format!("{}: {}{of} begun in {seconds:.1} s, {rate:.1} per second", load.scenario, load.begun);
     let counts = [
         (load.late, "late"),
-        (load.unserved, "with nothing free to change"),
+        (load.unserved, "dropped since nothing was free"),
         (load.unfinished, "unfinished"),
         (load.lost_connections, "connections lost"),
         (load.gone, "participants or calls gone"),
@@ -120,7 +148,7 @@ pub fn doubt(loaded: &Loaded) -> Option<String> {
         return Some(format!(
             "the harness could not keep its schedule: {:.1} % of {} began more than {} ms late, the latest {} ms late",
             phase.pace.late_share() * 100.0,
-            counted(usize::try_from(phase.pace.taken).unwrap_or(usize::MAX), "arrival"),
+            arrivals(phase.pace.taken),
             phase.pace.max_lag.as_millis(),
             phase.pace.worst.as_millis()
         ));
@@ -136,23 +164,30 @@ pub fn doubt(loaded: &Loaded) -> Option<String> {
         };
         return Some(format!("{lost} of the load ended before it was over{by}"));
     }
-    if !phase.is_served() && phase.holds() {
+    if is_dropping(loaded) {
         return Some(format!(
-            "{} of {} found nothing that was free to be changed: the load needs more participants and calls",
-            phase.unserved,
-            counted(usize::try_from(phase.pace.taken).unwrap_or(usize::MAX), "arrival")
+            "{}, since nothing was free to be changed: the load needs more participants and calls, or a quicker target",
+            dropped(phase.unserved, phase.pace.taken)
         ));
     }
     if let Some(why) = nothing_to_compare_with(phase) {
         return Some(why);
     }
     match loaded {
-        Loaded::Search { capacity: Some(capacity), .. } if !capacity.limit.is_found() => {
-            Some(format!("the capacity was not found: {}", limit_in_words(capacity.limit.as_str())))
+        Loaded::Search { capacity: Some(capacity), curve } if !capacity.limit.is_found() => {
+            let is_dropped = curve.iter().any(|point| !point.detail.is_served());
+            Some(format!("the capacity was not found: {}", limit_in_words(capacity.limit.as_str(), is_dropped)))
         }
         Loaded::Search { capacity: None, .. } => Some("the search for the capacity was interrupted".to_owned()),
         _ => None,
     }
+}
+
+/// Whether so many arrivals were dropped that a load says nothing of its rate. What is missed all the same is missed: those that
+/// were dropped would have taken long. That is what a search looks for.
+pub fn is_dropping(loaded: &Loaded) -> bool {
+    let is_found = |phase: &Phase| matches!(loaded, Loaded::Search { .. }) && !phase.holds();
+    representative(loaded).is_some_and(|phase| !phase.is_served() && !is_found(phase))
 }
 
 /// Which thresholds are relative to something that is not known, and what to do about it.
@@ -210,6 +245,9 @@ fn probe(point: &Point<Phase>) -> LoadProbe {
         errors: update.as_ref().map_or(0, |row| row.errors),
         p50_us: update.as_ref().map_or(0, |row| row.p50_us),
         p99_us: update.as_ref().map_or(0, |row| row.p99_us),
+        arrivals: point.detail.pace.taken,
+        late: point.detail.pace.late,
+        unserved: point.detail.unserved,
     }
 }
 
@@ -249,7 +287,7 @@ mod tests {
             is_paced: late == 0,
             planned: Some(200),
             unfinished: 0,
-            unserved: 3,
+            unserved: 2,
             messages: 4000,
             lost_connections: 0,
             gone: 0,
@@ -273,12 +311,43 @@ mod tests {
                 (report.thresholds[0].scenario.as_str(), report.thresholds[0].undecided),
                 ("load/steady", late > 0)
             );
-            let told = "load/steady: 197 of 200 begun in 10.0 s, 19.7 per second";
+            let told = "load/steady: 198 of 200 begun in 10.0 s, 19.8 per second";
             let text = crate::report::text::render(&report, &crate::report::text::Options::default());
             assert!(
-                text.contains(told) && text.contains("3 with nothing free to change; 4000 messages received"),
+                text.contains(told) && text.contains("2 dropped since nothing was free; 4000 messages received"),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn arrivals_that_found_nothing_free_are_told_everywhere_in_one_way_whether_thresholds_are_met_or_not() {
+        let met = |phase: &Phase| {
+            Condition::parse("rate<=1").unwrap().judge(Metric::Api, &phase.metrics.series(Metric::Api), None)
+        };
+        for (holds, code) in [(true, ExitCode::Inconclusive), (false, ExitCode::Threshold)] {
+            let mut phase = Phase { unserved: 50, ..phase(0) };
+            if holds {
+                phase.metrics.record(Metric::Api, crate::load::Stamps::at(Instant::ZERO), Instant::ZERO);
+                phase.thresholds = vec![met(&phase)];
+            }
+            let loaded = Loaded::Once(Box::new(phase));
+            let mut run = fixtures::scenario("load/steady", &["MSG-01"]);
+            run.unfinished = doubt(&loaded);
+            run.loaded = Some(loaded);
+            let report = assemble(fixtures::facts(), &[run]);
+            assert_eq!(report.exit_code, code.number(), "{holds}");
+            let text = crate::report::text::render(&report, &crate::report::text::Options::default());
+            let text = anstream::adapter::strip_str(&text).to_string();
+            let missed = if holds { "" } else { ", 1 threshold missed" };
+            for text in [&text, &crate::report::markdown::render(&report), &crate::report::html::render(&report)] {
+                assert!(text.contains("50 of 200 arrivals dropped, since nothing was free to be changed"), "{text}");
+                assert!(
+                    text.contains(&format!("inconclusive{missed}, 50 of 200 arrivals dropped"))
+                        || text.contains(&format!("{missed}, 50 of 200 arrivals dropped</title>")),
+                    "{text}"
+                );
+            }
         }
     }
 
@@ -302,19 +371,19 @@ mod tests {
 
     #[test]
     fn a_rate_that_lagged_broke_no_threshold() {
-        let limit = |verdict| {
+        let limit = |verdict, unserved| {
             let probe = Probe { number: 1, rate: 50.0, purpose: Purpose::Staircase };
-            let curve = vec![Point { probe, verdict, detail: phase(0) }];
+            let curve = vec![Point { probe, verdict, detail: Phase { unserved, ..phase(4) } }];
             let capacity = Capacity { rate: Some(25.0), broke_at: Some(50.0), limit: Limit::Generator };
             capacity_of(&result("load/capacity", &Loaded::Search { capacity: Some(capacity), curve }))
         };
-        assert!(
-            limit(Verdict::Lagged).ends_with("; 50.0 could not be put on the target"),
-            "{}",
-            limit(Verdict::Lagged)
-        );
-        assert!(limit(Verdict::Broke).ends_with("; 50.0 broke a threshold"), "{}", limit(Verdict::Broke));
-        assert!(limit(Verdict::Broke).contains("capacity at least 25.0 stimuli per time unit, since the harness"));
+        let told = "load/capacity: capacity at least 25.0 stimuli per time unit, since the";
+        let lagged =
+            format!("{told} harness allows no more; 50.0 could not be put on the target: 4 of 200 arrivals began late");
+        assert_eq!(limit(Verdict::Lagged, 0), lagged);
+        let dropped = "participants and calls that the load has allow no more; 50.0 could not be put on the target";
+        assert_eq!(limit(Verdict::Lagged, 60), format!("{told} {dropped}: 60 of 200 arrivals dropped"));
+        assert!(limit(Verdict::Broke, 0).ends_with("; 50.0 broke a threshold"));
     }
 
     fn capacity_of(load: &LoadResult) -> String {

@@ -13,7 +13,12 @@ const EVIDENCE_CHARACTERS: usize = 400;
 
 /// The report as Markdown.
 pub fn render(report: &Report) -> String {
-    let mut out = format!("# bridgeproof: {}{}\n\n", report.verdict.as_str(), thresholds::missed(report));
+    let mut out = format!(
+        "# bridgeproof: {}{}{}\n\n",
+        report.verdict.as_str(),
+        thresholds::missed(report),
+        loads::headline(report)
+    );
     let release = report.target.software_version.as_deref().unwrap_or("release unknown");
     let _ = writeln!(
         out,

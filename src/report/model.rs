@@ -507,4 +507,13 @@ pub struct LoadProbe {
     pub p50_us: u64,
     /// The 99th percentile.
     pub p99_us: u64,
+    /// How many arrivals there were.
+    #[serde(default)]
+    pub arrivals: u64,
+    /// How many of them began late.
+    #[serde(default)]
+    pub late: u64,
+    /// How many of them were dropped: nothing was free that they could be about.
+    #[serde(default)]
+    pub unserved: u64,
 }

@@ -174,7 +174,7 @@ fn servers(out: &mut String, report: &Report) {
 fn curves(out: &mut String, report: &Report) {
     for load in report.loads.iter().filter(|load| !load.curve.is_empty()) {
         out.push('\n');
-        let mut row = |cells: &[&str; 7]| {
+        let mut row = |cells: &[&str; 9]| {
             let [rate, purpose, result, rest @ ..] = cells;
             let _ = write!(out, "{rate:>9} {purpose:14}{result:8}");
             rest.iter().for_each(|cell| {
@@ -225,7 +225,7 @@ fn last_line(out: &mut String, report: &Report, options: &Options) {
     let folder = options.folder.as_ref().map_or_else(String::new, |folder| format!(", report in {}", clean(folder)));
     let interrupted = if report.run.interrupted { " (interrupted)" } else { "" };
     let verdict = painted(report.verdict, report.verdict.as_str());
-    let missed = thresholds::missed(report);
+    let missed = thresholds::missed(report) + &loads::headline(report);
     line(
         out,
         &format!(

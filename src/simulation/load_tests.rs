@@ -426,7 +426,7 @@ fn a_load_that_has_too_few_to_change_says_nothing_of_the_server() {
     let phase = once(run(&load, settings, None));
     assert!((700..850).contains(&phase.unserved) && phase.is_paced && !phase.is_served(), "{}", phase.unserved);
     let told = crate::report::loads::doubt(&Loaded::Once(Box::new(phase))).unwrap();
-    assert!(told.contains("of 1000 arrivals found nothing that was free"), "{told}");
+    assert!(told.contains("of 1000 arrivals dropped, since nothing was free to be changed"), "{told}");
 }
 
 #[test]
