@@ -549,6 +549,8 @@ impl LoadedServer {
             unfinished: run.works.wind_up(),
             unserved: run.unserved,
             messages: run.works.received,
+            sets: 0,
+            records: 0,
             lost_connections: run.lost,
             gone: 0,
             thresholds: self.thresholds.iter().map(|one| one.judge(&run.works.metrics, None)).collect(),

@@ -33,6 +33,10 @@ pub struct Phase {
     pub unserved: u64,
     /// How many messages of the server were received meanwhile.
     pub messages: u64,
+    /// How many sets of records were received meanwhile.
+    pub sets: u64,
+    /// How many records were in them.
+    pub records: u64,
     /// How many of its connections were lost.
     pub lost_connections: u64,
     /// How many participants and calls that were to stay did not.
@@ -64,12 +68,16 @@ pub struct Share {
     pub unfinished: u64,
     /// How many messages were received.
     pub messages: u64,
+    /// How many records were received.
+    pub records: u64,
     /// How many of its connections were lost.
     pub lost_connections: u64,
     /// How many participants and calls that were to stay did not.
     pub gone: u64,
     /// The times from stimuli to events, if there were any.
     pub updates: Option<Row>,
+    /// The times that records took: from their stimuli, or else from their own times, if there were any.
+    pub deliveries: Option<Row>,
 }
 
 impl Share {
@@ -83,10 +91,21 @@ impl Share {
             unserved: phase.unserved,
             unfinished: phase.unfinished,
             messages: phase.messages,
+            records: phase.records,
             lost_connections: phase.lost_connections,
             gone: phase.gone,
             updates: phase.metrics.series(Metric::Update).row(Metric::Update.as_str()),
+            deliveries: None,
         }
+    }
+}
+
+impl Share {
+    /// Adds what was timed of records.
+    pub fn add_records(&mut self, records: &LatencyRecorder) {
+        let rows = records.rows();
+        let row = |metric: Metric| rows.iter().find(|row| row.name == metric.as_str() && row.count > 0);
+        self.deliveries = row(Metric::CdrStimulus).or_else(|| row(Metric::CdrArrival)).cloned();
     }
 }
 
@@ -101,6 +120,8 @@ impl Phase {
         self.unfinished += other.unfinished;
         self.unserved += other.unserved;
         self.messages += other.messages;
+        self.sets += other.sets;
+        self.records += other.records;
         self.lost_connections += other.lost_connections;
         self.gone += other.gone;
         self.metrics.merge(&other.metrics);

@@ -44,6 +44,7 @@ pub fn cells(probe: &LoadProbe) -> [String; 9] {
 /// What a search for a capacity has found, in a sentence; nothing where none was searched.
 pub fn capacity(load: &LoadResult) -> Option<String> {
     let limit = load.limit.as_deref()?;
+    let unit = per(load);
     let above = load.broke_at_per_s.map_or_else(String::new, |rate| {
         let tried = || load.curve.iter().filter(|probe| probe.rate == rate);
         if tried().any(|probe| probe.verdict == Verdict::Broke.as_str()) {
@@ -57,13 +58,18 @@ pub fn capacity(load: &LoadResult) -> Option<String> {
     });
     let is_dropped = load.curve.iter().any(|probe| !is_served(probe.unserved, probe.arrivals));
     Some(match (load.capacity_per_s, limit) {
-        (Some(rate), "threshold") => format!("{}: capacity {rate:.1} stimuli per time unit{above}", load.scenario),
+        (Some(rate), "threshold") => format!("{}: capacity {rate:.1} stimuli {unit}{above}", load.scenario),
         (Some(rate), limit) => {
             let why = limit_in_words(limit, is_dropped);
-            format!("{}: capacity at least {rate:.1} stimuli per time unit, since {why}{above}", load.scenario)
+            format!("{}: capacity at least {rate:.1} stimuli {unit}, since {why}{above}", load.scenario)
         }
         (None, _) => format!("{}: no rate held{above}", load.scenario),
     })
+}
+
+/// What rates of a load are counted in.
+fn per(load: &LoadResult) -> String {
+    load.time_unit_ms.map_or_else(|| "per second".to_owned(), |unit| format!("every {} s", unit as f64 / 1e3))
 }
 
 /// Why a search ended without a rate that broke a threshold.
@@ -110,17 +116,32 @@ pub fn course(load: &LoadResult) -> String {
     for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
         text.push_str(&format!(", {count} {what}"));
     }
-    text.push_str(&format!("; {} received", counted(usize::try_from(load.messages).unwrap_or(usize::MAX), "message")));
+    text.push_str(&format!("; {} received", received(load)));
     if load.aborted {
         text.push_str("; ended early by a threshold");
     }
     text
 }
 
+/// What was received: messages, or sets with records, or both.
+fn received(load: &LoadResult) -> String {
+    let some = |count: u64, what: &str| counted(usize::try_from(count).unwrap_or(usize::MAX), what);
+    let sets = format!("{} of {}", some(load.sets, "set"), some(load.records, "record"));
+    match (load.messages, load.sets) {
+        (messages, 0) => some(messages, "message"),
+        (0, _) => sets,
+        (messages, _) => format!("{} and {sets}", some(messages, "message")),
+    }
+}
+
 /// What a load took of the machine, in a sentence; nothing where nobody looked.
 pub fn cost(load: &LoadResult) -> Option<String> {
-    let LoadHarness { cpu_user_ms, cpu_system_ms, memory_max_kib, messages_per_cpu_s } = load.harness.as_ref()?;
-    let each = messages_per_cpu_s.map_or_else(String::new, |rate| format!(", {rate} messages judged per second of it"));
+    let harness = load.harness.as_ref()?;
+    let LoadHarness { cpu_user_ms, cpu_system_ms, memory_max_kib, messages_per_cpu_s, records_per_cpu_s } = harness;
+    let rates = [(messages_per_cpu_s, "messages"), (records_per_cpu_s, "records")].into_iter();
+    let rates: Vec<_> = rates.filter_map(|(rate, what)| Some(format!("{} {what}", rate.as_ref()?))).collect();
+    let each =
+        if rates.is_empty() { String::new() } else { format!(", {} judged per second of it", rates.join(" and ")) };
     let mib = memory_max_kib.div_ceil(1024);
     let (user, system) = (span(*cpu_user_ms), span(*cpu_system_ms));
     Some(format!(
@@ -133,12 +154,29 @@ pub fn cost(load: &LoadResult) -> Option<String> {
 pub fn representative(loaded: &Loaded) -> Option<&Phase> {
     match loaded {
         Loaded::Once(phase) => Some(phase),
-        Loaded::Search { capacity, curve } => {
-            let rate = capacity.and_then(|capacity| capacity.rate);
-            let at_it = |point: &&Point<Phase>| rate == Some(point.probe.rate) && point.verdict == Verdict::Held;
-            curve.iter().rev().find(at_it).or_else(|| curve.last()).map(|point| &point.detail)
-        }
+        Loaded::Search { .. } => represented(loaded).map(|point| &point.detail),
     }
+}
+
+/// The probe of a search that stands for all.
+fn represented(loaded: &Loaded) -> Option<&Point<Phase>> {
+    let Loaded::Search { capacity, curve } = loaded else { return None };
+    let rate = capacity.and_then(|capacity| capacity.rate);
+    let at_it = |point: &&Point<Phase>| rate == Some(point.probe.rate) && point.verdict == Verdict::Held;
+    curve.iter().rev().find(at_it).or_else(|| curve.last())
+}
+
+/// Of a search for a capacity, what its times, counts and thresholds are of; nothing of another load.
+pub fn which(load: &LoadResult) -> Option<String> {
+    let rate = load.shown_per_s?;
+    let held = if load.capacity_per_s == Some(rate) { "the highest that held" } else { "the last that was tried" };
+    Some(format!("{}: times, counts and thresholds are those at {rate:.1} {}, {held}", load.scenario, per(load)))
+}
+
+/// The same, short, to stand above a latency of the load.
+pub fn measured_at(report: &Report, latency: &Latency) -> Option<String> {
+    let load = report.loads.iter().find(|load| Some(&load.scenario) == latency.scenario.as_ref())?;
+    Some(format!("{} at {:.1} {}", load.scenario, load.shown_per_s?, per(load)))
 }
 
 /// Why a load says nothing of the target, if it does not.
@@ -220,9 +258,13 @@ pub(super) fn result(scenario: &str, loaded: &Loaded) -> LoadResult {
         lost_connections: phase.map_or(0, |phase| phase.lost_connections),
         gone: phase.map_or(0, |phase| phase.gone),
         messages: phase.map_or(0, |phase| phase.messages),
+        sets: phase.map_or(0, |phase| phase.sets),
+        records: phase.map_or(0, |phase| phase.records),
         duration_ms: phase.map_or(0, |phase| phase.ended_at.since(phase.begun_at).as_millis() as u64),
         aborted: phase.is_some_and(|phase| phase.is_aborted),
         capacity_per_s: capacity.and_then(|capacity| capacity.rate),
+        time_unit_ms: phase.and_then(|phase| time_unit_ms(&phase.executor)),
+        shown_per_s: represented(loaded).map(|point| point.probe.rate),
         broke_at_per_s: capacity.and_then(|capacity| capacity.broke_at),
         limit: capacity.map(|capacity| capacity.limit.as_str().to_owned()),
         curve,
@@ -248,6 +290,16 @@ fn probe(point: &Point<Phase>) -> LoadProbe {
         arrivals: point.detail.pace.taken,
         late: point.detail.pace.late,
         unserved: point.detail.unserved,
+    }
+}
+
+/// The time unit of an executor, if it is not a second.
+fn time_unit_ms(executor: &Executor) -> Option<u64> {
+    match executor {
+        Executor::ConstantArrivalRate { time_unit, .. } | Executor::RampingArrivalRate { time_unit, .. } => {
+            u64::try_from(time_unit.as_millis()).ok().filter(|unit| *unit != 1000)
+        }
+        _ => None,
     }
 }
 
@@ -289,6 +341,8 @@ mod tests {
             unfinished: 0,
             unserved: 2,
             messages: 4000,
+            sets: 0,
+            records: 0,
             lost_connections: 0,
             gone: 0,
             metrics,
@@ -377,7 +431,7 @@ mod tests {
             let capacity = Capacity { rate: Some(25.0), broke_at: Some(50.0), limit: Limit::Generator };
             capacity_of(&result("load/capacity", &Loaded::Search { capacity: Some(capacity), curve }))
         };
-        let told = "load/capacity: capacity at least 25.0 stimuli per time unit, since the";
+        let told = "load/capacity: capacity at least 25.0 stimuli per second, since the";
         let lagged =
             format!("{told} harness allows no more; 50.0 could not be put on the target: 4 of 200 arrivals began late");
         assert_eq!(limit(Verdict::Lagged, 0), lagged);

@@ -112,6 +112,10 @@ impl Sink for Watch {
         self.judge.due()
     }
 
+    fn measured_from(&mut self, start: Instant) {
+        self.latency.measured_from(start);
+    }
+
     fn found(&self) -> u64 {
         self.judge.found()
     }
@@ -186,6 +190,10 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
     if let (Some(Loaded::Once(phase)), Some(load)) = (&mut loaded, load) {
         let mut latency = LatencyRecorder::new();
         ended.iter().for_each(|one| latency.merge(&one.watch.latency));
+        for share in &mut phase.shares {
+            let own = servers.iter().zip(&ended).find(|(server, _)| server.name.as_ref() == Some(&share.server));
+            own.into_iter().for_each(|(_, one)| share.add_records(&one.watch.latency));
+        }
         let baseline = terms.baseline.as_ref().map(|earlier| earlier.of(&planned.id));
         phase.complete(&latency, &load.thresholds(), baseline);
     }

@@ -107,7 +107,7 @@ fn metrics_are_served_while_the_run_lasts_and_an_independent_parser_reads_them()
     assert_eq!(finished.code, 0, "{finished:?}");
     assert!(ask(&url, "GET /metrics HTTP/1.1").is_err());
     // What was not told of the last seconds is told at the end.
-    let told: Vec<&str> = finished.stderr.lines().filter(|line| line.contains(" stimuli/s, ")).collect();
+    let told: Vec<&str> = finished.stderr.lines().filter(|line| line.contains("/s, 0 findings")).collect();
     assert_eq!(told.len(), 1, "{finished:?}");
     for part in ["update p50 ", "lag p99 ", "0 findings"] {
         assert!(told[0].contains(part), "{part}: {told:?}");

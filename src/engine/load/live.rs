@@ -113,6 +113,10 @@ pub(in super::super) struct Live {
     pub(super) unserved: u64,
     /// Messages that were received.
     pub(super) messages: u64,
+    /// Sets of records that were received.
+    pub(super) sets: u64,
+    /// Records in them.
+    pub(super) records: u64,
     /// The part of the load that this is.
     part: Part,
     /// When thresholds that may end the load are looked at next.
@@ -199,6 +203,8 @@ impl Live {
             held: Vec::new(),
             unserved: 0,
             messages: 0,
+            sets: 0,
+            records: 0,
             part,
             looks,
             follow_at: load.follow.then_some(Instant::ZERO),
@@ -522,6 +528,12 @@ impl Live {
         }
         let lasts = lasts.map_or(Duration::from_secs(1), |time| time.0);
         self.alarms.push(Reverse((now + lasts, Alarm::Stayed(number))));
+    }
+
+    /// A receiver was sent a set of so many records.
+    pub(in super::super) const fn hear_set(&mut self, records: u64) {
+        self.sets += 1;
+        self.records += records;
     }
 
     /// A watcher heard a message.
