@@ -57,14 +57,17 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
     let settings = settings(&config.dialect)?;
     check_mutants(&config.mutants)?;
     servers::check(&scenarios, config.targets.len(), config.servers, &settings)?;
-    folder::prepare(&config.report_dir).map_err(Failure::usage)?;
-    folder::forget(&config.report_dir, TRACE_FILE).map_err(Failure::usage)?;
-    histograms::forget(&config.report_dir).map_err(Failure::usage)?;
+    folder::prepare(&config.report_dir)?;
+    folder::forget(&config.report_dir, TRACE_FILE)?;
+    histograms::forget(&config.report_dir)?;
     runtime()?.block_on(async {
         let clock = Clock::start();
         let stop = interrupt::watch();
         let recording = config.record.then(|| Recording::create(&config.report_dir)).transpose();
-        let recording = recording.map_err(|error| Failure::usage(format!("failed to record: {error}")))?;
+        let recording = recording.map_err(|error| Failure {
+            code: ExitCode::Unreachable,
+            message: format!("failed to record: {error}"),
+        })?;
         let (errors, exit_codes) = (Vec::new(), Vec::new());
         let (station, beats) = Station::new();
         let _endpoint = match config.metrics {
@@ -79,6 +82,9 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
             progress.note(&format!(
                 "{id} is to be compared with an earlier run, of which nothing is known: --baseline FILE takes its report.json"
             ));
+        }
+        for note in scenarios.iter().filter_map(|(id, scenario)| servers::fewer(id, scenario, &config)) {
+            progress.note(&note);
         }
         let mut run = Running { config, settings, clock, stop, recording, errors, exit_codes, station, beats };
         let site = run.site().await?;
@@ -207,8 +213,7 @@ impl Running {
             if !played.network_errors.is_empty() {
                 halted = self.still_there(site).await;
             }
-            let left = played.left_behind.iter().map(|path| format!("{}: could not remove {path}", played.id));
-            self.errors.extend(left);
+            self.errors.extend(played.left_behind.iter().map(|left| format!("{}: {left}", played.id)));
             reached |= played.reach == Reach::Reached;
             if let (Reach::Nothing(uri), false) = (&played.reach, reached) {
                 reached = true;

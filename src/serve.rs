@@ -61,7 +61,7 @@ pub fn serve(
     }
     crate::run::check_mutants(&config.mutants)?;
     if let Some(folder) = &config.report_dir {
-        histograms::forget(folder).map_err(Failure::usage)?;
+        histograms::forget(folder)?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -93,7 +93,7 @@ pub fn execute(args: Args) -> Result<ExitCode, Failure> {
     let config = EmulateConfig::resolve(args)?;
     let report_dir = config.report_dir.clone();
     if let Some(path) = &report_dir {
-        folder::prepare(path).map_err(Failure::usage)?;
+        folder::prepare(path)?;
     }
     let ca_out = match &config.tls {
         Some(EmulateTls::SelfMade(path)) => path.clone(),

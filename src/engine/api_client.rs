@@ -42,6 +42,8 @@ pub(super) struct Api {
     pub(super) calls_made: Vec<String>,
     /// Paths that could not be removed.
     pub(super) left_behind: Vec<String>,
+    /// Why the first of them could not.
+    pub(super) left_because: Option<String>,
 }
 
 impl Api {
@@ -212,9 +214,18 @@ impl<S: Sink> Handle<S> {
         let deadline = self.with(|core| core.now + core.options.wait());
         let _ = self.until(deadline, |core| (!core.api.is_busy()).then_some(())).await;
         while let Some(made) = self.with(|core| core.api.take_made(below)) {
+            let what = format!("DELETE {}{made}", names::BASE);
             let answer = self.patient(request(Method::Delete, &made, &[])).await;
             if !answer.as_ref().is_ok_and(|response| response.is_success() || is_unknown(response)) {
-                self.with(|core| core.api.left_behind.push(format!("{}{made}", names::BASE)));
+                let why = match &answer {
+                    Ok(response) => refusal(&what, response),
+                    Err(Stop::Unfinished(why)) => why.clone(),
+                    Err(Stop::Interrupted) => "interrupted".to_owned(),
+                };
+                self.with(|core| {
+                    core.api.left_behind.push(format!("{}{made}", names::BASE));
+                    core.api.left_because.get_or_insert(why);
+                });
             }
             if answer.is_err() {
                 // The target does not answer any more: trying the others would only take time.

@@ -367,7 +367,12 @@ impl<'t> Reader<'t> {
             "!=" => Ok(Operator::Unequal),
             "" => Err(error(self.rest(), "here a comparison is missing", &OPERATORS)),
             _ => {
-                let help = (sign == "=").then(|| "write `==`, or better `<=` or `>=`".to_owned());
+                let help = match sign {
+                    "=" => Some("write `==`, or better `<=` or `>=`".to_owned()),
+                    "=<" => Some("did you mean `<=`?".to_owned()),
+                    "=>" => Some("did you mean `>=`?".to_owned()),
+                    _ => None,
+                };
                 Err(ConditionError { help, ..error(range, format!("`{sign}` is no comparison"), &OPERATORS) })
             }
         }
@@ -546,6 +551,7 @@ mod tests {
             assert_eq!(&text[found.at.clone()], place, "{text}: {found:?}");
         }
         assert_eq!(Condition::parse("p95<1s").unwrap_err().help.unwrap(), "write `p(95)`");
+        assert_eq!(Condition::parse("p(99)=<1s").unwrap_err().help.unwrap(), "did you mean `<=`?");
         assert_eq!(Condition::parse("rate<1%").unwrap_err().help.unwrap(), "for 1 % write `0.01`");
     }
 

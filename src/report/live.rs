@@ -80,7 +80,7 @@ impl Beat {
         // Behind the end nothing begins any more, and no rate is meant.
         let working = self.working();
         let planned = standing.planned_per_s.filter(|_| !working.is_zero());
-        if moment.counts.begun > 0 || planned.is_some() {
+        if !working.is_zero() && (moment.counts.begun > 0 || planned.is_some()) {
             let planned = planned.map_or_else(String::new, |planned| format!(" of {planned:.1}"));
             parts.push(format!("{:.1}{planned}/s", per_s(moment.counts.begun, working)));
         }

@@ -54,7 +54,7 @@ pub(super) struct Played {
     pub(super) runs: Vec<ScenarioRun>,
     /// Trouble with the network that the scenario did not ask for: the first of each server.
     pub(super) network_errors: Vec<String>,
-    /// Objects that could not be removed.
+    /// That objects could not be removed, once for each server.
     pub(super) left_behind: Vec<String>,
     /// What else went wrong, in words.
     pub(super) trouble: Vec<String>,
@@ -315,10 +315,22 @@ impl Played {
             |error: &&NetworkError| !matches!(error.kind, NetworkErrorKind::Closed | NetworkErrorKind::Malformed);
         self.network_errors.extend(outcome.network_errors.iter().find(unasked).map(ToString::to_string));
         let (run, recorded) = run_of(planned, server.name.clone(), (watch, &outcome), unfinished, (began, duration));
-        self.left_behind.extend(outcome.left_behind);
+        self.left_behind.extend(left(server.name.as_deref(), &outcome));
         self.recorded.extend(recorded);
         self.runs.push(run);
     }
+}
+
+/// What could not be removed, of a server that is gone all that was made there: how much it is, and why.
+fn left(server: Option<&str>, outcome: &Outcome) -> Option<String> {
+    let first = outcome.left_behind.first()?;
+    let what = match outcome.left_behind.len() {
+        1 => first.clone(),
+        count => format!("{count} objects, the first of them {first}"),
+    };
+    let on = server.map_or_else(String::new, |server| format!(" on {server}"));
+    let why = outcome.left_because.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+    Some(format!("could not remove {what}{on}{why}"))
 }
 
 /// What the report is made from, and the recording if there is one.
