@@ -22,8 +22,13 @@ const BUSY_PAUSE: Duration = Duration::from_millis(500);
 /// How long an exchange may take beyond the time to react.
 pub(super) const EXCHANGE_GRACE: Duration = Duration::from_secs(5);
 
-/// What is said of a request that was refused.
-pub(super) const REFUSED: &str = "the API refused";
+/// What is said of a request that was refused, before the status.
+const REFUSED: &str = "the API refused";
+
+/// Whether that is why nothing came of a request: then nothing was changed or made.
+pub(super) fn is_refusal(cause: &str) -> bool {
+    cause.starts_with(REFUSED)
+}
 
 /// The collections whose objects are removed at the end.
 const JOURNALLED: [&str; 3] = ["/calls", "/coSpaces", COLLECTION];
@@ -107,12 +112,13 @@ impl<S: Sink> Core<S> {
         self.last_seen = Some(Seen::Told(format!("{method} {target} was answered {}", response.status)));
         self.observe(Event::ResponseReceived { exchange, response: &response });
         self.api.note(method, &target, &response);
-        let made = match response.status {
-            200..=299 => Ok(response.headers.get("Location").map(|location| id_of(below_base(location)))),
-            500..=599 => Err("the API answered 5xx"),
-            _ => Err(REFUSED),
+        let failed = match response.status {
+            200..=299 => None,
+            status @ 500..=599 => Some(format!("the API answered {status}")),
+            status => Some(format!("{REFUSED} with {status}")),
         };
-        if self.tell_load(exchange, made) {
+        let made = response.headers.get("Location").map(|location| id_of(below_base(location)));
+        if self.tell_load(exchange, failed.as_deref().map_or(Ok(made), Err)) {
             return;
         }
         self.api.answers.insert(exchange, Ok(response));

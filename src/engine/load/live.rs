@@ -11,7 +11,7 @@ use std::time::Duration;
 use chacha20::ChaCha8Rng;
 use rand::RngExt as _;
 
-use super::super::api_client::REFUSED;
+use super::super::api_client::is_refusal;
 use super::effects::{self, Effect, Goal};
 use super::population::Population;
 use super::pulse::Pulse;
@@ -69,7 +69,7 @@ pub(super) struct Work {
 impl Work {
     /// The id and coSpace of a call that may not have ended, since the request to end it came to nothing for this cause.
     fn ending_again(&self, cause: &str) -> Option<(String, String)> {
-        let is_open = self.effect == Effect::Gone && cause != REFUSED;
+        let is_open = self.effect == Effect::Gone && !is_refusal(cause);
         match &self.subject {
             Subject::Own { space, id: Some(id) } if is_open => Some((id.clone(), space.clone())),
             _ => None,
@@ -439,9 +439,8 @@ impl Live {
                 self.orders.push_back(Order::Remove(Left::Own(id.to_owned(), space)));
             }
             // Where nothing came of it, there is no call. One whose end is not confirmed keeps its coSpace.
-            (Then::RemoveOwn(space), Err(REFUSED)) | (Then::Free(space), Ok(_) | Err(REFUSED)) => {
-                self.all.spaces.push_back(space);
-            }
+            (Then::RemoveOwn(space), Err(cause)) if is_refusal(cause) => self.all.spaces.push_back(space),
+            (Then::Free(space), made) if made.err().is_none_or(is_refusal) => self.all.spaces.push_back(space),
             (Then::Apply(subject, effect, goal), Ok(_)) => self.set(&subject, effect, goal),
             _ => {}
         }
