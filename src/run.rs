@@ -12,7 +12,7 @@ mod plan;
 mod recorder;
 mod sample;
 mod servers;
-mod watching;
+pub(crate) mod watching;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

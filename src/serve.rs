@@ -24,7 +24,8 @@ use crate::report::loads;
 use crate::report::model::{Report, Run, Target, TargetKind};
 use crate::rules::Deadlines;
 use crate::run::histograms;
-use crate::spec::Version;
+use crate::run::watching::Station;
+use crate::spec::{RequirementId, Version};
 use crate::time::Instant;
 use crate::trace::Sink;
 use driven::Driven;
@@ -32,6 +33,9 @@ use watched::Watched;
 
 /// Where CDR receivers are configured.
 const RECEIVERS: &str = "/api/v1/system/cdrReceivers";
+
+/// What a load cannot put to the test, and the freedom of the emulator with which it does.
+const BEYOND: [(&str, &str); 2] = [("MSG-13", "extra-fields=true"), ("CDR-21", "cdr-extra-fields=true")];
 
 /// Told what a user has to know while the emulator is up.
 pub struct Serving<'a> {
@@ -98,15 +102,26 @@ async fn serving(
         tell: Some(Box::new(note)),
     };
     let unusable = |error: ShellError| Failure { code: ExitCode::Unreachable, message: error.to_string() };
+    let (station, _) = Station::new();
     let (shell, driven) = match &config.load {
         None => (start(server, options, clock).await.map_err(unusable)?, None),
         Some(load) => {
             let server = LoadedServer::new(server, load.given.load.value.clone(), config.seed, clock.now());
+            let server = server.with_watch(station.watch(&load.id, 1).part().0);
             let driven = Driven::new(server);
             (start(driven.clone(), options, clock).await.map_err(unusable)?, Some(driven))
         }
     };
     let url = shell.url();
+    // Nobody takes the lines of the seconds: the load tells itself how it goes.
+    let _endpoint = match config.load.as_ref().and_then(|load| load.metrics) {
+        Some(address) => {
+            let endpoint = station.serve(address).await?;
+            note(&format!("metrics are at {} while the emulator is up", endpoint.url()));
+            Some(endpoint)
+        }
+        None => None,
+    };
     ready(Serving { url: &url, ca_pem: ca_pem.as_deref() })?;
     if let Some(driven) = &driven {
         note(&format!("the load waits for {}", driven.waits_for()));
@@ -208,6 +223,7 @@ fn report(
 
 /// Puts what a load measured into the run.
 fn add_load(scenario: &mut ScenarioRun, load: &LoadConfig, ending: &Ending, mut loaded: Option<Loaded>) {
+    scenario.beyond = BEYOND.iter().map(|(id, how)| (RequirementId::known(id), unless(how))).collect();
     scenario.id.clone_from(&load.id);
     scenario.title.clone_from(&load.given.title);
     if let Some(Loaded::Once(phase)) = &mut loaded {
@@ -220,6 +236,10 @@ fn add_load(scenario: &mut ScenarioRun, load: &LoadConfig, ending: &Ending, mut 
         Ending::NobodyCame(why) => Some(why.clone()),
     };
     scenario.loaded = loaded;
+}
+
+fn unless(how: &str) -> String {
+    format!("a load sends nothing that the guides do not know, unless with --dialect {how}")
 }
 
 /// Why a load says nothing of the clients, if it does not.

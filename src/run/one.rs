@@ -377,6 +377,7 @@ fn run_of(
         judgement,
         latency,
         loaded: None,
+        beyond: BTreeMap::new(),
         unjudged: false,
     };
     let recorded = recorder.map(|recorder| recorder.and_then(|recorder| recorder.finish(end_line(&run))));
