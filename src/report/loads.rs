@@ -50,7 +50,7 @@ pub fn capacity(load: &LoadResult) -> Option<String> {
         if tried().any(|probe| probe.verdict == Verdict::Broke.as_str()) {
             return format!("; {rate:.1} broke a threshold");
         }
-        let why = tried().last().map_or_else(String::new, |probe| match probe.unserved {
+        let why = tried().next_back().map_or_else(String::new, |probe| match probe.unserved {
             unserved if !is_served(unserved, probe.arrivals) => format!(": {}", dropped(unserved, probe.arrivals)),
             _ => format!(": {} of {} began late", probe.late, arrivals(probe.arrivals)),
         });

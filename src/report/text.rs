@@ -149,7 +149,7 @@ fn latencies(out: &mut String, report: &Report) {
         let cells = latency::cells(one);
         row(&cells.each_ref().map(String::as_str));
     }
-    for errors in shown.iter().filter_map(|one| latency::errors_explained(one)) {
+    for errors in shown.iter().filter_map(latency::errors_explained) {
         line(out, &clean(&errors));
     }
 }
