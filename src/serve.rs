@@ -17,6 +17,7 @@ use crate::load::{LatencyRecorder, Loaded};
 use crate::net::clock::Clock;
 use crate::net::emulator_shell::{ShellError, ShellOptions, start};
 use crate::net::interrupt;
+use crate::net::metrics_endpoint::MetricsEndpoint;
 use crate::net::tls::ServerTls;
 use crate::protocol::http::{Credentials, Method, Request};
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
@@ -102,6 +103,7 @@ async fn serving(
         tell: Some(Box::new(note)),
     };
     let unusable = |error: ShellError| Failure { code: ExitCode::Unreachable, message: error.to_string() };
+    // Nobody takes the lines of the seconds: the load tells itself how it goes.
     let (station, _) = Station::new();
     let (shell, driven) = match &config.load {
         None => (start(server, options, clock).await.map_err(unusable)?, None),
@@ -113,15 +115,7 @@ async fn serving(
         }
     };
     let url = shell.url();
-    // Nobody takes the lines of the seconds: the load tells itself how it goes.
-    let _endpoint = match config.load.as_ref().and_then(|load| load.metrics) {
-        Some(address) => {
-            let endpoint = station.serve(address).await?;
-            note(&format!("metrics are at {} while the emulator is up", endpoint.url()));
-            Some(endpoint)
-        }
-        None => None,
-    };
+    let _endpoint = endpoint(&config, &station).await?;
     ready(Serving { url: &url, ca_pem: ca_pem.as_deref() })?;
     if let Some(driven) = &driven {
         note(&format!("the load waits for {}", driven.waits_for()));
@@ -144,6 +138,14 @@ async fn serving(
         return Ok(None);
     }
     Ok(Some(report(&config, watched.as_ref(), loaded, &url, clock)))
+}
+
+/// Serves what a load has measured so far, where that is wanted, until what is returned is dropped.
+async fn endpoint(config: &EmulateConfig, station: &Station) -> Result<Option<MetricsEndpoint>, Failure> {
+    let Some(address) = config.load.as_ref().and_then(|load| load.metrics) else { return Ok(None) };
+    let endpoint = station.serve(address).await?;
+    note(&format!("metrics are at {} while the emulator is up", endpoint.url()));
+    Ok(Some(endpoint))
 }
 
 /// Configures a CDR receiver, as a user of the API would.
