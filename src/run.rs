@@ -12,7 +12,7 @@ mod plan;
 mod recorder;
 mod sample;
 mod servers;
-mod watching;
+pub(crate) mod watching;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -35,6 +35,7 @@ use crate::report::folder;
 use crate::report::live::Beat;
 use crate::report::model::{Report, Run, Target, TargetKind};
 use crate::scenario::Source;
+use crate::scenario::syntax::Scenario;
 use crate::spec::Version;
 use crate::trace::NetworkError;
 use crate::trace::format::{Closed, Header, RunLine, TargetLine, VERSION};
@@ -57,14 +58,17 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
     let settings = settings(&config.dialect)?;
     check_mutants(&config.mutants)?;
     servers::check(&scenarios, config.targets.len(), config.servers, &settings)?;
-    folder::prepare(&config.report_dir).map_err(Failure::usage)?;
-    folder::forget(&config.report_dir, TRACE_FILE).map_err(Failure::usage)?;
-    histograms::forget(&config.report_dir).map_err(Failure::usage)?;
+    folder::prepare(&config.report_dir)?;
+    folder::forget(&config.report_dir, TRACE_FILE)?;
+    histograms::forget(&config.report_dir)?;
     runtime()?.block_on(async {
         let clock = Clock::start();
         let stop = interrupt::watch();
         let recording = config.record.then(|| Recording::create(&config.report_dir, TRACE_FILE)).transpose();
-        let recording = recording.map_err(|error| Failure::usage(format!("failed to record: {error}")))?;
+        let recording = recording.map_err(|error| Failure {
+            code: ExitCode::Unreachable,
+            message: format!("failed to record: {error}"),
+        })?;
         let (errors, exit_codes) = (Vec::new(), Vec::new());
         let (station, beats) = Station::new();
         let _endpoint = match config.metrics {
@@ -75,6 +79,14 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
             }
             None => None,
         };
+        for (id, _) in scenarios.iter().filter(|(_, scenario)| compares(scenario) && config.baseline.is_none()) {
+            progress.note(&format!(
+                "{id} is to be compared with an earlier run, of which nothing is known: --baseline FILE takes its report.json"
+            ));
+        }
+        for note in scenarios.iter().filter_map(|(id, scenario)| servers::fewer(id, scenario, &config)) {
+            progress.note(&note);
+        }
         let mut run = Running { config, settings, clock, stop, recording, errors, exit_codes, station, beats };
         let site = run.site().await?;
         run.record_header(site.as_ref().map(|(_, capabilities)| capabilities));
@@ -91,6 +103,12 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
         };
         Ok(run.report(&results, None))
     })
+}
+
+/// Whether it has a load with a threshold that is relative to an earlier run.
+fn compares(scenario: &Scenario) -> bool {
+    let asked = scenario.load.iter().flat_map(|load| load.value.thresholds());
+    asked.into_iter().any(|threshold| threshold.condition.is_relative())
 }
 
 /// The scenario that begins next, if one may begin: a load has the machine for itself.
@@ -196,8 +214,7 @@ impl Running {
             if !played.network_errors.is_empty() {
                 halted = self.still_there(site).await;
             }
-            let left = played.left_behind.iter().map(|path| format!("{}: could not remove {path}", played.id));
-            self.errors.extend(left);
+            self.errors.extend(played.left_behind.iter().map(|left| format!("{}: {left}", played.id)));
             reached |= played.reach == Reach::Reached;
             if let (Reach::Nothing(uri), false) = (&played.reach, reached) {
                 reached = true;

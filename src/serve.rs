@@ -17,6 +17,7 @@ use crate::load::{LatencyRecorder, Loaded};
 use crate::net::clock::Clock;
 use crate::net::emulator_shell::{ShellError, ShellOptions, start};
 use crate::net::interrupt;
+use crate::net::metrics_endpoint::MetricsEndpoint;
 use crate::net::tls::ServerTls;
 use crate::protocol::http::{Credentials, Method, Request};
 use crate::report::assemble::{RunFacts, ScenarioRun, assemble};
@@ -24,7 +25,8 @@ use crate::report::loads;
 use crate::report::model::{Report, Run, Target, TargetKind};
 use crate::rules::Deadlines;
 use crate::run::histograms;
-use crate::spec::Version;
+use crate::run::watching::Station;
+use crate::spec::{RequirementId, Version};
 use crate::time::Instant;
 use crate::trace::Sink;
 use driven::Driven;
@@ -32,6 +34,9 @@ use watched::Watched;
 
 /// Where CDR receivers are configured.
 const RECEIVERS: &str = "/api/v1/system/cdrReceivers";
+
+/// What a load cannot put to the test, and the freedom of the emulator with which it does.
+const BEYOND: [(&str, &str); 2] = [("MSG-13", "extra-fields=true"), ("CDR-21", "cdr-extra-fields=true")];
 
 /// Told what a user has to know while the emulator is up.
 pub struct Serving<'a> {
@@ -61,7 +66,7 @@ pub fn serve(
     }
     crate::run::check_mutants(&config.mutants)?;
     if let Some(folder) = &config.report_dir {
-        histograms::forget(folder).map_err(Failure::usage)?;
+        histograms::forget(folder)?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -98,15 +103,19 @@ async fn serving(
         tell: Some(Box::new(note)),
     };
     let unusable = |error: ShellError| Failure { code: ExitCode::Unreachable, message: error.to_string() };
+    // Nobody takes the lines of the seconds: the load tells itself how it goes.
+    let (station, _) = Station::new();
     let (shell, driven) = match &config.load {
         None => (start(server, options, clock).await.map_err(unusable)?, None),
         Some(load) => {
             let server = LoadedServer::new(server, load.given.load.value.clone(), config.seed, clock.now());
+            let server = server.with_watch(station.watch(&load.id, 1).part().0);
             let driven = Driven::new(server);
             (start(driven.clone(), options, clock).await.map_err(unusable)?, Some(driven))
         }
     };
     let url = shell.url();
+    let _endpoint = endpoint(&config, &station).await?;
     ready(Serving { url: &url, ca_pem: ca_pem.as_deref() })?;
     if let Some(driven) = &driven {
         note(&format!("the load waits for {}", driven.waits_for()));
@@ -129,6 +138,14 @@ async fn serving(
         return Ok(None);
     }
     Ok(Some(report(&config, watched.as_ref(), loaded, &url, clock)))
+}
+
+/// Serves what a load has measured so far, where that is wanted, until what is returned is dropped.
+async fn endpoint(config: &EmulateConfig, station: &Station) -> Result<Option<MetricsEndpoint>, Failure> {
+    let Some(address) = config.load.as_ref().and_then(|load| load.metrics) else { return Ok(None) };
+    let endpoint = station.serve(address).await?;
+    note(&format!("metrics are at {} while the emulator is up", endpoint.url()));
+    Ok(Some(endpoint))
 }
 
 /// Configures a CDR receiver, as a user of the API would.
@@ -208,15 +225,12 @@ fn report(
 
 /// Puts what a load measured into the run.
 fn add_load(scenario: &mut ScenarioRun, load: &LoadConfig, ending: &Ending, mut loaded: Option<Loaded>) {
+    scenario.beyond = BEYOND.iter().map(|(id, how)| (RequirementId::known(id), unless(how))).collect();
     scenario.id.clone_from(&load.id);
     scenario.title.clone_from(&load.given.title);
     if let Some(Loaded::Once(phase)) = &mut loaded {
         let asked = load.given.load.value.thresholds();
-        phase.complete(
-            &LatencyRecorder::new(),
-            &asked,
-            load.baseline.as_ref().and_then(|earlier| earlier.of(&load.id)),
-        );
+        phase.complete(&LatencyRecorder::new(), &asked, load.baseline.as_ref().map(|earlier| earlier.of(&load.id)));
     }
     scenario.unfinished = match ending {
         Ending::Done => loaded.as_ref().and_then(doubt),
@@ -226,11 +240,18 @@ fn add_load(scenario: &mut ScenarioRun, load: &LoadConfig, ending: &Ending, mut 
     scenario.loaded = loaded;
 }
 
+fn unless(how: &str) -> String {
+    format!("a load sends nothing that the guides do not know, unless with --dialect {how}")
+}
+
 /// Why a load says nothing of the clients, if it does not.
 fn doubt(loaded: &Loaded) -> Option<String> {
     let phase = loads::representative(loaded)?;
-    if phase.is_paced && phase.lost_connections == 0 && !phase.is_served() && phase.holds() {
-        return Some(format!("{} of {} found nobody who could be told", phase.unserved, phase.pace.taken));
+    if phase.is_paced && phase.lost_connections == 0 && loads::is_dropping(loaded) {
+        return Some(format!(
+            "{}, since there was nobody who could be told",
+            loads::dropped(phase.unserved, phase.pace.taken)
+        ));
     }
     loads::doubt(loaded)
 }

@@ -29,6 +29,10 @@ struct Watch {
 }
 
 impl Sink for Watch {
+    fn measured_from(&mut self, start: Instant) {
+        self.latency.measured_from(start);
+    }
+
     fn observe(&mut self, observation: &Observation<'_>) {
         self.judge.observe(observation);
         self.latency.observe(observation);

@@ -37,7 +37,7 @@ pub struct Args {
 pub(super) fn execute(args: Args, now: &Zoned) -> Result<ExitCode, Failure> {
     let known = config::known(args.known.as_deref(), now)?;
     if let Some(folder) = &args.report_dir {
-        folder::prepare(folder).map_err(Failure::usage)?;
+        folder::prepare(folder)?;
     }
     let mut report = check(CheckConfig { traces: args.traces, strict: args.strict, known })?;
     let folder = args.report_dir.and_then(|folder| kept(&folder, &mut report));

@@ -3,11 +3,14 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::output::{kept, note, result};
 use super::receive::address;
+use super::run::time;
 use crate::config::{EmulateConfig, EmulateTls};
 use crate::exit::{ExitCode, Failure};
+use crate::net::metrics_endpoint::MetricsAddress;
 use crate::report::{folder, text};
 use crate::serve::{Serving, serve};
 
@@ -77,6 +80,17 @@ pub struct Args {
     /// The report.json of an earlier load, for thresholds such as `p(99) <= baseline * 1.10`.
     #[arg(long, value_name = "FILE", requires = "load")]
     pub baseline: Option<PathBuf>,
+    /// How long the load goes on, in place of what it says: such as 8h for a soak. At most a week.
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "load")]
+    pub duration: Option<Duration>,
+    /// How many updates or records a second (or whatever their time unit is) a load at a constant rate has, in place of what it
+    /// says.
+    #[arg(long, value_name = "N", requires = "load")]
+    pub rate: Option<f64>,
+    /// Serve what the load measured so far as OpenMetrics text at http://ADDR/metrics. A port alone is one of the loopback
+    /// interface.
+    #[arg(long, value_name = "ADDR", requires = "load")]
+    pub metrics: Option<MetricsAddress>,
     /// A CDR receiver that is configured from the beginning, as by POST /api/v1/system/cdrReceivers; may be repeated.
     #[arg(long, value_name = "URI")]
     pub receiver: Vec<String>,
@@ -93,7 +107,7 @@ pub fn execute(args: Args) -> Result<ExitCode, Failure> {
     let config = EmulateConfig::resolve(args)?;
     let report_dir = config.report_dir.clone();
     if let Some(path) = &report_dir {
-        folder::prepare(path).map_err(Failure::usage)?;
+        folder::prepare(path)?;
     }
     let ca_out = match &config.tls {
         Some(EmulateTls::SelfMade(path)) => path.clone(),

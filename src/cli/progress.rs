@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::output::note;
 use crate::report::escape::clean;
 use crate::report::live::Beat;
+use crate::report::quantity::counted;
 
 /// Is told how a run goes on.
 pub trait Progress {
@@ -75,7 +76,7 @@ impl Progress for Shown {
 
     fn started(&mut self, scenario: &str) {
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("{}, {} findings", clean(scenario), self.findings));
+            bar.set_message(format!("{}, {}", clean(scenario), counted(self.findings, "finding")));
         }
     }
 
@@ -111,7 +112,10 @@ impl Progress for Shown {
         match &self.bar {
             Some(bar) => bar.inc(1),
             None if self.quiet => {}
-            None => note(&format!("{}/{} {}: {findings} findings", self.done, self.planned, clean(scenario))),
+            None => {
+                let findings = counted(findings, "finding");
+                note(&format!("{}/{} {}: {findings}", self.done, self.planned, clean(scenario)));
+            }
         }
     }
 

@@ -64,7 +64,7 @@ pub struct Args {
 /// A word that names nothing, or a report folder that cannot be written.
 pub(super) fn execute(args: &Args) -> Result<ExitCode, Failure> {
     if let Some(path) = &args.report_dir {
-        folder::prepare(path).map_err(Failure::usage)?;
+        folder::prepare(path)?;
     }
     let seed = args.seed.unwrap_or_else(entropy::seed);
     let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);

@@ -95,7 +95,7 @@ pub fn execute(args: Args, now: &Zoned) -> Result<ExitCode, Failure> {
     let config = ReceiveConfig::resolve(args, now)?;
     let report_dir = config.report_dir.clone();
     if let Some(path) = &report_dir {
-        folder::prepare(path).map_err(Failure::usage)?;
+        folder::prepare(path)?;
     }
     let ready = |ready: Ready<'_>| {
         if let (Some(path), Some(pem)) = (&ca_out, ready.ca_pem) {

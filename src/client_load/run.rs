@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use super::works::{Origin, Stream, Works};
-use crate::load::{Executor, Metric, Row, Schedule, Threshold};
+use crate::load::search::Probe;
+use crate::load::{Counts, Executor, Metric, Row, Schedule, Standing, Threshold, Watch};
 use crate::time::Instant;
 
 /// How often it is looked whether a threshold ends the load.
@@ -39,6 +40,10 @@ pub(super) struct Run {
     looks: Option<Instant>,
     /// When it is told next how the load goes.
     tells: Instant,
+    /// Who is told of each second, and of which probe of a search.
+    watch: (Watch, Option<Probe>),
+    /// What was counted until the present second began.
+    counted: Counts,
     pub(super) is_aborted: bool,
     /// Since when nobody is there.
     pub(super) deserted: Option<Instant>,
@@ -52,7 +57,11 @@ impl Run {
         (updates, records): (Option<Schedule>, Option<Schedule>),
         works: Works,
         thresholds: &[Threshold],
+        watch: (Watch, Option<Probe>),
     ) -> Self {
+        if let Some(watcher) = &watch.0.0 {
+            watcher.begins();
+        }
         let ends_early = thresholds.iter().any(|one| one.abort.is_some());
         Self {
             begun: now,
@@ -65,6 +74,8 @@ impl Run {
             lost: 0,
             looks: ends_early.then(|| works.metrics.start() + LOOKS),
             tells: now + TELLS,
+            watch,
+            counted: Counts::default(),
             works,
             is_aborted: false,
             deserted: None,
@@ -90,7 +101,8 @@ impl Run {
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let schedules = self.updates.iter().chain(&self.records).filter_map(|schedule| schedule.next_due(now));
         let later = self.later.peek().map(|Reverse((at, ..))| *at);
-        let all = schedules.chain(later).chain(self.works.next_due()).chain(self.looks).min();
+        let turns = self.watch.0.0.is_some().then(|| self.works.metrics.turns());
+        let all = schedules.chain(later).chain(self.works.next_due()).chain(self.looks).chain(turns).min();
         if self.is_over(now) { Some(now) } else { all }
     }
 
@@ -108,6 +120,43 @@ impl Run {
         let metrics = &self.works.metrics;
         let mut looked_at = thresholds.iter().filter(|one| !one.condition.is_relative());
         self.is_aborted = looked_at.any(|one| one.aborts(metrics.measured(now), &metrics.series(one.metric), None));
+    }
+
+    /// Ends the second that was the present one if it is over. Comes before anything that happens then.
+    pub(super) fn turn_if_due(&mut self, now: Instant) {
+        if self.works.metrics.turns() <= now {
+            self.turn(now);
+        }
+    }
+
+    /// Ends the present second, whole or not.
+    pub(super) fn turn(&mut self, now: Instant) {
+        let schedules = || self.updates.iter().chain(&self.records);
+        let paces = || schedules().map(Schedule::pace);
+        let all = Counts {
+            begun: paces().map(|pace| pace.taken).sum::<u64>().saturating_sub(self.unserved),
+            late: paces().map(|pace| pace.late).sum(),
+            unserved: self.unserved,
+            messages: self.works.received,
+            lost_connections: self.lost,
+            ..Counts::default()
+        };
+        let mut moment = self.works.metrics.turn(now, all.since(&self.counted));
+        if let Some(watcher) = &self.watch.0.0 {
+            let elapsed = now.since(self.begun);
+            let middle = self.begun + moment.middle();
+            let standing = Standing {
+                probe: self.watch.1,
+                stage: Standing::stage_of(&self.executor, elapsed),
+                elapsed,
+                length: schedules().map(|schedule| schedule.end().since(self.begun)).max().unwrap_or_default(),
+                warm_up: self.works.metrics.start().since(self.begun),
+                planned_per_s: schedules().map(|schedule| schedule.rate_at(middle)).sum(),
+            };
+            watcher.watch(&standing, &mut moment);
+        }
+        self.counted = all;
+        self.works.metrics.keep(moment);
     }
 
     /// How it goes, once in a while.

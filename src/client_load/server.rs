@@ -16,7 +16,7 @@ use super::run::{Later, Run};
 use super::works::{Origin, Stream, Works};
 use crate::emulator::{Change, ConnectionKey, ExchangeKey, LinkKey, MeetingServer, Note, Output};
 use crate::load::search::Search;
-use crate::load::{Arrival, Executor, Loaded, Metrics, Pace, Phase, Schedule, Stamps, Threshold};
+use crate::load::{Arrival, Executor, Loaded, Metrics, Pace, Phase, Schedule, Stamps, Threshold, Watch};
 use crate::protocol::http::Request;
 use crate::scenario::syntax::{ClientLoad, Stimuli, Stimulus};
 use crate::time::Instant;
@@ -72,6 +72,7 @@ pub struct LoadedServer {
     last: u64,
     thresholds: Vec<Threshold>,
     search: Option<Search<Phase>>,
+    watch: Watch,
     loaded: Option<Loaded>,
     told: Vec<String>,
 }
@@ -104,10 +105,18 @@ impl LoadedServer {
             last: 0,
             thresholds,
             search,
+            watch: Watch::default(),
             loaded: None,
             told: Vec::new(),
             load,
         }
+    }
+
+    /// The same, of which somebody is told each second how its load goes.
+    #[must_use]
+    pub fn with_watch(mut self, watch: Watch) -> Self {
+        self.watch = watch;
+        self
     }
 
     /// Takes a request.
@@ -243,6 +252,9 @@ impl LoadedServer {
 
     /// Takes the notes of the server.
     fn listen(&mut self, at: Instant) {
+        if let Stage::Running(run) = &mut self.stage {
+            run.turn_if_due(at);
+        }
         while let Some(note) = self.server.poll_note() {
             if let Note::Lost { connection, .. } = note {
                 self.is_stale = true;
@@ -299,7 +311,8 @@ impl LoadedServer {
     /// Begins a stretch of load.
     fn begin(&mut self) {
         let (now, load) = (self.now, &self.load);
-        let rate = self.search.as_ref().and_then(Search::next_probe).map(|probe| probe.rate);
+        let probe = self.search.as_ref().and_then(Search::next_probe);
+        let rate = probe.map(|probe| probe.rate);
         let (updates, records) = (load.updates_at(rate), load.records_at(rate));
         let Some(executor) = updates.clone().or_else(|| records.clone()) else {
             // A checked load says what happens.
@@ -308,9 +321,10 @@ impl LoadedServer {
         };
         let max_lag = load.max_lag().0;
         let schedule = |executor: Option<Executor>| executor.map(|one| Schedule::new(&one, now, max_lag));
-        let works = Works::new(Metrics::new(now + load.warm_up()), load.within(), self.last);
+        let works = Works::new(Metrics::with_warm_up(now, load.warm_up()), load.within(), self.last);
         let schedules = (schedule(updates), schedule(records));
-        self.stage = Stage::Running(Box::new(Run::new(now, executor, schedules, works, &self.thresholds)));
+        let watch = (self.watch.clone(), probe);
+        self.stage = Stage::Running(Box::new(Run::new(now, executor, schedules, works, &self.thresholds, watch)));
         self.go_on();
     }
 
@@ -534,6 +548,7 @@ impl LoadedServer {
             self.server.handle_change(self.now, &change, None, &[]);
         }
         self.last = run.works.last();
+        run.turn(self.now);
         let share = self.load.max_lag().1;
         let schedules = || run.updates.iter().chain(&run.records);
         let mut pace = Pace::new(self.load.max_lag().0);
@@ -549,6 +564,8 @@ impl LoadedServer {
             unfinished: run.works.wind_up(),
             unserved: run.unserved,
             messages: run.works.received,
+            sets: 0,
+            records: 0,
             lost_connections: run.lost,
             gone: 0,
             thresholds: self.thresholds.iter().map(|one| one.judge(&run.works.metrics, None)).collect(),

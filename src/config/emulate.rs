@@ -1,7 +1,7 @@
 //! The settings of a standalone emulator.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{baseline, password, text};
@@ -9,9 +9,10 @@ use crate::cli::{emulate, output};
 use crate::exit::Failure;
 use crate::load::Earlier;
 use crate::net::entropy;
+use crate::net::metrics_endpoint::MetricsAddress;
 use crate::net::target::{Account, Accounts};
-use crate::scenario;
 use crate::scenario::syntax::ClientScenario;
+use crate::scenario::{self, Overrides};
 
 /// The settings of a standalone emulator.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub struct LoadConfig {
     pub given: ClientScenario,
     /// What it is compared with.
     pub baseline: Option<Arc<Earlier>>,
+    /// Where what was measured so far is served.
+    pub metrics: Option<MetricsAddress>,
 }
 
 /// Where an emulator's certificate comes from.
@@ -71,7 +74,7 @@ impl EmulateConfig {
         if args.report_dir.is_some() && !args.judge && args.load.is_none() {
             return Err(Failure::usage("--report-dir needs something to report: --judge, --load or both"));
         }
-        let load = args.load.as_deref().map(|word| load(word, args.baseline.as_deref())).transpose()?;
+        let load = args.load.as_deref().map(|word| load(word, &args)).transpose()?;
         let listen = args.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)));
         let seed = args.seed.unwrap_or_else(entropy::seed);
         let command = command(&args, listen, seed);
@@ -120,11 +123,15 @@ impl EmulateConfig {
 }
 
 /// The load of a file, or the shipped one of that id.
-fn load(word: &str, compared: Option<&Path>) -> Result<LoadConfig, Failure> {
+fn load(word: &str, args: &emulate::Args) -> Result<LoadConfig, Failure> {
     let source = scenario::library::client_load(word).map_err(Failure::usage)?;
     let wrong = |errors: Vec<_>| Failure::usage(scenario::render(&source.text, &errors, output::styled()).trim_end());
-    let given = scenario::read_client_load(&source.file, &source.text).map_err(wrong)?;
-    Ok(LoadConfig { id: source.id.clone(), given, baseline: compared.map(baseline).transpose()? })
+    let mut given = scenario::read_client_load(&source.file, &source.text).map_err(wrong)?;
+    let overrides = Overrides { duration: args.duration, rate: args.rate };
+    let told = overrides.apply_to_clients(&mut given.load.value);
+    told.map_err(|error| Failure::usage(format!("--duration and --rate: {}: {error}", source.id)))?;
+    let baseline = args.baseline.as_deref().map(baseline).transpose()?;
+    Ok(LoadConfig { id: source.id.clone(), given, baseline, metrics: args.metrics })
 }
 
 /// The command that emulates the same again.
@@ -134,7 +141,10 @@ fn command(args: &emulate::Args, listen: SocketAddr, seed: u64) -> String {
         ("--listen", Some(listen.to_string())),
         ("--seed", Some(seed.to_string())),
         ("--load", args.load.clone()),
+        ("--duration", args.duration.map(|time| format!("{}ms", time.as_millis()))),
+        ("--rate", args.rate.map(|rate| rate.to_string())),
         ("--baseline", shown(&args.baseline)),
+        ("--metrics", args.metrics.map(|address| address.to_string())),
         ("--cert", shown(&args.cert)),
         ("--key", shown(&args.key)),
         ("--ca-out", shown(&args.ca_out)),

@@ -22,8 +22,13 @@ const BUSY_PAUSE: Duration = Duration::from_millis(500);
 /// How long an exchange may take beyond the time to react.
 pub(super) const EXCHANGE_GRACE: Duration = Duration::from_secs(5);
 
-/// What is said of a request that was refused.
-pub(super) const REFUSED: &str = "the API refused";
+/// What is said of a request that was refused, before the status.
+const REFUSED: &str = "the API refused";
+
+/// Whether that is why nothing came of a request: then nothing was changed or made.
+pub(super) fn is_refusal(cause: &str) -> bool {
+    cause.starts_with(REFUSED)
+}
 
 /// The collections whose objects are removed at the end.
 const JOURNALLED: [&str; 3] = ["/calls", "/coSpaces", COLLECTION];
@@ -42,6 +47,8 @@ pub(super) struct Api {
     pub(super) calls_made: Vec<String>,
     /// Paths that could not be removed.
     pub(super) left_behind: Vec<String>,
+    /// Why the first of them could not.
+    pub(super) left_because: Option<String>,
 }
 
 impl Api {
@@ -105,12 +112,13 @@ impl<S: Sink> Core<S> {
         self.last_seen = Some(Seen::Told(format!("{method} {target} was answered {}", response.status)));
         self.observe(Event::ResponseReceived { exchange, response: &response });
         self.api.note(method, &target, &response);
-        let made = match response.status {
-            200..=299 => Ok(response.headers.get("Location").map(|location| id_of(below_base(location)))),
-            500..=599 => Err("the API answered 5xx"),
-            _ => Err(REFUSED),
+        let failed = match response.status {
+            200..=299 => None,
+            status @ 500..=599 => Some(format!("the API answered {status}")),
+            status => Some(format!("{REFUSED} with {status}")),
         };
-        if self.tell_load(exchange, made) {
+        let made = response.headers.get("Location").map(|location| id_of(below_base(location)));
+        if self.tell_load(exchange, failed.as_deref().map_or(Ok(made), Err)) {
             return;
         }
         self.api.answers.insert(exchange, Ok(response));
@@ -212,9 +220,18 @@ impl<S: Sink> Handle<S> {
         let deadline = self.with(|core| core.now + core.options.wait());
         let _ = self.until(deadline, |core| (!core.api.is_busy()).then_some(())).await;
         while let Some(made) = self.with(|core| core.api.take_made(below)) {
+            let what = format!("DELETE {}{made}", names::BASE);
             let answer = self.patient(request(Method::Delete, &made, &[])).await;
             if !answer.as_ref().is_ok_and(|response| response.is_success() || is_unknown(response)) {
-                self.with(|core| core.api.left_behind.push(format!("{}{made}", names::BASE)));
+                let why = match &answer {
+                    Ok(response) => refusal(&what, response),
+                    Err(Stop::Unfinished(why)) => why.clone(),
+                    Err(Stop::Interrupted) => "interrupted".to_owned(),
+                };
+                self.with(|core| {
+                    core.api.left_behind.push(format!("{}{made}", names::BASE));
+                    core.api.left_because.get_or_insert(why);
+                });
             }
             if answer.is_err() {
                 // The target does not answer any more: trying the others would only take time.

@@ -53,6 +53,11 @@ impl<S: Sink> Tracer<S> {
         self.sink.due()
     }
 
+    /// A stretch of load is about to begin, which is measured from an instant on.
+    pub fn measured_from(&mut self, start: Instant) {
+        self.sink.measured_from(start);
+    }
+
     /// How many findings the sink has made.
     pub fn found(&self) -> u64 {
         self.sink.found()

@@ -116,6 +116,7 @@ impl<S: Sink + Send> Handle<S> {
             let schedule = Schedule::part(&executor, begins, max_lag, part.index(), part.of());
             let mut metrics = Metrics::with_warm_up(begins, load.warm_up());
             note_setup(&mut metrics, setup);
+            core.trace.measured_from(metrics.start());
             let random = rand::SeedableRng::from_seed(core.random.random());
             let pulse = Pulse::new(&core.options.watch, &executor, probe, begins, core.trace.found());
             let mut live = Live::new(load, schedule, metrics, population, (random, part.clone(), pulse));
@@ -144,7 +145,7 @@ impl<S: Sink + Send> Handle<S> {
         });
         let live = live.expect("only here it is taken away");
         let (lost_connections, gone) = (live.lost_connections(), live.all.gone());
-        let Live { schedule, metrics, messages, unserved, is_aborted, all, .. } = *live;
+        let Live { schedule, metrics, messages, sets, records, unserved, is_aborted, all, .. } = *live;
         let phase = Phase {
             executor,
             begun_at: begins,
@@ -156,6 +157,8 @@ impl<S: Sink + Send> Handle<S> {
             unfinished,
             unserved,
             messages,
+            sets,
+            records,
             lost_connections,
             gone,
             thresholds: Vec::new(),

@@ -56,6 +56,8 @@ pub struct Outcome {
     pub cut: Vec<ConnectionId>,
     /// Paths of objects made on the target that could not be removed.
     pub left_behind: Vec<String>,
+    /// Why the first of them could not.
+    pub left_because: Option<String>,
     /// How many observations there are.
     pub observations: u64,
     /// The steps that were begun.

@@ -101,7 +101,11 @@ impl<S: Sink> Core<S> {
     pub(super) fn let_receive(&mut self, act: impl FnOnce(&mut Receivers, &mut Surroundings<'_, S>)) {
         let Reception { actors, names, ears, .. } = &mut self.reception;
         let mut told = None;
+        let live = &mut self.live;
         let mut hear = |heard: Heard<'_>| {
+            if let (Heard::Arrived { records, .. }, Some(live)) = (&heard, live.as_mut()) {
+                live.hear_set(records.records().len() as u64);
+            }
             let (Heard::Began { receiver } | Heard::Arrived { receiver, .. } | Heard::Decided { receiver, .. }) = heard;
             let Some(ear) = ears.get_mut(&receiver) else { return };
             if let Some(what) = ear.hear(heard) {

@@ -160,6 +160,7 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
             network_errors: core.network_errors,
             cut: core.cut,
             left_behind: core.api.left_behind,
+            left_because: core.api.left_because,
             observations: core.trace.last().0,
             steps: core.steps,
             loaded: core.part.and_then(|part| part.loaded_alone()),

@@ -116,11 +116,12 @@ impl Exposition {
 /// A number that is counted, its family without `_total`, and what it is.
 type Counted = (&'static str, fn(&Counts) -> u64, &'static str);
 
-const COUNTED: [Counted; 5] = [
+const COUNTED: [Counted; 6] = [
     ("bridgeproof_stimuli", |counts| counts.begun, "Stimuli that began."),
     ("bridgeproof_stimuli_late", |counts| counts.late, "Stimuli that began late, since the harness was."),
     ("bridgeproof_stimuli_unserved", |counts| counts.unserved, "Stimuli for which nothing was free."),
     ("bridgeproof_messages", |counts| counts.messages, "Messages of the server that were received and judged."),
+    ("bridgeproof_records", |counts| counts.records, "Call detail records that were received and judged."),
     ("bridgeproof_connections_lost", |counts| counts.lost_connections, "Connections of a load that were lost."),
 ];
 

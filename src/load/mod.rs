@@ -33,7 +33,7 @@ pub use causes::Causes;
 pub use exposition::Exposition;
 pub use metric::Metric;
 pub use metrics::{Metrics, Stamps};
-pub use outcome::{Loaded, Phase, Share};
+pub use outcome::{Loaded, Phase, Share, is_served};
 pub use recorder::{LatencyRecorder, Tap};
 pub use schedule::{Arrival, Executor, Pace, Schedule};
 pub use series::{Row, Series};

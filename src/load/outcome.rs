@@ -33,6 +33,10 @@ pub struct Phase {
     pub unserved: u64,
     /// How many messages of the server were received meanwhile.
     pub messages: u64,
+    /// How many sets of records were received meanwhile.
+    pub sets: u64,
+    /// How many records were in them.
+    pub records: u64,
     /// How many of its connections were lost.
     pub lost_connections: u64,
     /// How many participants and calls that were to stay did not.
@@ -64,12 +68,16 @@ pub struct Share {
     pub unfinished: u64,
     /// How many messages were received.
     pub messages: u64,
+    /// How many records were received.
+    pub records: u64,
     /// How many of its connections were lost.
     pub lost_connections: u64,
     /// How many participants and calls that were to stay did not.
     pub gone: u64,
     /// The times from stimuli to events, if there were any.
     pub updates: Option<Row>,
+    /// The times that records took: from their stimuli, or else from their own times, if there were any.
+    pub deliveries: Option<Row>,
 }
 
 impl Share {
@@ -83,10 +91,21 @@ impl Share {
             unserved: phase.unserved,
             unfinished: phase.unfinished,
             messages: phase.messages,
+            records: phase.records,
             lost_connections: phase.lost_connections,
             gone: phase.gone,
             updates: phase.metrics.series(Metric::Update).row(Metric::Update.as_str()),
+            deliveries: None,
         }
+    }
+}
+
+impl Share {
+    /// Adds what was timed of records.
+    pub fn add_records(&mut self, records: &LatencyRecorder) {
+        let rows = records.rows();
+        let row = |metric: Metric| rows.iter().find(|row| row.name == metric.as_str() && row.count > 0);
+        self.deliveries = row(Metric::CdrStimulus).or_else(|| row(Metric::CdrArrival)).cloned();
     }
 }
 
@@ -101,6 +120,8 @@ impl Phase {
         self.unfinished += other.unfinished;
         self.unserved += other.unserved;
         self.messages += other.messages;
+        self.sets += other.sets;
+        self.records += other.records;
         self.lost_connections += other.lost_connections;
         self.gone += other.gone;
         self.metrics.merge(&other.metrics);
@@ -127,13 +148,18 @@ impl Phase {
     /// Whether nearly all arrivals had something to begin with. Otherwise those that found nothing because the target was slow
     /// are missing from what was measured.
     pub fn is_served(&self) -> bool {
-        self.unserved as f64 <= self.pace.taken as f64 * MOST_UNSERVED
+        is_served(self.unserved, self.pace.taken)
     }
 
-    /// Whether all that was asked of it was met.
+    /// Whether all that was asked of it was met, as far as that can be said.
     pub fn holds(&self) -> bool {
-        self.thresholds.iter().all(|threshold| threshold.passed)
+        self.thresholds.iter().all(|threshold| threshold.passed || threshold.is_undecided())
     }
+}
+
+/// Whether nearly all of so many arrivals had something to begin with, if so many had not.
+pub fn is_served(unserved: u64, arrivals: u64) -> bool {
+    unserved as f64 <= arrivals as f64 * MOST_UNSERVED
 }
 
 /// What became of a load.

@@ -9,6 +9,9 @@
 //! Records mostly tell whole seconds, cut off, so that `cdr_arrival` is up to a second too long; and it compares two clocks.
 //! A request is taken for a record's cause only where its answer or its path names the call or the leg: calls and legs that
 //! were made or ended. What these records wait for in the server is part of the time.
+//!
+//! Of a load, what begins before its measured part ([`Sink::measured_from`]) is not timed: what is put in place before it, and its
+//! warm-up. A recording does not tell when that was, so there all is timed.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -32,6 +35,9 @@ const NO_TIME: &str = "its time is none, or later than its arrival";
 /// Why a failed delivery has no time of its repetition.
 const NOT_REPEATED: &str = "not repeated";
 
+/// As exactly as most records tell their time.
+const SECOND: Duration = Duration::from_secs(1);
+
 /// How many failed deliveries of one receiver are remembered.
 const FAILURES: usize = 64;
 
@@ -48,6 +54,8 @@ pub struct LatencyRecorder {
     sets: BTreeMap<SetId, (ReceiverId, Key)>,
     requests: BTreeMap<ExchangeId, (Instant, Cause)>,
     causes: Causes,
+    /// Since when it is timed, where that is not from the beginning on.
+    start: Option<Instant>,
     /// The last time that was read, and what it says: records of one set mostly have the same.
     last_time: Option<(String, i64)>,
 }
@@ -153,11 +161,17 @@ impl LatencyRecorder {
         ]
     }
 
+    /// Whether what begins at an instant is timed.
+    fn is_measured(&self, at: Instant) -> bool {
+        self.start.is_none_or(|start| at >= start)
+    }
+
     /// The redeliveries, as if nothing more came: failures that still wait count as errors.
     fn settled_redelivery(&self) -> Series {
         let mut series = self.redelivery.series.clone();
         let failed = self.receivers.values().flat_map(|receiver| &receiver.failed);
-        failed.filter(|(_, _, must_come)| *must_come).for_each(|_| series.fail(NOT_REPEATED));
+        let failed = failed.filter(|(_, at, must_come)| *must_come && self.is_measured(*at));
+        failed.for_each(|_| series.fail(NOT_REPEATED));
         series
     }
 
@@ -170,7 +184,9 @@ impl LatencyRecorder {
         // A failure whose set is not known is ended by whatever comes next.
         while let Some(place) = state.failed.iter().position(|(known, ..)| known.is_none() || *known == key) {
             let (_, failed_at, _) = state.failed.remove(place);
-            self.redelivery.record(at.since(failed_at));
+            if self.start.is_none_or(|start| failed_at >= start) {
+                self.redelivery.record(at.since(failed_at));
+            }
         }
         for record in set.records() {
             if self.is_new(receiver, session, record) {
@@ -194,14 +210,25 @@ impl LatencyRecorder {
         if let Some(clock) = self.clock {
             let now_us = clock.unix_us.saturating_add_unsigned(micros(at.since(clock.at)));
             let time = record.time().and_then(|time| self.unix_us(time));
-            match time.and_then(|time| u64::try_from(now_us.saturating_sub(time)).ok()) {
-                Some(micros) => self.arrival.record(Duration::from_micros(micros)),
+            let took = time.and_then(|time| u64::try_from(now_us.saturating_sub(time)).ok()).map(Duration::from_micros);
+            match took {
+                _ if !self.is_measured(at) => {}
+                // Most tell their time to the second: one of the second in which the measured part began counts.
+                Some(took) if self.start.is_some_and(|start| at.since(start) + SECOND <= took) => {}
+                Some(took) => self.arrival.record(took),
                 None => self.arrival.fail(NO_TIME),
             }
         }
         if !self.causes.waiting.is_empty() || self.causes.unanswered > 0 {
             let caused = record.kind().zip(record.id()).and_then(|(kind, id)| self.causes.arrived(at, kind, id));
-            caused.into_iter().for_each(|time| self.stimulus.record(time));
+            caused.into_iter().for_each(|time| self.stimulated(at, time));
+        }
+    }
+
+    /// A record arrived at an instant, so long after the request that caused it.
+    fn stimulated(&mut self, at: Instant, took: Duration) {
+        if self.is_measured(at) && self.start.is_none_or(|start| took <= at.since(start)) {
+            self.stimulus.record(took);
         }
     }
 
@@ -220,7 +247,7 @@ impl LatencyRecorder {
         let failed = &mut self.receivers.entry(receiver).or_default().failed;
         if failed.len() < FAILURES {
             failed.push((key, at, must_come));
-        } else {
+        } else if self.is_measured(at) {
             self.redelivery.fail(NOT_REPEATED);
         }
     }
@@ -255,7 +282,7 @@ impl LatencyRecorder {
             Cause::Begin => {
                 let made = response.headers.get("Location").filter(|_| response.is_success()).and_then(named);
                 let time = made.and_then(|(begin, _, id)| self.causes.known(sent, begin, id));
-                time.into_iter().for_each(|time| self.stimulus.record(time));
+                time.into_iter().for_each(|time| self.stimulated(sent + time, time));
                 self.causes.answered();
             }
             Cause::End(kind, id) if !response.is_success() => self.causes.forget(kind, &id),
@@ -354,6 +381,15 @@ impl Sink for LatencyRecorder {
             }
             _ => {}
         }
+    }
+
+    fn measured_from(&mut self, start: Instant) {
+        // What a search has tried before is part of it; what was put in place before is not.
+        if self.start.is_none() {
+            let all = [&mut self.arrival, &mut self.stimulus, &mut self.redelivery];
+            all.into_iter().for_each(|timed| timed.series = Series::default());
+        }
+        self.start = Some(start);
     }
 }
 
@@ -489,6 +525,28 @@ mod tests {
         assert_eq!(bench.row("cdr_redelivery"), Some((1, 0, 400)));
         bench.answer(1500, 2, 204);
         assert_eq!(bench.row("cdr_redelivery"), Some((1, 0, 400)), "another 2xx may have been taken for 200");
+    }
+
+    #[test]
+    fn what_begins_before_the_measured_part_of_a_load_is_not_timed() {
+        let mut bench = Bench::new();
+        bench.request(500, 1, Method::Delete, "/api/v1/calls/a");
+        bench.set(600, 1, ("callEnd", "a", 0, "1970-01-01T00:16:40Z"));
+        bench.answer(700, 1, 503);
+        bench.0.measured_from(Instant::from_millis(3000));
+        bench.request(2000, 2, Method::Delete, "/api/v1/calls/b");
+        bench.set(2500, 2, ("callEnd", "b", 1, TIME));
+        bench.answer(2900, 2, 503);
+        assert_eq!(bench.0.rows(), []);
+        bench.request(2950, 3, Method::Delete, "/api/v1/calls/c");
+        bench.set(3600, 3, ("callEnd", "c", 2, TIME));
+        assert_eq!(bench.0.rows(), [], "all three began in the warm-up");
+        bench.request(3700, 4, Method::Delete, "/api/v1/calls/d");
+        bench.set(4000, 4, ("callEnd", "d", 3, "1970-01-01T00:16:43Z"));
+        bench.answer(4100, 4, 503);
+        bench.set(5100, 5, ("callEnd", "d", 3, "1970-01-01T00:16:43Z"));
+        let expected = [Some((1, 0, 1000)), Some((1, 0, 300)), Some((1, 0, 1000))];
+        assert_eq!(["cdr_arrival", "cdr_stimulus", "cdr_redelivery"].map(|name| bench.row(name)), expected);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //!           | baseline [* number]                 the same of the run that this one is compared with
 //! ```
 //!
-//! Nothing measured never passes, and neither does what the baseline does not have.
+//! Nothing measured never passes. What the baseline does not have, or what has none, is undecided: nothing is known to be worse.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -146,6 +146,13 @@ impl Threshold {
     }
 }
 
+impl Outcome {
+    /// Whether nothing can be said of it: it is relative, and there is nothing that it could be compared with.
+    pub const fn is_undecided(&self) -> bool {
+        self.is_relative && self.bound.is_none()
+    }
+}
+
 impl Condition {
     /// Reads a condition.
     ///
@@ -183,7 +190,7 @@ impl Condition {
         let told = match (value, bound) {
             (None, _) => "nothing was measured".to_owned(),
             (Some(value), None) if baseline.is_none() => {
-                format!("{}, and there is no earlier run of this load to compare with", shown(value))
+                format!("{}, and no baseline was given: --baseline FILE", shown(value))
             }
             (Some(value), None) => format!("{}, and the baseline has no such value", shown(value)),
             (Some(value), Some(bound)) if self.is_relative() => {
@@ -277,9 +284,10 @@ impl Earlier {
         self.scenarios.entry(scenario.to_owned()).or_default().rows.insert(metric, row);
     }
 
-    /// What a scenario is compared with; `None` where the run did not have it.
-    pub fn of(&self, scenario: &str) -> Option<&Baseline> {
-        self.scenarios.get(scenario)
+    /// What a scenario is compared with; nothing is in it where the run did not have that scenario.
+    pub fn of(&self, scenario: &str) -> &Baseline {
+        static NOTHING: Baseline = Baseline { rows: BTreeMap::new() };
+        self.scenarios.get(scenario).unwrap_or(&NOTHING)
     }
 }
 
@@ -359,7 +367,12 @@ impl<'t> Reader<'t> {
             "!=" => Ok(Operator::Unequal),
             "" => Err(error(self.rest(), "here a comparison is missing", &OPERATORS)),
             _ => {
-                let help = (sign == "=").then(|| "write `==`, or better `<=` or `>=`".to_owned());
+                let help = match sign {
+                    "=" => Some("write `==`, or better `<=` or `>=`".to_owned()),
+                    "=<" => Some("did you mean `<=`?".to_owned()),
+                    "=>" => Some("did you mean `>=`?".to_owned()),
+                    _ => None,
+                };
                 Err(ConditionError { help, ..error(range, format!("`{sign}` is no comparison"), &OPERATORS) })
             }
         }
@@ -495,8 +508,8 @@ mod tests {
         earlier.insert("load/other", Metric::Update, row(1));
         earlier.insert("load/steady", Metric::Update, row(100_000));
         earlier.insert("load/steady", Metric::Api, row(2));
-        assert_eq!(earlier.of("load/new"), None);
-        let baseline = earlier.of("load/steady").unwrap().clone();
+        assert_eq!(earlier.of("load/new"), &Baseline::default());
+        let baseline = earlier.of("load/steady").clone();
         let judge = |text: &str, ms: u64| {
             Condition::parse(text).unwrap().judge(Metric::Update, &series([ms], 0), Some(&baseline))
         };
@@ -504,6 +517,9 @@ mod tests {
         assert!(judge("p(99)<=baseline", 99).passed && judge("rate<=baseline", 5).passed);
         let missing = judge("p(95) < baseline * 2", 1);
         assert!(!missing.passed && missing.told.contains("baseline has no such value"), "{missing:?}");
+        let none = Condition::parse("p(99) < baseline").unwrap().judge(Metric::Update, &series([1], 0), None);
+        assert_eq!(none.told, "1 ms, and no baseline was given: --baseline FILE");
+        assert!(none.is_undecided() && missing.is_undecided() && !judge("p(99) < baseline", 5).is_undecided());
         assert_eq!(judge("p(99) < baseline*1.1", 200).told, "200.06 ms, where the baseline's 100 ms allows 110 ms");
         assert!(judge("p(99) < baseline", 5).is_relative && !judge("p(99) < 5ms", 5).is_relative);
     }
@@ -535,6 +551,7 @@ mod tests {
             assert_eq!(&text[found.at.clone()], place, "{text}: {found:?}");
         }
         assert_eq!(Condition::parse("p95<1s").unwrap_err().help.unwrap(), "write `p(95)`");
+        assert_eq!(Condition::parse("p(99)=<1s").unwrap_err().help.unwrap(), "did you mean `<=`?");
         assert_eq!(Condition::parse("rate<1%").unwrap_err().help.unwrap(), "for 1 % write `0.01`");
     }
 

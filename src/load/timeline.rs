@@ -43,6 +43,8 @@ pub struct Counts {
     pub unserved: u64,
     /// Messages of the server that were received, and judged.
     pub messages: u64,
+    /// Records that receivers were sent.
+    pub records: u64,
     /// What was found.
     pub findings: u64,
     /// Connections that were lost.
@@ -72,6 +74,7 @@ impl Counts {
             late: both(self.late, other.late),
             unserved: both(self.unserved, other.unserved),
             messages: both(self.messages, other.messages),
+            records: both(self.records, other.records),
             findings: both(self.findings, other.findings),
             lost_connections: both(self.lost_connections, other.lost_connections),
             cpu_user_ms: both(self.cpu_user_ms, other.cpu_user_ms),

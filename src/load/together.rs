@@ -320,6 +320,8 @@ mod tests {
             unfinished: 0,
             unserved: 0,
             messages: arrivals,
+            sets: 0,
+            records: 0,
             lost_connections: 0,
             gone: 0,
             metrics,

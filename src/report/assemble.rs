@@ -77,6 +77,8 @@ pub struct ScenarioRun {
     pub latency: LatencyRecorder,
     /// What became of its load, if it is one; where there are several servers, the first has it for all.
     pub loaded: Option<Loaded>,
+    /// What it cannot put to the test, and why: that is no gap in it.
+    pub beyond: BTreeMap<RequirementId, String>,
     /// Whether nothing was to be judged: a load that only measures.
     pub unjudged: bool,
 }
@@ -261,6 +263,10 @@ fn untested(id: RequirementId, runs: &[&ScenarioRun]) -> (Verdict, Option<String
     if exercising.iter().all(|run| run.skipped.is_some()) {
         return (Verdict::Skipped, Some(reasons(|run| run.skipped.as_ref())));
     }
+    if let Some(reasons) = exercising.iter().map(|run| run.beyond.get(&id)).collect::<Option<BTreeSet<_>>>() {
+        let reasons: Vec<_> = reasons.into_iter().map(String::as_str).collect();
+        return (Verdict::Skipped, Some(reasons.join("; ")));
+    }
     let why = reasons(|run| run.unfinished.as_ref());
     let reason = if why.is_empty() { "nothing put it to the test".to_owned() } else { why };
     (Verdict::Inconclusive, Some(reason))
@@ -443,6 +449,21 @@ mod tests {
         let report = assemble(facts(), &[idle]);
         assert_eq!((verdict_of(&report, "MSG-01"), report.exit_code), (Verdict::Inconclusive, 5));
         assert_eq!(assemble(facts(), &[]).exit_code, 6);
+    }
+
+    #[test]
+    fn what_a_scenario_cannot_put_to_the_test_is_skipped_unless_another_should() {
+        let mut load = scenario("load/x", &["MSG-01", "MSG-13"]);
+        load.judgement.tested.remove(&RequirementId::known("MSG-13"));
+        load.beyond = [(RequirementId::known("MSG-13"), "nothing unknown is sent".to_owned())].into();
+        let report = assemble(facts(), std::slice::from_ref(&load));
+        assert_eq!(
+            (verdict_of(&report, "MSG-13"), verdict_of(&report, "MSG-01"), report.exit_code),
+            (Verdict::Skipped, Verdict::Pass, 0)
+        );
+        let mut other = scenario("a/b", &["MSG-13"]);
+        other.judgement = Judgement::default();
+        assert_eq!(verdict_of(&assemble(facts(), &[load, other]), "MSG-13"), Verdict::Inconclusive);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! How a load went on, drawn: charts for the HTML report, as SVG without scripts, and one line of blocks for Markdown.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::escape::html;
+use super::live::clock;
 use super::model::{LoadMoment, LoadResult};
 use super::quantity::{brief, counted};
 
@@ -22,6 +24,7 @@ const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '�
 /// The styles of the charts.
 pub(super) const STYLE: &str = "svg{display:block;width:100%;max-width:44rem;height:4.5rem;background:#f4f4f4}\
 svg polyline,svg path{fill:none;stroke:#17692c;stroke-width:1.2;vector-effect:non-scaling-stroke}\
+.axis{display:flex;justify-content:space-between;max-width:44rem;font-size:.75em;color:#666}\
 svg .p99{stroke:#b00020}svg .probe{stroke:#bbb}figure{margin:.4rem 0}figcaption{font-size:.85em}";
 
 /// One chart.
@@ -77,6 +80,7 @@ fn all(load: &LoadResult) -> Vec<Chart> {
     let mut charts = vec![
         Chart { title: "stimuli per second".to_owned(), lines: vec![("", per_s(|one| one.begun))], show: plain },
         Chart { title: "messages per second".to_owned(), lines: vec![("", per_s(|one| one.messages))], show: plain },
+        Chart { title: "records per second".to_owned(), lines: vec![("", per_s(|one| one.records))], show: plain },
     ];
     for name in DRAWN {
         let of = |of| moments.iter().map(|moment| value_of(moment, name, of)).collect::<Vec<_>>();
@@ -129,7 +133,12 @@ fn draw(out: &mut String, chart: &Chart, load: &LoadResult) {
             let _ = write!(out, "<polyline class=\"{class}\" points=\"{}\"/>", all.collect::<Vec<_>>().join(" "));
         }
     }
-    out.push_str("</svg></figure>\n");
+    let _ = writeln!(
+        out,
+        "</svg><div class=\"axis\"><span>0:00</span><span>{}</span><span>{}</span></div></figure>",
+        clock(Duration::from_secs_f64(end_ms / 2e3)),
+        clock(Duration::from_secs_f64(end_ms / 1e3))
+    );
 }
 
 fn micros(us: f64) -> String {
@@ -156,6 +165,11 @@ mod tests {
             read.descendants().filter(|node| node.has_tag_name("title")).map(|node| node.text().unwrap()).collect();
         let lines = "stimuli per second|messages per second|update: p50 and, in red, p99|the harness's own lag: p50 and, in red, p99|processor, % of one core|memory, MiB";
         assert_eq!(titles.join("|"), lines);
+        assert_eq!(
+            drawn.matches("<span>0:00</span><span>0:03</span><span>0:05</span>").count(),
+            titles.len(),
+            "{drawn}"
+        );
         let svg = read.descendants().filter(|node| node.has_tag_name("svg")).nth(2).unwrap();
         let p99: Vec<_> = svg.children().filter(|node| node.attribute("class") == Some("p99")).collect();
         assert_eq!(p99.len(), 2, "{drawn}");

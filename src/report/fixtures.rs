@@ -102,6 +102,7 @@ pub(crate) fn load() -> LoadResult {
         late: 0,
         unserved: 0,
         messages: 41,
+        records: 0,
         findings: 0,
         lost_connections: 0,
         cpu_user_ms: 30,
@@ -111,8 +112,13 @@ pub(crate) fn load() -> LoadResult {
             .map(|(name, values)| (name.to_owned(), values))
             .into(),
     };
-    let harness =
-        LoadHarness { cpu_user_ms: 150, cpu_system_ms: 50, memory_max_kib: 20_480, messages_per_cpu_s: Some(1025.0) };
+    let harness = LoadHarness {
+        cpu_user_ms: 150,
+        cpu_system_ms: 50,
+        memory_max_kib: 20_480,
+        messages_per_cpu_s: Some(1025.0),
+        records_per_cpu_s: None,
+    };
     LoadResult {
         scenario: "load/steady".to_owned(),
         executor: "constant-arrival-rate".to_owned(),
@@ -124,9 +130,13 @@ pub(crate) fn load() -> LoadResult {
         lost_connections: 0,
         gone: 0,
         messages: 205,
+        sets: 0,
+        records: 0,
         duration_ms: 5000,
         aborted: false,
         capacity_per_s: None,
+        time_unit_ms: None,
+        shown_per_s: None,
         broke_at_per_s: None,
         limit: None,
         curve: Vec::new(),

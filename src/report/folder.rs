@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::model::Report;
+use crate::exit::{ExitCode, Failure};
 
 /// Why a report cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,13 @@ pub struct FolderError {
     pub path: PathBuf,
     /// Why.
     pub cause: io::Error,
+}
+
+impl From<FolderError> for Failure {
+    /// What cannot be kept is the environment's fault, whatever was typed.
+    fn from(error: FolderError) -> Self {
+        Self { code: ExitCode::Unreachable, message: error.to_string() }
+    }
 }
 
 /// Makes the text of a file.

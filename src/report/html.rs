@@ -14,7 +14,7 @@ pre{background:#f4f4f4;padding:.6rem;white-space:pre-wrap;overflow-wrap:anywhere
 
 /// The report as HTML.
 pub fn render(report: &Report) -> String {
-    let (verdict, missed) = (report.verdict.as_str(), thresholds::missed(report));
+    let (verdict, missed) = (report.verdict.as_str(), thresholds::missed(report) + &loads::headline(report));
     let charts = if report.loads.is_empty() { "" } else { charts::STYLE };
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>bridgeproof: {verdict}{missed}</title>\
@@ -87,7 +87,11 @@ fn latencies(out: &mut String, report: &Report) {
     if report.latency.is_empty() {
         return;
     }
-    let _ = writeln!(out, "<h2>Latency</h2>\n<table><tr><th>{}</th></tr>", latency::COLUMNS.join("</th><th>"));
+    out.push_str("<h2>Latency</h2>\n");
+    for sentence in report.loads.iter().filter_map(loads::which) {
+        let _ = writeln!(out, "<p>{}</p>", html(&sentence));
+    }
+    let _ = writeln!(out, "<table><tr><th>{}</th></tr>", latency::COLUMNS.join("</th><th>"));
     for one in &report.latency {
         let cells = latency::cells(one).map(|cell| html(&cell));
         let _ = writeln!(out, "<tr><td>{}</td></tr>", cells.join("</td><td>"));
@@ -101,9 +105,10 @@ fn latencies(out: &mut String, report: &Report) {
 fn servers(out: &mut String, report: &Report) {
     for load in report.loads.iter().filter(|load| !load.servers.is_empty()) {
         let _ = writeln!(out, "<h2>Servers of {}</h2>", html(&load.scenario));
-        let _ = writeln!(out, "<table><tr><th>{}</th></tr>", shares::COLUMNS.join("</th><th>"));
+        let _ = writeln!(out, "<table><tr><th>{}</th></tr>", shares::columns(&load.servers).join("</th><th>"));
         for one in &load.servers {
-            let cells = shares::cells(one).map(|cell| html(&cell));
+            let cells = shares::cells(one, &load.servers);
+            let cells: Vec<_> = cells.iter().map(|cell| html(cell)).collect();
             let _ = writeln!(out, "<tr><td>{}</td></tr>", cells.join("</td><td>"));
         }
         out.push_str("</table>\n");

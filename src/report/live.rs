@@ -43,12 +43,25 @@ impl Beat {
 
     /// Adds what followed.
     pub fn extend(&mut self, later: Self) {
-        let (own_s, later_s) = (self.moment.length_s as f64, later.moment.length_s as f64);
+        let (own_s, later_s) = (self.working().as_secs_f64(), later.working().as_secs_f64());
         let planned = self.standing.planned_per_s.zip(later.standing.planned_per_s);
-        let planned_per_s = planned.map(|(own, later)| (own * own_s + later * later_s) / (own_s + later_s).max(1.0));
+        let planned_per_s =
+            planned.map(|(own, later)| (own * own_s + later * later_s) / (own_s + later_s).max(f64::MIN_POSITIVE));
         self.moment.merge(&later.moment);
         self.moment.length_s += later.moment.length_s;
         (self.standing, self.findings) = (Standing { planned_per_s, ..later.standing }, later.findings);
+    }
+
+    /// How much of it was over when it was told, since its beginning.
+    fn lasted(&self) -> Duration {
+        let began = Duration::from_secs(self.moment.at_s);
+        self.standing.elapsed.saturating_sub(began).min(self.length())
+    }
+
+    /// How much of it work could begin in: behind the end, the last is waited for.
+    fn working(&self) -> Duration {
+        let end = Duration::from_secs(self.moment.at_s) + self.lasted();
+        end.min(self.standing.length).saturating_sub(Duration::from_secs(self.moment.at_s))
     }
 
     /// The line.
@@ -58,13 +71,18 @@ impl Beat {
             return format!("{scenario} is set up");
         }
         // What matters most comes first: a narrow terminal cuts the rest off.
-        let mut parts = vec![format!("{scenario} {}", place(standing))];
-        let per_s = |count: u64| count as f64 / moment.length_s as f64;
-        // Behind the end nothing is planned any more.
-        let planned = standing.planned_per_s.filter(|planned| *planned > 0.0 || standing.elapsed < standing.length);
-        if moment.counts.begun > 0 || planned.is_some() {
+        let mut parts = vec![format!("{} {}", short(scenario), place(standing))];
+        let timed = SHOWN.into_iter().filter_map(|metric| Some((metric, moment.tally(metric)?)));
+        let timed = timed.filter(|(_, tally)| tally.count() > 0);
+        let mut timed = timed.map(|(metric, tally)| format!("{} {}", metric.as_str(), percentiles(&tally)));
+        parts.extend(timed.next());
+        let per_s = |count: u64, time: Duration| if time.is_zero() { 0.0 } else { count as f64 / time.as_secs_f64() };
+        // Behind the end nothing begins any more, and no rate is meant.
+        let working = self.working();
+        let planned = standing.planned_per_s.filter(|_| !working.is_zero());
+        if !working.is_zero() && (moment.counts.begun > 0 || planned.is_some()) {
             let planned = planned.map_or_else(String::new, |planned| format!(" of {planned:.1}"));
-            parts.push(format!("{:.1}{planned} stimuli/s", per_s(moment.counts.begun)));
+            parts.push(format!("{:.1}{planned}/s", per_s(moment.counts.begun, working)));
         }
         let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         parts.push(counted(number(*findings), "finding"));
@@ -75,17 +93,29 @@ impl Beat {
             (failed, format!("{failed} failed")),
             (lost, format!("{} lost", counted(number(lost), "connection"))),
             (moment.counts.late, format!("{} late", moment.counts.late)),
-            (moment.counts.unserved, format!("{} with nothing free", moment.counts.unserved)),
+            (moment.counts.unserved, format!("{} dropped", moment.counts.unserved)),
         ];
         parts.extend(counts.into_iter().filter(|(count, _)| *count > 0).map(|(_, told)| told));
-        let timed = SHOWN.into_iter().filter_map(|metric| Some((metric, moment.tally(metric)?)));
-        let timed = timed.filter(|(_, tally)| tally.count() > 0).take(2);
-        parts.extend(timed.map(|(metric, tally)| format!("{} {}", metric.as_str(), percentiles(&tally))));
+        parts.extend(timed.next());
         if let Some(lag) = moment.tally(Metric::Lag).filter(|lag| lag.count() > 0) {
             parts.push(format!("lag p99 {}", brief(lag.quantile_us(0.99))));
         }
-        parts.push(format!("{:.0} messages/s", per_s(moment.counts.messages)));
+        let received = [(moment.counts.messages, "messages"), (moment.counts.records, "records")].into_iter();
+        let some = received.filter(|(count, what)| *count > 0 || (*what == "messages" && moment.counts.records == 0));
+        parts.extend(some.map(|(count, what)| format!("{:.0} {what}/s", per_s(count, self.lasted()))));
         parts.join(", ")
+    }
+}
+
+/// How many characters of a scenario's name are shown.
+const NAMED: usize = 20;
+
+/// A scenario's name, so short that there is room for what is to be told of it: its end tells more than its beginning.
+fn short(scenario: &str) -> String {
+    let count = scenario.chars().count();
+    match count.checked_sub(NAMED) {
+        None | Some(0) => scenario.to_owned(),
+        Some(more) => format!("..{}", scenario.chars().skip(more + 2).collect::<String>()),
     }
 }
 
@@ -95,20 +125,20 @@ fn place(standing: &Standing) -> String {
     let left = if left.is_zero() { "waiting for the last".to_owned() } else { format!("{} left", clock(left)) };
     let mut words = Vec::new();
     if let Some(probe) = standing.probe {
-        words.push(format!("probe {} ({} at {:.1})", probe.number, probe.purpose.as_str(), probe.rate));
+        words.push(format!("probe {} at {:.1}", probe.number, probe.rate));
     }
     if let Some((stage, of)) = standing.stage {
         words.push(format!("stage {stage} of {of}"));
     }
     if standing.elapsed < standing.warm_up {
-        words.push("warming up".to_owned());
+        words.push("warm-up".to_owned());
     }
     words.push(left);
     words.join(", ")
 }
 
 /// A length of time as a clock shows it, to the second: `0:07`, `12:30`, `1:00:00`.
-fn clock(time: Duration) -> String {
+pub(super) fn clock(time: Duration) -> String {
     let seconds = time.as_secs() + u64::from(time.subsec_millis() >= 500);
     match seconds / 3600 {
         0 => format!("{}:{:02}", seconds / 60, seconds % 60),
@@ -173,9 +203,18 @@ mod tests {
         let mut listening = beat(0, 4);
         listening.standing.planned_per_s = None;
         listening.moment = Moment::at(0, Counts { messages: 1500, ..Counts::default() });
+        let mut whole = beat(58, 4);
+        whole.extend(Beat { moment: Moment::at(59, Counts { begun: 20, ..Counts::default() }), ..beat(59, 4) });
+        whole.extend(Beat { moment: Moment::at(60, Counts::default()), ..over.clone() });
+        assert!(whole.line().contains(" 20.0 of 20.0/s, "), "{}", whole.line());
+        let mut long = searching.clone();
+        long.scenario = "my-loads/of-the-lab/in-spring/steady".to_owned();
+        assert!(long.line().starts_with("..b/in-spring/steady probe 3"), "{}", long.line());
         let set_up = Beat { moment: Moment::default(), ..beat(0, 4) };
         let all = [set_up, second, troubled, searching, ramp, ten, last, over, listening];
         let lines: Vec<String> = all.iter().map(|beat| beat.line() + "\n").collect();
+        // What takes time is told within the width of a terminal.
+        assert!(lines.iter().all(|line| line.find(" p99 ").is_none_or(|at| at + 12 <= 80)), "{lines:?}");
         snapbox::assert_data_eq!(lines.concat(), super::super::fixtures::golden("live.txt"));
     }
 

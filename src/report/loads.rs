@@ -1,10 +1,10 @@
 //! What a report says of loads: how each was kept, what was measured, what was found.
 
-use super::model::{Latency, LoadHarness, LoadProbe, LoadResult, ThresholdResult};
+use super::model::{Latency, LoadHarness, LoadProbe, LoadResult, Report, ThresholdResult};
 use super::moments;
 use super::quantity::{counted, span};
 use crate::load::search::{Point, Verdict};
-use crate::load::{Executor, Loaded, Metric, Phase};
+use crate::load::{Executor, Loaded, Metric, Phase, is_served};
 
 /// The latencies of a load; of a search for a capacity, those at the highest rate that held.
 pub(super) fn latencies(scenario: &str, loaded: &Loaded) -> Vec<Latency> {
@@ -15,21 +15,25 @@ pub(super) fn latencies(scenario: &str, loaded: &Loaded) -> Vec<Latency> {
 /// What became of the thresholds, likewise.
 pub(super) fn thresholds(scenario: &str, loaded: &Loaded) -> Vec<ThresholdResult> {
     let Some(phase) = representative(loaded) else { return Vec::new() };
-    let undecided = !phase.is_paced;
-    let outcomes = phase.thresholds.iter().cloned();
-    outcomes.map(|one| ThresholdResult { scenario: scenario.to_owned(), undecided, ..one.into() }).collect()
+    let outcomes = phase.thresholds.iter().cloned().map(|one| {
+        let undecided = !phase.is_paced || one.is_undecided();
+        ThresholdResult { scenario: scenario.to_owned(), undecided, ..one.into() }
+    });
+    outcomes.collect()
 }
 
 /// The heads of the columns of a curve.
-pub const COLUMNS: [&str; 7] = ["rate", "tried for", "result", "updates", "failed", "p50", "p99"];
+pub const COLUMNS: [&str; 9] = ["rate", "tried for", "result", "late", "dropped", "updates", "failed", "p50", "p99"];
 
 /// The cells of one line of a curve.
-pub fn cells(probe: &LoadProbe) -> [String; 7] {
+pub fn cells(probe: &LoadProbe) -> [String; 9] {
     let time = |us: u64| if probe.count == 0 { "-".to_owned() } else { super::quantity::brief(us) };
     [
         format!("{:.1}", probe.rate),
         probe.purpose.clone(),
         probe.verdict.clone(),
+        probe.late.to_string(),
+        probe.unserved.to_string(),
         probe.count.to_string(),
         probe.errors.to_string(),
         time(probe.p50_us),
@@ -40,28 +44,60 @@ pub fn cells(probe: &LoadProbe) -> [String; 7] {
 /// What a search for a capacity has found, in a sentence; nothing where none was searched.
 pub fn capacity(load: &LoadResult) -> Option<String> {
     let limit = load.limit.as_deref()?;
+    let unit = per(load);
     let above = load.broke_at_per_s.map_or_else(String::new, |rate| {
-        let is_broken = load.curve.iter().any(|probe| probe.rate == rate && probe.verdict == Verdict::Broke.as_str());
-        let what = if is_broken { "broke a threshold" } else { "could not be put on the target" };
-        format!("; {rate:.1} {what}")
+        let tried = || load.curve.iter().filter(|probe| probe.rate == rate);
+        if tried().any(|probe| probe.verdict == Verdict::Broke.as_str()) {
+            return format!("; {rate:.1} broke a threshold");
+        }
+        let why = tried().next_back().map_or_else(String::new, |probe| match probe.unserved {
+            unserved if !is_served(unserved, probe.arrivals) => format!(": {}", dropped(unserved, probe.arrivals)),
+            _ => format!(": {} of {} began late", probe.late, arrivals(probe.arrivals)),
+        });
+        format!("; {rate:.1} could not be put on the target{why}")
     });
+    let is_dropped = load.curve.iter().any(|probe| !is_served(probe.unserved, probe.arrivals));
     Some(match (load.capacity_per_s, limit) {
-        (Some(rate), "threshold") => format!("{}: capacity {rate:.1} stimuli per time unit{above}", load.scenario),
+        (Some(rate), "threshold") => format!("{}: capacity {rate:.1} stimuli {unit}{above}", load.scenario),
         (Some(rate), limit) => {
-            let why = limit_in_words(limit);
-            format!("{}: capacity at least {rate:.1} stimuli per time unit, since {why}{above}", load.scenario)
+            let why = limit_in_words(limit, is_dropped);
+            format!("{}: capacity at least {rate:.1} stimuli {unit}, since {why}{above}", load.scenario)
         }
         (None, _) => format!("{}: no rate held{above}", load.scenario),
     })
 }
 
+/// What rates of a load are counted in.
+fn per(load: &LoadResult) -> String {
+    load.time_unit_ms.map_or_else(|| "per second".to_owned(), |unit| format!("every {} s", unit as f64 / 1e3))
+}
+
 /// Why a search ended without a rate that broke a threshold.
-fn limit_in_words(limit: &str) -> &'static str {
+fn limit_in_words(limit: &str, is_dropped: bool) -> &'static str {
     match limit {
-        "generator" => "the harness, or the participants and calls it has, allow no more",
+        "generator" if is_dropped => "the participants and calls that the load has allow no more",
+        "generator" => "the harness allows no more",
         "up_to" => "the highest rate that was to be tried held",
         _ => "results contradicted each other too often",
     }
+}
+
+/// So many arrivals.
+fn arrivals(count: u64) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "arrival")
+}
+
+/// That arrivals began nothing, in the words of the headline, of reasons and of curves.
+pub fn dropped(unserved: u64, of: u64) -> String {
+    format!("{unserved} of {} dropped", arrivals(of))
+}
+
+/// How many arrivals were dropped, to stand behind the verdict; nothing where hardly any was.
+pub fn headline(report: &Report) -> String {
+    let taken = |load: &LoadResult| load.begun.saturating_add(load.unserved);
+    let many = report.loads.iter().filter(|load| !is_served(load.unserved, taken(load)));
+    let (unserved, all) = many.fold((0, 0), |sum, load| (sum.0 + load.unserved, sum.1 + taken(load)));
+    if all == 0 { String::new() } else { format!(", {}", dropped(unserved, all)) }
 }
 
 /// How a load went, in a sentence.
@@ -72,7 +108,7 @@ pub fn course(load: &LoadResult) -> String {
     let mut text = format!("{}: {}{of} begun in {seconds:.1} s, {rate:.1} per second", load.scenario, load.begun);
     let counts = [
         (load.late, "late"),
-        (load.unserved, "with nothing free to change"),
+        (load.unserved, "dropped since nothing was free"),
         (load.unfinished, "unfinished"),
         (load.lost_connections, "connections lost"),
         (load.gone, "participants or calls gone"),
@@ -80,17 +116,32 @@ pub fn course(load: &LoadResult) -> String {
     for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
         text.push_str(&format!(", {count} {what}"));
     }
-    text.push_str(&format!("; {} received", counted(usize::try_from(load.messages).unwrap_or(usize::MAX), "message")));
+    text.push_str(&format!("; {} received", received(load)));
     if load.aborted {
         text.push_str("; ended early by a threshold");
     }
     text
 }
 
+/// What was received: messages, or sets with records, or both.
+fn received(load: &LoadResult) -> String {
+    let some = |count: u64, what: &str| counted(usize::try_from(count).unwrap_or(usize::MAX), what);
+    let sets = format!("{} of {}", some(load.sets, "set"), some(load.records, "record"));
+    match (load.messages, load.sets) {
+        (messages, 0) => some(messages, "message"),
+        (0, _) => sets,
+        (messages, _) => format!("{} and {sets}", some(messages, "message")),
+    }
+}
+
 /// What a load took of the machine, in a sentence; nothing where nobody looked.
 pub fn cost(load: &LoadResult) -> Option<String> {
-    let LoadHarness { cpu_user_ms, cpu_system_ms, memory_max_kib, messages_per_cpu_s } = load.harness.as_ref()?;
-    let each = messages_per_cpu_s.map_or_else(String::new, |rate| format!(", {rate} messages judged per second of it"));
+    let harness = load.harness.as_ref()?;
+    let LoadHarness { cpu_user_ms, cpu_system_ms, memory_max_kib, messages_per_cpu_s, records_per_cpu_s } = harness;
+    let rates = [(messages_per_cpu_s, "messages"), (records_per_cpu_s, "records")].into_iter();
+    let rates: Vec<_> = rates.filter_map(|(rate, what)| Some(format!("{} {what}", rate.as_ref()?))).collect();
+    let each =
+        if rates.is_empty() { String::new() } else { format!(", {} judged per second of it", rates.join(" and ")) };
     let mib = memory_max_kib.div_ceil(1024);
     let (user, system) = (span(*cpu_user_ms), span(*cpu_system_ms));
     Some(format!(
@@ -103,12 +154,29 @@ pub fn cost(load: &LoadResult) -> Option<String> {
 pub fn representative(loaded: &Loaded) -> Option<&Phase> {
     match loaded {
         Loaded::Once(phase) => Some(phase),
-        Loaded::Search { capacity, curve } => {
-            let rate = capacity.and_then(|capacity| capacity.rate);
-            let at_it = |point: &&Point<Phase>| rate == Some(point.probe.rate) && point.verdict == Verdict::Held;
-            curve.iter().rev().find(at_it).or_else(|| curve.last()).map(|point| &point.detail)
-        }
+        Loaded::Search { .. } => represented(loaded).map(|point| &point.detail),
     }
+}
+
+/// The probe of a search that stands for all.
+fn represented(loaded: &Loaded) -> Option<&Point<Phase>> {
+    let Loaded::Search { capacity, curve } = loaded else { return None };
+    let rate = capacity.and_then(|capacity| capacity.rate);
+    let at_it = |point: &&Point<Phase>| rate == Some(point.probe.rate) && point.verdict == Verdict::Held;
+    curve.iter().rev().find(at_it).or_else(|| curve.last())
+}
+
+/// Of a search for a capacity, what its times, counts and thresholds are of; nothing of another load.
+pub fn which(load: &LoadResult) -> Option<String> {
+    let rate = load.shown_per_s?;
+    let held = if load.capacity_per_s == Some(rate) { "the highest that held" } else { "the last that was tried" };
+    Some(format!("{}: times, counts and thresholds are those at {rate:.1} {}, {held}", load.scenario, per(load)))
+}
+
+/// The same, short, to stand above a latency of the load.
+pub fn measured_at(report: &Report, latency: &Latency) -> Option<String> {
+    let load = report.loads.iter().find(|load| Some(&load.scenario) == latency.scenario.as_ref())?;
+    Some(format!("{} at {:.1} {}", load.scenario, load.shown_per_s?, per(load)))
 }
 
 /// Why a load says nothing of the target, if it does not.
@@ -118,7 +186,7 @@ pub fn doubt(loaded: &Loaded) -> Option<String> {
         return Some(format!(
             "the harness could not keep its schedule: {:.1} % of {} began more than {} ms late, the latest {} ms late",
             phase.pace.late_share() * 100.0,
-            counted(usize::try_from(phase.pace.taken).unwrap_or(usize::MAX), "arrival"),
+            arrivals(phase.pace.taken),
             phase.pace.max_lag.as_millis(),
             phase.pace.worst.as_millis()
         ));
@@ -134,20 +202,42 @@ pub fn doubt(loaded: &Loaded) -> Option<String> {
         };
         return Some(format!("{lost} of the load ended before it was over{by}"));
     }
-    if !phase.is_served() && phase.holds() {
+    if is_dropping(loaded) {
         return Some(format!(
-            "{} of {} found nothing that was free to be changed: the load needs more participants and calls",
-            phase.unserved,
-            counted(usize::try_from(phase.pace.taken).unwrap_or(usize::MAX), "arrival")
+            "{}, since nothing was free to be changed: the load needs more participants and calls, or a quicker target",
+            dropped(phase.unserved, phase.pace.taken)
         ));
     }
+    if let Some(why) = nothing_to_compare_with(phase) {
+        return Some(why);
+    }
     match loaded {
-        Loaded::Search { capacity: Some(capacity), .. } if !capacity.limit.is_found() => {
-            Some(format!("the capacity was not found: {}", limit_in_words(capacity.limit.as_str())))
+        Loaded::Search { capacity: Some(capacity), curve } if !capacity.limit.is_found() => {
+            let is_dropped = curve.iter().any(|point| !point.detail.is_served());
+            Some(format!("the capacity was not found: {}", limit_in_words(capacity.limit.as_str(), is_dropped)))
         }
         Loaded::Search { capacity: None, .. } => Some("the search for the capacity was interrupted".to_owned()),
         _ => None,
     }
+}
+
+/// Whether so many arrivals were dropped that a load says nothing of its rate. What is missed all the same is missed: those that
+/// were dropped would have taken long. That is what a search looks for.
+pub fn is_dropping(loaded: &Loaded) -> bool {
+    let is_found = |phase: &Phase| matches!(loaded, Loaded::Search { .. }) && !phase.holds();
+    representative(loaded).is_some_and(|phase| !phase.is_served() && !is_found(phase))
+}
+
+/// Which thresholds are relative to something that is not known, and what to do about it.
+fn nothing_to_compare_with(phase: &Phase) -> Option<String> {
+    let asked = phase.thresholds.iter().filter(|one| one.is_undecided());
+    let asked: Vec<String> = asked.map(|one| format!("{}: {}", one.metric.as_str(), one.expression)).collect();
+    (!asked.is_empty()).then(|| {
+        format!(
+            "there is nothing to compare with for {}: pass --baseline FILE with the report.json of an earlier run of this load",
+            asked.join(", ")
+        )
+    })
 }
 
 /// A load in the report.
@@ -168,9 +258,13 @@ pub(super) fn result(scenario: &str, loaded: &Loaded) -> LoadResult {
         lost_connections: phase.map_or(0, |phase| phase.lost_connections),
         gone: phase.map_or(0, |phase| phase.gone),
         messages: phase.map_or(0, |phase| phase.messages),
+        sets: phase.map_or(0, |phase| phase.sets),
+        records: phase.map_or(0, |phase| phase.records),
         duration_ms: phase.map_or(0, |phase| phase.ended_at.since(phase.begun_at).as_millis() as u64),
         aborted: phase.is_some_and(|phase| phase.is_aborted),
         capacity_per_s: capacity.and_then(|capacity| capacity.rate),
+        time_unit_ms: phase.and_then(|phase| time_unit_ms(&phase.executor)),
+        shown_per_s: represented(loaded).map(|point| point.probe.rate),
         broke_at_per_s: capacity.and_then(|capacity| capacity.broke_at),
         limit: capacity.map(|capacity| capacity.limit.as_str().to_owned()),
         curve,
@@ -193,6 +287,19 @@ fn probe(point: &Point<Phase>) -> LoadProbe {
         errors: update.as_ref().map_or(0, |row| row.errors),
         p50_us: update.as_ref().map_or(0, |row| row.p50_us),
         p99_us: update.as_ref().map_or(0, |row| row.p99_us),
+        arrivals: point.detail.pace.taken,
+        late: point.detail.pace.late,
+        unserved: point.detail.unserved,
+    }
+}
+
+/// The time unit of an executor, if it is not a second.
+fn time_unit_ms(executor: &Executor) -> Option<u64> {
+    match executor {
+        Executor::ConstantArrivalRate { time_unit, .. } | Executor::RampingArrivalRate { time_unit, .. } => {
+            u64::try_from(time_unit.as_millis()).ok().filter(|unit| *unit != 1000)
+        }
+        _ => None,
     }
 }
 
@@ -232,8 +339,10 @@ mod tests {
             is_paced: late == 0,
             planned: Some(200),
             unfinished: 0,
-            unserved: 3,
+            unserved: 2,
             messages: 4000,
+            sets: 0,
+            records: 0,
             lost_connections: 0,
             gone: 0,
             metrics,
@@ -256,30 +365,79 @@ mod tests {
                 (report.thresholds[0].scenario.as_str(), report.thresholds[0].undecided),
                 ("load/steady", late > 0)
             );
-            let told = "load/steady: 197 of 200 begun in 10.0 s, 19.7 per second";
+            let told = "load/steady: 198 of 200 begun in 10.0 s, 19.8 per second";
             let text = crate::report::text::render(&report, &crate::report::text::Options::default());
             assert!(
-                text.contains(told) && text.contains("3 with nothing free to change; 4000 messages received"),
+                text.contains(told) && text.contains("2 dropped since nothing was free; 4000 messages received"),
                 "{text}"
             );
         }
     }
 
     #[test]
+    fn arrivals_that_found_nothing_free_are_told_everywhere_in_one_way_whether_thresholds_are_met_or_not() {
+        let met = |phase: &Phase| {
+            Condition::parse("rate<=1").unwrap().judge(Metric::Api, &phase.metrics.series(Metric::Api), None)
+        };
+        for (holds, code) in [(true, ExitCode::Inconclusive), (false, ExitCode::Threshold)] {
+            let mut phase = Phase { unserved: 50, ..phase(0) };
+            if holds {
+                phase.metrics.record(Metric::Api, crate::load::Stamps::at(Instant::ZERO), Instant::ZERO);
+                phase.thresholds = vec![met(&phase)];
+            }
+            let loaded = Loaded::Once(Box::new(phase));
+            let mut run = fixtures::scenario("load/steady", &["MSG-01"]);
+            run.unfinished = doubt(&loaded);
+            run.loaded = Some(loaded);
+            let report = assemble(fixtures::facts(), &[run]);
+            assert_eq!(report.exit_code, code.number(), "{holds}");
+            let text = crate::report::text::render(&report, &crate::report::text::Options::default());
+            let text = anstream::adapter::strip_str(&text).to_string();
+            let missed = if holds { "" } else { ", 1 threshold missed" };
+            for text in [&text, &crate::report::markdown::render(&report), &crate::report::html::render(&report)] {
+                assert!(text.contains("50 of 200 arrivals dropped, since nothing was free to be changed"), "{text}");
+                assert!(
+                    text.contains(&format!("inconclusive{missed}, 50 of 200 arrivals dropped"))
+                        || text.contains(&format!("{missed}, 50 of 200 arrivals dropped</title>")),
+                    "{text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_threshold_without_anything_to_compare_with_is_undecided_and_says_what_to_pass() {
+        let relative = Condition::parse("p(99) <= baseline * 1.10").unwrap();
+        let mut phase = phase(0);
+        phase.metrics.record(Metric::UpdateMute, crate::load::Stamps::at(Instant::ZERO), Instant::from_millis(5));
+        let judged = relative.judge(Metric::Update, &phase.metrics.series(Metric::Update), None);
+        (phase.thresholds, phase.unserved) = (vec![judged], 0);
+        let loaded = Loaded::Once(Box::new(phase));
+        let mut run = fixtures::scenario("load/steady", &["MSG-01"]);
+        run.unfinished = doubt(&loaded);
+        run.loaded = Some(loaded);
+        let report = assemble(fixtures::facts(), &[run]);
+        assert_eq!(report.exit_code, ExitCode::Inconclusive.number());
+        let reason = report.scenarios[0].reason.as_deref().unwrap_or_default();
+        assert!(reason.contains("update: p(99) <= baseline * 1.10: pass --baseline FILE"), "{reason}");
+        assert_eq!(super::super::thresholds::result(&report.thresholds[0]), "undecided");
+    }
+
+    #[test]
     fn a_rate_that_lagged_broke_no_threshold() {
-        let limit = |verdict| {
+        let limit = |verdict, unserved| {
             let probe = Probe { number: 1, rate: 50.0, purpose: Purpose::Staircase };
-            let curve = vec![Point { probe, verdict, detail: phase(0) }];
+            let curve = vec![Point { probe, verdict, detail: Phase { unserved, ..phase(4) } }];
             let capacity = Capacity { rate: Some(25.0), broke_at: Some(50.0), limit: Limit::Generator };
             capacity_of(&result("load/capacity", &Loaded::Search { capacity: Some(capacity), curve }))
         };
-        assert!(
-            limit(Verdict::Lagged).ends_with("; 50.0 could not be put on the target"),
-            "{}",
-            limit(Verdict::Lagged)
-        );
-        assert!(limit(Verdict::Broke).ends_with("; 50.0 broke a threshold"), "{}", limit(Verdict::Broke));
-        assert!(limit(Verdict::Broke).contains("capacity at least 25.0 stimuli per time unit, since the harness"));
+        let told = "load/capacity: capacity at least 25.0 stimuli per second, since the";
+        let lagged =
+            format!("{told} harness allows no more; 50.0 could not be put on the target: 4 of 200 arrivals began late");
+        assert_eq!(limit(Verdict::Lagged, 0), lagged);
+        let dropped = "participants and calls that the load has allow no more; 50.0 could not be put on the target";
+        assert_eq!(limit(Verdict::Lagged, 60), format!("{told} {dropped}: 60 of 200 arrivals dropped"));
+        assert!(limit(Verdict::Broke, 0).ends_with("; 50.0 broke a threshold"));
     }
 
     fn capacity_of(load: &LoadResult) -> String {

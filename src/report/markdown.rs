@@ -13,7 +13,12 @@ const EVIDENCE_CHARACTERS: usize = 400;
 
 /// The report as Markdown.
 pub fn render(report: &Report) -> String {
-    let mut out = format!("# bridgeproof: {}{}\n\n", report.verdict.as_str(), thresholds::missed(report));
+    let mut out = format!(
+        "# bridgeproof: {}{}{}\n\n",
+        report.verdict.as_str(),
+        thresholds::missed(report),
+        loads::headline(report)
+    );
     let release = report.target.software_version.as_deref().unwrap_or("release unknown");
     let _ = writeln!(
         out,
@@ -35,6 +40,9 @@ pub fn render(report: &Report) -> String {
         let _ = writeln!(out, "| {} | {} | {} |", markdown(&row.area), counts.join(" | "), row.tested);
     }
     courses(&mut out, report);
+    for sentence in report.loads.iter().filter_map(loads::which) {
+        let _ = writeln!(out, "\n{}", markdown(&sentence));
+    }
     if !report.latency.is_empty() {
         let _ = writeln!(out, "\n| {} |", latency::COLUMNS.join(" | "));
         let _ = writeln!(out, "|---|{}", "--:|".repeat(latency::COLUMNS.len() - 1));
@@ -75,6 +83,17 @@ fn courses(out: &mut String, report: &Report) {
         for sentence in told.into_iter().flatten() {
             let _ = writeln!(out, "\n{}", markdown(&sentence));
         }
+        if !load.curve.is_empty() {
+            let _ = writeln!(
+                out,
+                "\n| {} |\n|--:|---|---|{}",
+                loads::COLUMNS.join(" | "),
+                "--:|".repeat(loads::COLUMNS.len() - 3)
+            );
+        }
+        for probe in &load.curve {
+            let _ = writeln!(out, "| {} |", loads::cells(probe).map(|cell| markdown(&cell)).join(" | "));
+        }
         if let Some(line) = charts::blocks(load) {
             let _ = writeln!(out, "\n{line}");
         }
@@ -84,9 +103,12 @@ fn courses(out: &mut String, report: &Report) {
 fn servers(out: &mut String, report: &Report) {
     for load in report.loads.iter().filter(|load| !load.servers.is_empty()) {
         let _ = writeln!(out, "\n{} on {}:\n", markdown(&load.scenario), counted(load.servers.len(), "server"));
-        let _ = writeln!(out, "| {} |\n|---|{}", shares::COLUMNS.join(" | "), "--:|".repeat(shares::COLUMNS.len() - 1));
+        let columns = shares::columns(&load.servers);
+        let _ = writeln!(out, "| {} |\n|---|{}", columns.join(" | "), "--:|".repeat(columns.len() - 1));
         for one in &load.servers {
-            let _ = writeln!(out, "| {} |", shares::cells(one).map(|cell| markdown(&cell)).join(" | "));
+            let cells = shares::cells(one, &load.servers);
+            let cells: Vec<_> = cells.iter().map(|cell| markdown(cell)).collect();
+            let _ = writeln!(out, "| {} |", cells.join(" | "));
         }
     }
 }

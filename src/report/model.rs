@@ -360,12 +360,26 @@ pub struct LoadResult {
     pub gone: u64,
     /// How many messages of the server were received.
     pub messages: u64,
+    /// How many sets of records were received.
+    #[serde(default)]
+    pub sets: u64,
+    /// How many records were in them.
+    #[serde(default)]
+    pub records: u64,
     /// How long work began.
     pub duration_ms: u64,
     /// Whether a threshold ended it early.
     pub aborted: bool,
-    /// The highest rate that was confirmed to hold, if a capacity was searched and found.
+    /// The time unit of rates, where it is not a second.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub time_unit_ms: Option<u64>,
+    /// The highest rate that was confirmed to hold, if a capacity was searched and found; as all rates here in stimuli per
+    /// second, or per the time unit if there is one.
     pub capacity_per_s: Option<f64>,
+    /// Of a search for a capacity, the rate that the times, the thresholds, and what was counted are of: the highest that
+    /// held, or else the last that was tried.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shown_per_s: Option<f64>,
     /// The lowest rate above it that did not hold.
     pub broke_at_per_s: Option<f64>,
     /// What ended the search: `threshold`, `generator`, `up_to`, `unsettled`.
@@ -405,6 +419,15 @@ pub struct LoadServer {
     pub gone: u64,
     /// How many messages of the server were received.
     pub messages: u64,
+    /// How many records were received.
+    #[serde(default)]
+    pub records: u64,
+    /// The median of the times from stimuli to their records, or else from the records' own times; `null` without.
+    #[serde(default)]
+    pub records_p50_us: Option<u64>,
+    /// The 99th percentile.
+    #[serde(default)]
+    pub records_p99_us: Option<u64>,
     /// How many events that were waited for came.
     pub count: u64,
     /// How many did not, or were not asked for since a request failed.
@@ -426,6 +449,9 @@ pub struct LoadHarness {
     pub memory_max_kib: u64,
     /// How many messages of the server were judged per second of processor time; `null` where that is too short to tell.
     pub messages_per_cpu_s: Option<f64>,
+    /// How many records were, likewise.
+    #[serde(default)]
+    pub records_per_cpu_s: Option<f64>,
 }
 
 /// What a stretch of time brought of a load.
@@ -446,6 +472,9 @@ pub struct LoadMoment {
     pub unserved: u64,
     /// How many messages of the server were received and judged.
     pub messages: u64,
+    /// How many records were.
+    #[serde(default)]
+    pub records: u64,
     /// How many findings were made.
     pub findings: u64,
     /// How many connections were lost.
@@ -507,4 +536,13 @@ pub struct LoadProbe {
     pub p50_us: u64,
     /// The 99th percentile.
     pub p99_us: u64,
+    /// How many arrivals there were.
+    #[serde(default)]
+    pub arrivals: u64,
+    /// How many of them began late.
+    #[serde(default)]
+    pub late: u64,
+    /// How many of them were dropped: nothing was free that they could be about.
+    #[serde(default)]
+    pub unserved: u64,
 }

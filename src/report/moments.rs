@@ -24,13 +24,30 @@ pub(super) fn moments(loaded: &Loaded) -> Vec<LoadMoment> {
     let of_phase = |((probe, phase), line): (&(Option<u32>, &Phase), &Timeline)| {
         let began_ms = u64::try_from(phase.begun_at.since(origin).as_millis()).unwrap_or(u64::MAX);
         let probe = *probe;
-        line.moments().into_iter().map(move |moment| shown(&moment, began_ms, probe)).collect::<Vec<_>>()
+        let moments = without_an_empty_end(line.moments(), phase.executor.duration().as_secs());
+        moments.into_iter().map(move |moment| shown(&moment, began_ms, probe)).collect::<Vec<_>>()
     };
     phases.iter().zip(&lines).flat_map(of_phase).collect()
 }
 
+/// Behind its end a load waits for the last; where that brought nothing, it is no moment of its own. What the harness used
+/// meanwhile stays counted.
+fn without_an_empty_end(mut moments: Vec<Moment>, length_s: u64) -> Vec<Moment> {
+    let is_empty = |moment: &Moment| {
+        let Counts { cpu_user_ms, cpu_system_ms, .. } = moment.counts;
+        let used = Counts { cpu_user_ms, cpu_system_ms, ..Counts::default() };
+        moment.at_s >= length_s && moment.counts == used && moment.tallies().is_empty()
+    };
+    while moments.len() > 1 && moments.last().is_some_and(is_empty) {
+        if let (Some(last), Some(before)) = (moments.pop(), moments.last_mut()) {
+            before.merge(&last);
+        }
+    }
+    moments
+}
+
 fn shown(moment: &Moment, began_ms: u64, probe: Option<u32>) -> LoadMoment {
-    let Counts { begun, late, unserved, messages, findings, lost_connections, cpu_user_ms, cpu_system_ms } =
+    let Counts { begun, late, unserved, messages, records, findings, lost_connections, cpu_user_ms, cpu_system_ms } =
         moment.counts;
     let metric = |metric: Metric| {
         let tally = moment.tally(metric)?;
@@ -52,6 +69,7 @@ fn shown(moment: &Moment, began_ms: u64, probe: Option<u32>) -> LoadMoment {
         late,
         unserved,
         messages,
+        records,
         findings,
         lost_connections,
         cpu_user_ms,
@@ -67,10 +85,27 @@ pub(super) fn harness(phase: &Phase) -> Option<LoadHarness> {
     let counts = moments.iter().fold(Counts::default(), |sum, moment| sum.plus(&moment.counts));
     let memory_max_kib = moments.iter().map(|moment| moment.memory_kib).max().filter(|kib| *kib > 0)?;
     let cpu_s = (counts.cpu_user_ms + counts.cpu_system_ms) as f64 / 1e3;
+    let each = |count: u64| (cpu_s > 0.0 && count > 0).then(|| (count as f64 / cpu_s).round());
     Some(LoadHarness {
         cpu_user_ms: counts.cpu_user_ms,
         cpu_system_ms: counts.cpu_system_ms,
         memory_max_kib,
-        messages_per_cpu_s: (cpu_s > 0.0).then(|| (counts.messages as f64 / cpu_s).round()),
+        messages_per_cpu_s: each(counts.messages),
+        records_per_cpu_s: each(counts.records),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_load_waited_in_vain_behind_its_end_is_no_moment_but_costs() {
+        let moment = |at_s, begun| Moment::at(at_s, Counts { begun, cpu_user_ms: 5, ..Counts::default() });
+        let all = vec![moment(0, 9), moment(1, 0), moment(2, 7), moment(3, 0), moment(4, 0)];
+        let left = without_an_empty_end(all, 3);
+        let told: Vec<_> = left.iter().map(|one| (one.at_s, one.counts.begun, one.counts.cpu_user_ms)).collect();
+        assert_eq!(told, [(0, 9, 5), (1, 0, 5), (2, 7, 15)]);
+        assert_eq!(without_an_empty_end(vec![moment(0, 0), moment(1, 0)], 2).len(), 2);
+    }
 }

@@ -6,26 +6,42 @@ use super::model::LoadServer;
 use super::quantity::brief;
 use crate::load::Share;
 
-/// The heads of the columns.
-pub const COLUMNS: [&str; 9] = ["server", "connections", "lost", "begun", "late", "updates", "failed", "p50", "p99"];
+/// The heads of the columns: those of updates and of records only where there are any.
+pub fn columns(servers: &[LoadServer]) -> Vec<&'static str> {
+    let mut columns = vec!["server", "connections", "lost", "begun", "late"];
+    if has_updates(servers) {
+        columns.extend(["updates", "failed", "p50", "p99"]);
+    }
+    if has_records(servers) {
+        columns.extend(["records", "cdr p50", "cdr p99"]);
+    }
+    columns
+}
+
+fn has_records(servers: &[LoadServer]) -> bool {
+    servers.iter().any(|one| one.records > 0)
+}
+
+fn has_updates(servers: &[LoadServer]) -> bool {
+    !has_records(servers) || servers.iter().any(|one| one.count + one.errors > 0)
+}
 
 /// How many servers a terminal shows.
 const SHOWN: usize = 10;
 
-/// The cells of one line.
-pub fn cells(one: &LoadServer) -> [String; 9] {
-    let time = |us: u64| if one.count == 0 { "-".to_owned() } else { brief(us) };
-    [
-        one.server.clone(),
-        one.connections.to_string(),
-        one.lost_connections.to_string(),
-        one.begun.to_string(),
-        one.late.to_string(),
-        one.count.to_string(),
-        one.errors.to_string(),
-        time(one.p50_us),
-        time(one.p99_us),
-    ]
+/// The cells of one line, below the columns of these servers.
+pub fn cells(one: &LoadServer, servers: &[LoadServer]) -> Vec<String> {
+    let time = |us: Option<u64>| us.map_or_else(|| "-".to_owned(), brief);
+    let mut cells = vec![one.server.clone(), one.connections.to_string()];
+    cells.extend([one.lost_connections, one.begun, one.late].map(|count| count.to_string()));
+    if has_updates(servers) {
+        cells.extend([one.count.to_string(), one.errors.to_string()]);
+        cells.extend([one.p50_us, one.p99_us].map(|us| time((one.count > 0).then_some(us))));
+    }
+    if has_records(servers) {
+        cells.extend([one.records.to_string(), time(one.records_p50_us), time(one.records_p99_us)]);
+    }
+    cells
 }
 
 /// Those that a terminal shows, in order: of many, the ones with losses and failures, then the slowest.
@@ -54,6 +70,9 @@ impl From<&Share> for LoadServer {
             lost_connections: share.lost_connections,
             gone: share.gone,
             messages: share.messages,
+            records: share.records,
+            records_p50_us: share.deliveries.as_ref().map(|row| row.p50_us),
+            records_p99_us: share.deliveries.as_ref().map(|row| row.p99_us),
             count: updates.map_or(0, |row| row.count),
             errors: updates.map_or(0, |row| row.errors),
             p50_us: updates.map_or(0, |row| row.p50_us),
@@ -77,9 +96,11 @@ mod tests {
             unserved: 0,
             unfinished: 0,
             messages: 7,
+            records: 0,
             lost_connections: lost,
             gone: 0,
             updates,
+            deliveries: None,
         })
             .into()
     }
@@ -92,6 +113,17 @@ mod tests {
         assert_eq!(shown.len(), SHOWN);
         assert_eq!((shown[0], shown[1], shown[9]), ("https://cms3", "https://cms21", "https://cms29"));
         assert_eq!(telling(&servers[..4]).len(), 4);
+    }
+
+    #[test]
+    fn servers_that_only_made_records_are_shown_by_their_records() {
+        let row = Row { name: "cdr_stimulus", count: 40, p50_us: 2_000, p99_us: 9_000, ..Row::default() };
+        let none = LoadServer { count: 0, records: 40, ..server(1, 0, 0) };
+        let records = LoadServer { records_p50_us: Some(row.p50_us), records_p99_us: Some(row.p99_us), ..none };
+        let all = [records];
+        assert_eq!(columns(&all)[5..], ["records", "cdr p50", "cdr p99"]);
+        assert_eq!(cells(&all[0], &all)[3..], ["9", "0", "40", "2.00 ms", "9.00 ms"]);
+        assert_eq!(columns(&[server(1, 0, 0)]).len(), 9);
     }
 
     #[test]

@@ -118,18 +118,19 @@ fn courses(out: &mut String, report: &Report) {
     for load in &report.loads {
         line(out, &clean(&loads::course(load)));
         loads::cost(load).into_iter().for_each(|cost| line(out, &clean(&cost)));
+        loads::which(load).into_iter().for_each(|which| line(out, &clean(&which)));
     }
 }
 
 fn latencies(out: &mut String, report: &Report) {
-    // Beside the times from the scheduled instant, those from the actual send are for a closer look.
-    let shown: Vec<_> = report.latency.iter().filter(|one| !one.name.ends_with("_from_send")).collect();
+    let shown = &report.latency;
     if shown.is_empty() {
         return;
     }
     out.push('\n');
+    let width = shown.iter().map(|one| one.name.len()).max().unwrap_or_default().max(18);
     let mut row = |cells: &[&str]| {
-        let _ = write!(out, "{:18}", clean(cells[0]));
+        let _ = write!(out, "{:width$}", clean(cells[0]));
         cells[1..].iter().for_each(|cell| {
             let _ = write!(out, " {cell:>8}");
         });
@@ -137,15 +138,18 @@ fn latencies(out: &mut String, report: &Report) {
     };
     row(&latency::COLUMNS);
     let mut scenario = None;
-    for one in &shown {
-        if report.loads.len() > 1 && one.scenario.is_some() && one.scenario != scenario {
+    for one in shown {
+        if one.scenario.is_some() && one.scenario != scenario {
             scenario.clone_from(&one.scenario);
-            row(&[scenario.as_deref().unwrap_or_default()]);
+            let of = loads::measured_at(report, one);
+            if report.loads.len() > 1 || of.is_some() {
+                row(&[of.as_deref().or(scenario.as_deref()).unwrap_or_default()]);
+            }
         }
         let cells = latency::cells(one);
         row(&cells.each_ref().map(String::as_str));
     }
-    for errors in shown.iter().filter_map(|one| latency::errors_explained(one)) {
+    for errors in shown.iter().filter_map(latency::errors_explained) {
         line(out, &clean(&errors));
     }
 }
@@ -162,8 +166,11 @@ fn servers(out: &mut String, report: &Report) {
             });
             out.push('\n');
         };
-        row(&shares::COLUMNS);
-        shown.iter().for_each(|one| row(&shares::cells(one).each_ref().map(String::as_str)));
+        row(&shares::columns(&load.servers));
+        for one in &shown {
+            let cells = shares::cells(one, &load.servers);
+            row(&cells.iter().map(String::as_str).collect::<Vec<_>>());
+        }
         if load.servers.len() > shown.len() {
             let more = counted(load.servers.len() - shown.len(), "more server");
             line(out, &format!("and {more}, with less to tell of"));
@@ -174,7 +181,7 @@ fn servers(out: &mut String, report: &Report) {
 fn curves(out: &mut String, report: &Report) {
     for load in report.loads.iter().filter(|load| !load.curve.is_empty()) {
         out.push('\n');
-        let mut row = |cells: &[&str; 7]| {
+        let mut row = |cells: &[&str; 9]| {
             let [rate, purpose, result, rest @ ..] = cells;
             let _ = write!(out, "{rate:>9} {purpose:14}{result:8}");
             rest.iter().for_each(|cell| {
@@ -225,7 +232,7 @@ fn last_line(out: &mut String, report: &Report, options: &Options) {
     let folder = options.folder.as_ref().map_or_else(String::new, |folder| format!(", report in {}", clean(folder)));
     let interrupted = if report.run.interrupted { " (interrupted)" } else { "" };
     let verdict = painted(report.verdict, report.verdict.as_str());
-    let missed = thresholds::missed(report);
+    let missed = thresholds::missed(report) + &loads::headline(report);
     line(
         out,
         &format!(

@@ -54,7 +54,7 @@ pub(super) struct Played {
     pub(super) runs: Vec<ScenarioRun>,
     /// Trouble with the network that the scenario did not ask for: the first of each server.
     pub(super) network_errors: Vec<String>,
-    /// Objects that could not be removed.
+    /// That objects could not be removed, once for each server.
     pub(super) left_behind: Vec<String>,
     /// What else went wrong, in words.
     pub(super) trouble: Vec<String>,
@@ -108,6 +108,10 @@ impl Sink for Watch {
 
     fn due(&self) -> Option<Instant> {
         self.judge.due()
+    }
+
+    fn measured_from(&mut self, start: Instant) {
+        self.latency.measured_from(start);
     }
 
     fn found(&self) -> u64 {
@@ -184,7 +188,11 @@ pub(super) async fn play(planned: Planned, site: Arc<Site>, terms: Terms, stop: 
     if let (Some(Loaded::Once(phase)), Some(load)) = (&mut loaded, load) {
         let mut latency = LatencyRecorder::new();
         ended.iter().for_each(|one| latency.merge(&one.watch.latency));
-        let baseline = terms.baseline.as_ref().and_then(|earlier| earlier.of(&planned.id));
+        for share in &mut phase.shares {
+            let own = servers.iter().zip(&ended).find(|(server, _)| server.name.as_ref() == Some(&share.server));
+            own.into_iter().for_each(|(_, one)| share.add_records(&one.watch.latency));
+        }
+        let baseline = terms.baseline.as_ref().map(|earlier| earlier.of(&planned.id));
         phase.complete(&latency, &load.thresholds(), baseline);
     }
     let doubt = loaded.as_ref().and_then(loads::doubt);
@@ -306,9 +314,21 @@ impl Played {
             |error: &&NetworkError| !matches!(error.kind, NetworkErrorKind::Closed | NetworkErrorKind::Malformed);
         self.network_errors.extend(outcome.network_errors.iter().find(unasked).map(ToString::to_string));
         let run = run_of(planned, server.name.clone(), (watch, &outcome), unfinished, (began, duration));
-        self.left_behind.extend(outcome.left_behind);
+        self.left_behind.extend(left(server.name.as_deref(), &outcome));
         self.runs.push(run);
     }
+}
+
+/// What could not be removed, of a server that is gone all that was made there: how much it is, and why.
+fn left(server: Option<&str>, outcome: &Outcome) -> Option<String> {
+    let first = outcome.left_behind.first()?;
+    let what = match outcome.left_behind.len() {
+        1 => first.clone(),
+        count => format!("{count} objects, the first of them {first}"),
+    };
+    let on = server.map_or_else(String::new, |server| format!(" on {server}"));
+    let why = outcome.left_because.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+    Some(format!("could not remove {what}{on}{why}"))
 }
 
 /// What the report is made from; the recording, if there is one, ends.
@@ -355,6 +375,7 @@ fn run_of(
         judgement,
         latency,
         loaded: None,
+        beyond: BTreeMap::new(),
         unjudged: false,
     };
     if let Some(recorder) = recorder {

@@ -117,8 +117,8 @@ pub(crate) fn check_mutants(names: &[String]) -> Result<(), Failure> {
                 .chain(bends::ALL.iter().map(|bend| bend.name));
             let known = known.chain(receiver::bends::ALL.iter().map(|bend| bend.name));
             let help = scenario::suggest::help(name, known.collect::<Vec<_>>());
-            let help = help.map_or_else(String::new, |help| format!("; {help}"));
-            return Err(Failure::usage(format!("no mutant is called `{name}`{help}")));
+            let help = help.unwrap_or_else(|| "`bridgeproof rules ID` lists those of a requirement".to_owned());
+            return Err(Failure::usage(format!("no mutant is called `{name}`; {help}")));
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::config::RunConfig;
 use crate::emulator::{MeetingServer, Settings, mutants};
 use crate::exit::Failure;
 use crate::net::clock::Clock;
@@ -9,6 +10,7 @@ use crate::net::emulator_shell::{EmulatorShell, ShellOptions, start};
 use crate::net::probe::{Capabilities, ProbeError, probe};
 use crate::net::socket_driver::Link;
 use crate::net::target::{Accounts, Target, Tls};
+use crate::report::quantity::counted;
 use crate::scenario::syntax::{Load, Scenario};
 use crate::spec::Version;
 
@@ -107,6 +109,17 @@ impl Site {
 /// scenario's.
 pub(super) const fn part_seed(seed: u64, place: usize) -> u64 {
     seed.wrapping_add((place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// That a load is spread over fewer servers than were asked for, if it is.
+pub(super) fn fewer(id: &str, scenario: &Scenario, config: &RunConfig) -> Option<String> {
+    let load = &scenario.load.as_ref()?.value;
+    let asked = config.servers.map_or(config.targets.len(), |servers| servers as usize);
+    let count = no_more_than_connections(asked, load);
+    (count < asked).then(|| {
+        let connections = counted(load.connections() as usize, "connection");
+        format!("{id} has {connections}, so it is spread over {} and not over {asked}", counted(count, "server"))
+    })
 }
 
 /// A server without a connection would tell nothing.

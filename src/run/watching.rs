@@ -22,14 +22,14 @@ const BEATS: usize = 64;
 
 /// Where all that goes on comes together.
 #[derive(Debug, Clone)]
-pub(super) struct Station {
-    pub(super) exposition: Arc<Exposition>,
+pub(crate) struct Station {
+    pub(crate) exposition: Arc<Exposition>,
     beats: mpsc::Sender<Beat>,
 }
 
 impl Station {
     /// A station, and where the seconds of loads arrive that are to be shown.
-    pub(super) fn new() -> (Self, mpsc::Receiver<Beat>) {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Beat>) {
         let (beats, receiver) = mpsc::channel(BEATS);
         (Self { exposition: Arc::default(), beats }, receiver)
     }
@@ -38,7 +38,7 @@ impl Station {
     ///
     /// # Errors
     /// That the address cannot be listened on.
-    pub(super) async fn serve(&self, address: MetricsAddress) -> Result<MetricsEndpoint, Failure> {
+    pub(crate) async fn serve(&self, address: MetricsAddress) -> Result<MetricsEndpoint, Failure> {
         let exposition = Arc::clone(&self.exposition);
         let source = Arc::new(move || exposition.render(usage::read().map(used)));
         let unusable = |error: EndpointError| Failure { code: ExitCode::Unreachable, message: error.to_string() };
@@ -46,7 +46,7 @@ impl Station {
     }
 
     /// Who watches the load of a scenario, which has so many parts.
-    pub(super) fn watch(&self, scenario: &str, parts: usize) -> LoadStation {
+    pub(crate) fn watch(&self, scenario: &str, parts: usize) -> LoadStation {
         let state = Mutex::new(State { used: usage::read(), ..State::default() });
         LoadStation(Arc::new(OneLoad { scenario: scenario.to_owned(), parts, station: self.clone(), state }))
     }
@@ -54,11 +54,11 @@ impl Station {
 
 /// Where what goes on in all parts of one load comes together.
 #[derive(Debug, Clone)]
-pub(super) struct LoadStation(Arc<OneLoad>);
+pub(crate) struct LoadStation(Arc<OneLoad>);
 
 impl LoadStation {
     /// Who watches one part, and where what is timed of its records has to go as well.
-    pub(super) fn part(&self) -> (Watch, Tap) {
+    pub(crate) fn part(&self) -> (Watch, Tap) {
         let tap = Tap::default();
         let watcher = PartWatcher { load: Arc::clone(&self.0), tap: Arc::clone(&tap) };
         (Watch(Some(Arc::new(watcher))), tap)
@@ -66,7 +66,7 @@ impl LoadStation {
 }
 
 /// What the whole run took of the machine so far.
-pub(super) fn harness() -> Option<Harness> {
+pub(crate) fn harness() -> Option<Harness> {
     let usage = usage::read()?;
     Some(Harness { cpu_user_ms: usage.user_ms, cpu_system_ms: usage.system_ms, peak_memory_kib: usage.peak_memory_kib })
 }

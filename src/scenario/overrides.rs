@@ -5,7 +5,11 @@
 use std::time::Duration;
 
 use super::check::{HIGHEST_RATE, LONGEST};
-use super::syntax::{Load, LoadExecutor, Scenario, Time};
+use super::syntax::{ClientLoad, Load, LoadExecutor, Scenario, Time};
+
+/// Why a search for a capacity has no length, and no rate.
+const SEARCH_GOES_ON: &str = "a search for a capacity goes on until it has found it";
+const SEARCH_TRIES: &str = "a search for a capacity tries rates itself";
 
 /// What outweighs the files of loads.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -46,51 +50,98 @@ impl Overrides {
     pub fn apply(&self, scenario: &mut Scenario) -> Result<bool, OverrideError> {
         let Some(load) = &mut scenario.load else { return Ok(false) };
         let load = &mut load.value;
-        if let Some(duration) = self.duration {
-            if duration.is_zero() || duration > LONGEST {
-                return Err(OverrideError::Duration);
-            }
-            if load.warm_up() >= duration {
-                return Err(OverrideError::WarmUp(load.warm_up()));
-            }
+        if let Some(duration) = self.duration_beyond(load.warm_up())? {
             *duration_of(load)? = Time(duration);
         }
-        if let Some(rate) = self.rate {
-            if !(1e-6..=HIGHEST_RATE).contains(&rate) {
-                return Err(OverrideError::Rate(rate));
-            }
+        if let Some(rate) = self.sound_rate()? {
             *rate_of(load)? = rate;
         }
         Ok(true)
+    }
+
+    /// Tells a load on clients and receivers otherwise: a length is that of its updates and of its records.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub fn apply_to_clients(&self, load: &mut ClientLoad) -> Result<(), OverrideError> {
+        if let Some(duration) = self.duration_beyond(load.warm_up())? {
+            for executor in executors(load) {
+                let executor = executor.ok_or(OverrideError::SaidOtherwise(SEARCH_GOES_ON))?;
+                *duration_in(executor)? = Time(duration);
+            }
+        }
+        if let Some(rate) = self.sound_rate()? {
+            if load.updates.is_some() && load.records.is_some() {
+                return Err(OverrideError::SaidOtherwise("its updates and its records have rates of their own"));
+            }
+            for executor in executors(load) {
+                *rate_in(executor.ok_or(OverrideError::SaidOtherwise(SEARCH_TRIES))?)? = rate;
+            }
+        }
+        Ok(())
+    }
+
+    /// The length that is wanted, which a warm-up has to leave something of.
+    fn duration_beyond(&self, warm_up: Duration) -> Result<Option<Duration>, OverrideError> {
+        match self.duration {
+            Some(duration) if duration.is_zero() || duration > LONGEST => Err(OverrideError::Duration),
+            Some(duration) if warm_up >= duration => Err(OverrideError::WarmUp(warm_up)),
+            wanted => Ok(wanted),
+        }
+    }
+
+    /// The rate that is wanted.
+    fn sound_rate(&self) -> Result<Option<f64>, OverrideError> {
+        match self.rate {
+            Some(rate) if !(1e-6..=HIGHEST_RATE).contains(&rate) => Err(OverrideError::Rate(rate)),
+            wanted => Ok(wanted),
+        }
     }
 }
 
 /// Where a load says how long it goes on.
 fn duration_of(load: &mut Load) -> Result<&mut Time, OverrideError> {
-    let executor = load.executor.as_mut().map(|executor| &mut executor.value);
-    match (executor, &load.capacity) {
-        (Some(LoadExecutor::ConstantArrivalRate(given)), _) => Ok(&mut given.duration),
-        (Some(LoadExecutor::ConstantVus(given)), _) => Ok(&mut given.duration),
-        (Some(LoadExecutor::SharedIterations(given)), _) => Ok(given.max_duration.get_or_insert(Time(Duration::ZERO))),
-        (Some(LoadExecutor::RampingArrivalRate(_)), _) => {
-            Err(OverrideError::SaidOtherwise("its stages say how long it goes on"))
-        }
-        (None, Some(_)) => Err(OverrideError::SaidOtherwise("a search for a capacity goes on until it has found it")),
+    match (load.executor.as_mut(), &load.capacity) {
+        (Some(executor), _) => duration_in(&mut executor.value),
+        (None, Some(_)) => Err(OverrideError::SaidOtherwise(SEARCH_GOES_ON)),
         (None, None) => Ok(load.duration.get_or_insert(Time(Duration::ZERO))),
     }
 }
 
 /// Where a load says how often something happens.
 fn rate_of(load: &mut Load) -> Result<&mut f64, OverrideError> {
-    let executor = load.executor.as_mut().map(|executor| &mut executor.value);
-    match (executor, &load.capacity) {
-        (Some(LoadExecutor::ConstantArrivalRate(given)), _) => Ok(&mut given.rate),
-        (Some(LoadExecutor::RampingArrivalRate(_)), _) => {
-            Err(OverrideError::SaidOtherwise("its stages say at what rate"))
-        }
-        (Some(_), _) => Err(OverrideError::SaidOtherwise("its virtual users go as fast as they can")),
-        (None, Some(_)) => Err(OverrideError::SaidOtherwise("a search for a capacity tries rates itself")),
+    match (load.executor.as_mut(), &load.capacity) {
+        (Some(executor), _) => rate_in(&mut executor.value),
+        (None, Some(_)) => Err(OverrideError::SaidOtherwise(SEARCH_TRIES)),
         (None, None) => Err(OverrideError::SaidOtherwise("it only listens")),
+    }
+}
+
+/// The executors of what happens in a load on clients: of its updates, of its records.
+fn executors(load: &mut ClientLoad) -> impl Iterator<Item = Option<&mut LoadExecutor>> {
+    let updates = load.updates.as_mut().map(|updates| updates.value.executor.as_mut());
+    let records = load.records.as_mut().map(|records| records.value.executor.as_mut());
+    updates.into_iter().chain(records).map(|executor| executor.map(|executor| &mut executor.value))
+}
+
+/// Where an executor says how long it goes on.
+fn duration_in(executor: &mut LoadExecutor) -> Result<&mut Time, OverrideError> {
+    match executor {
+        LoadExecutor::ConstantArrivalRate(given) => Ok(&mut given.duration),
+        LoadExecutor::ConstantVus(given) => Ok(&mut given.duration),
+        LoadExecutor::SharedIterations(given) => Ok(given.max_duration.get_or_insert(Time(Duration::ZERO))),
+        LoadExecutor::RampingArrivalRate(_) => Err(OverrideError::SaidOtherwise("its stages say how long it goes on")),
+    }
+}
+
+/// Where an executor says how often something happens.
+const fn rate_in(executor: &mut LoadExecutor) -> Result<&mut f64, OverrideError> {
+    match executor {
+        LoadExecutor::ConstantArrivalRate(given) => Ok(&mut given.rate),
+        LoadExecutor::RampingArrivalRate(_) => Err(OverrideError::SaidOtherwise("its stages say at what rate")),
+        LoadExecutor::ConstantVus(_) | LoadExecutor::SharedIterations(_) => {
+            Err(OverrideError::SaidOtherwise("its virtual users go as fast as they can"))
+        }
     }
 }
 
@@ -141,5 +192,24 @@ mod tests {
         assert!(why(&rate, Some(1), None).contains("warm-up"));
         assert!(why(&rate, Some(0), None).contains("week") && why(&rate, None, Some(-1.0)).contains("no rate"));
         assert!(why(&rate, None, Some(f64::NAN)).contains("no rate"));
+    }
+    #[test]
+    fn a_load_on_clients_is_told_in_the_same_way() {
+        let told = |load: &str, duration: Option<u64>, rate| {
+            let mut given = crate::scenario::read_client_load("t.yaml", &format!("title: t\nload:\n{load}")).unwrap();
+            let overrides = Overrides { duration: duration.map(Duration::from_secs), rate };
+            let told = overrides.apply_to_clients(&mut given.load.value).map_err(|error| error.to_string());
+            told.map(|()| format!("{:?} {:?}", given.load.value.updates_at(None), given.load.value.records_at(None)))
+        };
+        let updates = "  updates: {stimuli: {mute: 1}, executor: {constant-arrival-rate: {rate: 5, duration: 2s}}}\n";
+        let records = "  records: {burst: 2, executor: {constant-arrival-rate: {rate: 8, duration: 2s}}}\n";
+        let other = updates.replace("5, duration: 2s", "7, duration: 90s");
+        assert_eq!(told(updates, Some(90), Some(7.0)), told(&other, None, None));
+        let both = format!("{updates}{records}");
+        assert_eq!(told(&both, Some(90), None), told(&both.replace("2s", "90s"), None, None));
+        assert!(told(&both, None, Some(7.0)).unwrap_err().contains("rates of their own"));
+        let search = "  records: {capacity: {from: 1, up-to: 9, hold: 1s}}\n  thresholds: {answer: ['p(99)<1s']}\n";
+        assert!(told(search, Some(9), None).unwrap_err().contains("search"));
+        assert!(told(search, None, Some(9.0)).unwrap_err().contains("search"));
     }
 }

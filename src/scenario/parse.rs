@@ -74,7 +74,7 @@ fn from_yaml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, ScenarioE
 }
 
 /// Reads YAML within bounds that no honest scenario comes near.
-pub(super) fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+pub(in crate::scenario) fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         // `n` and `no` are texts; only `true` and `false` are booleans.
@@ -120,13 +120,25 @@ fn explain(file: &str, text: &str, error: &Error) -> ScenarioError {
             key.as_ref().map_or_else(|| "a key stands twice".to_owned(), |key| format!("the key `{key}` stands twice")),
             None,
         ),
-        Error::InvalidScalar { ty, .. } => (format!("this is no number of the kind {ty}"), None),
+        Error::InvalidScalar { ty, .. } => (no_scalar(ty, text.get(start..start + length).unwrap_or_default()), None),
         Error::Eof { .. } => ("the file has no scenario in it".to_owned(), None),
         Error::MultipleDocuments { .. } => ("a file holds one scenario only".to_owned(), None),
         Error::MergeKeyNotAllowed { .. } => ("`<<` is not part of this language".to_owned(), None),
         other => (without_place(&other.to_string()), None),
     };
     ScenarioError::new(file, text, start..start + length, message, help)
+}
+
+/// That something is no value of a kind that the parser names as this program's types are named.
+fn no_scalar(kind: &str, given: &str) -> String {
+    let wanted = match kind {
+        "bool" | "boolean" => "`true` or `false`",
+        _ if kind.contains('u') && !kind.contains("number") => "a whole number, 0 or more",
+        _ if kind.contains('i') => "a whole number",
+        _ => "a number",
+    };
+    let given = if given.is_empty() { "this".to_owned() } else { format!("`{given}`") };
+    format!("{given} is not {wanted}")
 }
 
 /// The byte at a line and column, for places without one.

@@ -359,8 +359,8 @@ fn answers_that_come_late_are_timed_and_charged_to_nobody_else() {
 fn a_refusal_fails_each_that_should_have_been_told_and_changes_nothing() {
     let phase = once(run_against(Wrong::Refuses(Method::Put, "/callLegs/"), 10, MUTES).loaded.unwrap());
     assert_eq!(phase.metrics.series(Metric::UpdateMute).count(), 1800);
-    assert_eq!(failures(&phase, Metric::UpdateMute), [("the API refused".to_owned(), 200)]);
-    assert_eq!(failures(&phase, Metric::Api), [("the API refused".to_owned(), 100)]);
+    assert_eq!(failures(&phase, Metric::UpdateMute), [("the API refused with 404".to_owned(), 200)]);
+    assert_eq!(failures(&phase, Metric::Api), [("the API refused with 404".to_owned(), 100)]);
 }
 
 #[test]
@@ -426,7 +426,7 @@ fn a_load_that_has_too_few_to_change_says_nothing_of_the_server() {
     let phase = once(run(&load, settings, None));
     assert!((700..850).contains(&phase.unserved) && phase.is_paced && !phase.is_served(), "{}", phase.unserved);
     let told = crate::report::loads::doubt(&Loaded::Once(Box::new(phase))).unwrap();
-    assert!(told.contains("of 1000 arrivals found nothing that was free"), "{told}");
+    assert!(told.contains("of 1000 arrivals dropped, since nothing was free to be changed"), "{told}");
 }
 
 #[test]

@@ -411,6 +411,9 @@ pub trait Sink {
         None
     }
 
+    /// A stretch of load is about to begin, which is measured from an instant on: what begins before it is warm-up.
+    fn measured_from(&mut self, _start: Instant) {}
+
     /// How many findings the sink has made so far, if it judges.
     fn found(&self) -> u64 {
         0

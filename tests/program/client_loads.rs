@@ -74,10 +74,25 @@ fn the_acks_of_every_connection_are_timed_and_are_a_baseline() {
 
 #[test]
 fn a_threshold_that_clients_cannot_meet_is_missed_while_they_pass_the_judgement() {
-    let (finished, report) = locks(&Folder::new(), "p(99)<1us", &["--judge"]);
+    let folder = Folder::new();
+    let (finished, report) = locks(&folder, "p(99)<1us", &["--judge", "--metrics", "127.0.0.1:0"]);
     assert_eq!(finished.code, 4, "{finished:?}");
+    assert!(finished.stderr.contains("metrics are at http://127.0.0.1:"), "{finished:?}");
     assert_eq!((&report["thresholds"][0]["passed"], &report["loads"][0]["begun"]), (&false.into(), &100.into()));
     assert_eq!(verdicts(&report)["MSG-02"], "pass", "{finished:?}");
+    // Each second tells what began in it.
+    let moments = report["loads"][0]["moments"].as_array().unwrap();
+    assert_eq!(moments.iter().filter_map(|moment| moment["begun"].as_u64()).sum::<u64>(), 100, "{moments:?}");
+    // What nothing in a load puts to the test is no gap in it.
+    assert_eq!(
+        (&verdicts(&report)["MSG-13"], &report["verdict"]),
+        (&"skipped".to_owned(), &"pass".into()),
+        "{finished:?}"
+    );
+    let more = ["--judge", "--dialect", "extra-fields=true", "--rate", "20", "--duration", "1s"];
+    let (finished, report) = locks(&folder, "p(99)<5s", &more);
+    assert_eq!((finished.code, &verdicts(&report)["MSG-13"]), (0, &"pass".to_owned()), "{finished:?}");
+    assert_eq!(report["loads"][0]["begun"], 20, "{finished:?}");
 }
 
 #[test]
@@ -148,7 +163,9 @@ fn files_that_are_wrong_are_shown_with_the_place() {
     }
     folder.write("right.yaml", &LOCKS.replace("THRESHOLD", "'p(99)<1s'"));
     assert_eq!(folder.run(&["lint", "right.yaml"]).code, 0);
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 6] = [
+        (&["emulate", "--load", "right.yaml", "--duration", "8days"], "write 250ms, 5s, 2m or 1h"),
+        (&["emulate", "--rate", "5"], "--load"),
         (&["emulate", "--load", "load/client-capacty"], "did you mean `load/client-capacity`?"),
         (&["emulate", "--report-dir", "out"], "--report-dir needs something to report"),
         (&["emulate", "--load", "right.yaml", "--receiver", "nowhere"], "--receiver nowhere: refused"),

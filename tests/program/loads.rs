@@ -15,7 +15,7 @@ exercises: [UPD-08]
 load:
   connections: 1
   calls: 1
-  participants: 4
+  participants: 16
   stimuli: {mute: 1}
   executor: {constant-arrival-rate: {rate: 20, duration: 2s}}
   within: 5s

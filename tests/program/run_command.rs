@@ -71,8 +71,9 @@ fn a_missing_ack_fails_its_requirement_and_no_other_with_the_evidence_shown() {
 #[test]
 fn a_command_line_that_is_wrong_says_what_may_have_been_meant() {
     let folder = Folder::new();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["--mutant", "ack-of-request-mising"], "did you mean `ack-of-request-missing`?"),
+        (&["--mutant", "nope"], "no mutant is called `nope`; `bridgeproof rules ID` lists those of a requirement"),
         (&["--dialect", "small-page"], "did you mean `small-pages`?"),
         (&["--dialect", "windwo=1"], "did you mean `window`?"),
         (&["--dialect", "window=many"], "`window` takes"),
@@ -156,7 +157,7 @@ fn a_report_folder_that_cannot_be_written_is_told_before_the_run() {
     let folder = Folder::new();
     folder.write("file", "");
     let finished = folder.run(&["run", TWO[0], "--report-dir", "file/below"]);
-    assert_eq!((finished.code, finished.stdout.as_str()), (2, ""), "{finished:?}");
+    assert_eq!((finished.code, finished.stdout.as_str()), (3, ""), "{finished:?}");
     assert!(finished.stderr.contains("file/below") && !finished.stderr.contains("findings"), "{finished:?}");
 }
 

@@ -140,6 +140,11 @@ fn a_server_that_dies_in_the_middle_is_told_of_and_the_others_keep_their_load() 
     let words = words(&report);
     let told = format!("1 connection of the load ended before it was over, at {}", mortal.url);
     assert!(words.contains(&told), "{words}");
+    // What was made there stays there, which is told once and not for each object.
+    let errors = report["errors"].as_array().unwrap().iter().filter_map(Value::as_str);
+    let left: Vec<&str> = errors.filter(|error| error.contains("could not remove")).collect();
+    assert!(left.len() == 1 && left[0].contains(" objects, the first of them /api/v1/"), "{left:?}");
+    assert!(left[0].contains(&format!(" on {}: DELETE ", mortal.url)), "{left:?}");
     assert!(words.contains(&format!("{}/", mortal.url)), "what became of it is among the errors: {words}");
 }
 
@@ -162,6 +167,9 @@ fn emulators_are_as_many_as_connections_need_or_as_is_said() {
     let folder = Folder::new();
     let finished = folder.run(&args(&folder, "{mute: 1}", "1s", &[]));
     assert!(report(&folder, &finished)["loads"][0].get("servers").is_none(), "five connections need one server");
+    let finished = folder.run(&[args(&folder, "{mute: 1}", "1s", &[]), vec!["--servers", "6"]].concat());
+    assert!(finished.stderr.contains("it is spread over 5 servers and not over 6"), "{finished:?}");
+    assert_eq!(shares(&report(&folder, &finished), number("connections")), [1; 5]);
     let finished = folder.run(&[args(&folder, "{mute: 1}", "1s", &[]), vec!["--servers", "3"]].concat());
     let report = report(&folder, &finished);
     assert_eq!(finished.code, 0, "{finished:?}");

@@ -11,7 +11,7 @@ use std::time::Duration;
 use chacha20::ChaCha8Rng;
 use rand::RngExt as _;
 
-use super::super::api_client::REFUSED;
+use super::super::api_client::is_refusal;
 use super::effects::{self, Effect, Goal};
 use super::population::Population;
 use super::pulse::Pulse;
@@ -69,7 +69,7 @@ pub(super) struct Work {
 impl Work {
     /// The id and coSpace of a call that may not have ended, since the request to end it came to nothing for this cause.
     fn ending_again(&self, cause: &str) -> Option<(String, String)> {
-        let is_open = self.effect == Effect::Gone && cause != REFUSED;
+        let is_open = self.effect == Effect::Gone && !is_refusal(cause);
         match &self.subject {
             Subject::Own { space, id: Some(id) } if is_open => Some((id.clone(), space.clone())),
             _ => None,
@@ -113,6 +113,10 @@ pub(in super::super) struct Live {
     pub(super) unserved: u64,
     /// Messages that were received.
     pub(super) messages: u64,
+    /// Sets of records that were received.
+    pub(super) sets: u64,
+    /// Records in them.
+    pub(super) records: u64,
     /// The part of the load that this is.
     part: Part,
     /// When thresholds that may end the load are looked at next.
@@ -201,6 +205,8 @@ impl Live {
             held: Vec::new(),
             unserved: 0,
             messages: 0,
+            sets: 0,
+            records: 0,
             part,
             looks,
             follow_at: load.follow.then_some(Instant::ZERO),
@@ -436,9 +442,8 @@ impl Live {
                 self.orders.push_back(Order::Remove(Left::Own(id.to_owned(), space)));
             }
             // Where nothing came of it, there is no call. One whose end is not confirmed keeps its coSpace.
-            (Then::RemoveOwn(space), Err(REFUSED)) | (Then::Free(space), Ok(_) | Err(REFUSED)) => {
-                self.all.spaces.push_back(space);
-            }
+            (Then::RemoveOwn(space), Err(cause)) if is_refusal(cause) => self.all.spaces.push_back(space),
+            (Then::Free(space), made) if made.err().is_none_or(is_refusal) => self.all.spaces.push_back(space),
             (Then::Apply(subject, effect, goal), Ok(_)) => self.set(&subject, effect, goal),
             _ => {}
         }
@@ -525,6 +530,12 @@ impl Live {
         }
         let lasts = lasts.map_or(Duration::from_secs(1), |time| time.0);
         self.alarms.push(Reverse((now + lasts, Alarm::Stayed(number))));
+    }
+
+    /// A receiver was sent a set of so many records.
+    pub(in super::super) const fn hear_set(&mut self, records: u64) {
+        self.sets += 1;
+        self.records += records;
     }
 
     /// A watcher heard a message.

@@ -56,6 +56,7 @@ impl Live {
             late: pace.late,
             unserved: self.unserved,
             messages: self.messages,
+            records: self.records,
             findings,
             lost_connections: self.lost_connections(),
             ..Counts::default()

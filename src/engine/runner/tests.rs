@@ -79,6 +79,7 @@ fn an_object_whose_answer_comes_after_an_interruption_is_removed_too() {
     let (_, outcome) = engine.finish();
     assert_eq!(outcome.end, End::Interrupted);
     assert_eq!(outcome.left_behind, ["/api/v1/coSpaces/s-1"]);
+    assert_eq!(outcome.left_because.as_deref(), Some("DELETE /api/v1/coSpaces/s-1 was answered 500"));
 }
 
 #[test]

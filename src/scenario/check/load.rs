@@ -9,6 +9,7 @@ use serde_saphyr::Spanned;
 use super::scenario::{Checker, MOST_CLIENTS, span};
 use crate::load::{Condition, Metric};
 use crate::scenario::need::Need;
+use crate::scenario::parse::yaml;
 use crate::scenario::suggest;
 use crate::scenario::syntax::{
     Capacity, Load, LoadExecutor, LoadStage, LoadThreshold, MaxLag, Stimuli, Stimulus, Time,
@@ -56,6 +57,10 @@ impl<'s> Checker<'s> {
         if let Some(step) = scenario.steps.first() {
             let help = Some("a load makes what it needs itself; write two scenarios".to_owned());
             self.error(span(step), "a scenario has `steps` or a `load`, not both", help);
+        }
+        if scenario.steps.is_empty() && says_steps(self.text()) {
+            let help = Some("leave `steps` out".to_owned());
+            self.error_at("steps", "a scenario has `steps` or a `load`, not both", help);
         }
         if let Some(client) = scenario.clients.first() {
             let help = Some("say how many `connections` the load has".to_owned());
@@ -421,6 +426,11 @@ impl<'s> Checker<'s> {
     }
 }
 
+/// Whether a scenario says what its steps are, be there any or not.
+fn says_steps(text: &str) -> bool {
+    yaml::<serde_json::Value>(text).is_ok_and(|given| given.get("steps").is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use crate::scenario::{ScenarioError, read};
@@ -573,6 +583,8 @@ mod tests {
 
     #[test]
     fn steps_and_clients_have_no_place_beside_a_load() {
+        let none = errors("steps: []\n", "  duration: 1s\n");
+        assert!(none.len() == 1 && none[0].0.contains("`steps` or a `load`, not both"), "{none:#?}");
         let found = errors("clients: [alice]\nsteps: [{rest: {}}]\n", "  duration: 1s\n");
         assert!(found.len() == 2 && found[0].0.contains("names no clients"), "{found:#?}");
         assert!(found[1].0.contains("`steps` or a `load`, not both"), "{found:#?}");
