@@ -48,7 +48,7 @@ fn a_load_passes_with_its_rows_its_thresholds_and_its_histograms_and_is_a_baseli
     assert_eq!((&row(&report, "update_mute")["count"], &row(&report, "api")["errors"]), (&40.into(), &0.into()));
     assert_eq!(row(&report, "update_mute")["scenario"], load["scenario"]);
     assert!(finished.stdout.contains("40 of 40 begun in 2.0 s, 20.0 per second"), "{}", finished.stdout);
-    assert!(!finished.stdout.contains("_from_send"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("update_mute_from_send "), "{}", finished.stdout);
     let read = hlog::read(&fs::read(folder.path("out/latency.hlog")).unwrap()).unwrap();
     let (_, mutes) = read.iter().find(|(name, _)| name == "update_mute").unwrap();
     assert_eq!(mutes.len(), 40);
