@@ -2,17 +2,16 @@
 //!
 //! Nothing is refused that is JSON: unknown members, repeated names and any nesting up to serde_json's limit (128) stay
 //! visible, in document order. In steady state parsing allocates nothing: nodes lie in one vector, strings stay where
-//! they are in the text, and only strings with escapes are decoded into a side buffer. serde_json does the grammar;
-//! `plain` is a short way for what most documents consist of.
+//! they are in the text, and only strings with escapes are decoded into a side buffer. serde_json does the grammar (`read`);
+//! `plain` is a short way for what most documents consist of, `again` the shortest, for a text much like one before.
 //!
 //! [`Document::parse`] gives a [`Json`], a cheap cursor into the tape. See `events/message.rs` for the typed views.
 
 mod again;
 mod plain;
+mod read;
 
 use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use self::again::{SHAPES, Shape};
 
@@ -174,18 +173,6 @@ impl Document {
         Ok(is_learnt.then_some(place))
     }
 
-    /// Reads `text` by serde_json.
-    fn read(&mut self, text: &str) -> Result<(), JsonFault> {
-        self.reading.nodes.clear();
-        let mut source = serde_json::Deserializer::from_str(text);
-        let seed = Build { tape: self, text, key: None };
-        seed.deserialize(&mut source).and_then(|()| source.end()).map_err(|error| JsonFault {
-            line: error.line(),
-            column: error.column(),
-            message: error.to_string(),
-        })
-    }
-
     fn text(&mut self, source: &str, value: &str) -> Text {
         let (outer, inner) = (source.as_ptr() as usize, value.as_ptr() as usize);
         if inner >= outer && inner + value.len() <= outer + source.len() {
@@ -238,105 +225,6 @@ impl<const N: usize> Names<N> {
             place += 1;
         }
         Self(all)
-    }
-}
-
-/// Writes one value onto the tape while serde_json reads it.
-struct Build<'t, 's> {
-    tape: &'t mut Document,
-    text: &'s str,
-    key: Option<Text>,
-}
-
-impl<'de> DeserializeSeed<'de> for Build<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<(), D::Error> {
-        source.deserialize_any(self)
-    }
-}
-
-/// Reads a member's name.
-struct Name<'t, 's> {
-    tape: &'t mut Document,
-    text: &'s str,
-}
-
-impl<'de> DeserializeSeed<'de> for Name<'_, '_> {
-    type Value = Text;
-
-    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Text, D::Error> {
-        source.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name<'_, '_> {
-    type Value = Text;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Text, E> {
-        Ok(self.tape.text(self.text, value))
-    }
-}
-
-impl<'de> Visitor<'de> for Build<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.tape.push(self.text, self.key, Value::Null);
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.tape.push(self.text, self.key, Value::Bool(value));
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.tape.push(self.text, self.key, Value::Unsigned(value));
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.tape.push(self.text, self.key, Value::Signed(value));
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.tape.push(self.text, self.key, Value::Float(value));
-        Ok(())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        let text = self.tape.text(self.text, value);
-        self.tape.push(self.text, self.key, Value::Text(text));
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut source: A) -> Result<(), A::Error> {
-        let at = self.tape.push(self.text, self.key, Value::Array);
-        while source.next_element_seed(Build { tape: self.tape, text: self.text, key: None })?.is_some() {}
-        self.tape.close(at);
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut source: A) -> Result<(), A::Error> {
-        let at = self.tape.push(self.text, self.key, Value::Object);
-        while let Some(key) = source.next_key_seed(Name { tape: self.tape, text: self.text })? {
-            source.next_value_seed(Build { tape: self.tape, text: self.text, key: Some(key) })?;
-        }
-        if u32::try_from(self.tape.reading.nodes.len()).is_err() {
-            return Err(A::Error::custom("more values than can be counted"));
-        }
-        self.tape.close(at);
-        Ok(())
     }
 }
 
