@@ -268,7 +268,10 @@ impl EventsClient {
             ahead.messages.clear();
             ahead.seen = 0;
             ahead.bytes.clear();
-            ahead.bytes.append(&mut self.inbox);
+            if !self.inbox.is_empty() {
+                // A frame may come in thousands of pieces: it is not copied for each.
+                std::mem::swap(&mut ahead.bytes, &mut self.inbox);
+            }
             ahead.bytes.extend_from_slice(bytes);
             self.acknowledge_ahead(ahead, out);
         }
@@ -310,7 +313,11 @@ impl EventsClient {
                 }
             }
         }
-        self.inbox.extend_from_slice(&ahead.bytes[ahead.seen..]);
+        if ahead.seen == 0 {
+            std::mem::swap(&mut ahead.bytes, &mut self.inbox);
+        } else {
+            self.inbox.extend_from_slice(&ahead.bytes[ahead.seen..]);
+        }
         false
     }
 

@@ -130,8 +130,10 @@ impl<S: Sink + Send> Handle<S> {
         let lasts = lasts.into_iter().flatten().map(|time| time.0).max().unwrap_or(Duration::from_secs(1));
         let latest = begins + executor.duration() + load.within() * 3 + lasts + Duration::from_secs(1);
         let ended = self.until(latest, Core::pump).await.map(drop);
-        let (unfinished, ended_at) =
-            self.with(|core| (core.live.as_mut().map_or(0, |live| live.wind_up(core.now)), core.now));
+        let (unfinished, ended_at) = self.with(|core| {
+            core.is_pumping = false;
+            (core.live.as_mut().map_or(0, |live| live.wind_up(core.now)), core.now)
+        });
         if ended.is_ok() {
             // Each exchange has a deadline of its own; who came with the last of them is sent away in one more.
             let longest = self.with(|core| core.options.reaction) + EXCHANGE_GRACE + Duration::from_secs(1);

@@ -11,7 +11,8 @@
 //! were made or ended. What these records wait for in the server is part of the time.
 //!
 //! Of a load, what begins before its measured part ([`Sink::measured_from`]) is not timed: what is put in place before it, and its
-//! warm-up. A recording does not tell when that was, so there all is timed.
+//! warm-up. What a record is dated counts by another clock: of `cdr_arrival`, what arrives before is not timed. A recording
+//! does not tell when that was, so there all is timed.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -34,9 +35,6 @@ const NO_TIME: &str = "its time is none, or later than its arrival";
 
 /// Why a failed delivery has no time of its repetition.
 const NOT_REPEATED: &str = "not repeated";
-
-/// As exactly as most records tell their time.
-const SECOND: Duration = Duration::from_secs(1);
 
 /// How many failed deliveries of one receiver are remembered.
 const FAILURES: usize = 64;
@@ -101,8 +99,20 @@ struct Clock {
 struct Receiver {
     /// Hash of the session, and the highest index in it that has arrived.
     newest: Option<(u64, u64)>,
-    /// Deliveries that failed and were not repeated so far: first record, when, whether a repetition must come.
-    failed: Vec<(Key, Instant, bool)>,
+    /// Deliveries that failed and were not repeated so far.
+    failed: Vec<Failure>,
+}
+
+/// A delivery that failed.
+#[derive(Debug, Clone, Copy)]
+struct Failure {
+    /// The first record.
+    key: Key,
+    at: Instant,
+    /// Whether a repetition must come.
+    must_come: bool,
+    /// Whether it fell into the measured part.
+    is_measured: bool,
 }
 
 /// What a request may cause.
@@ -170,7 +180,7 @@ impl LatencyRecorder {
     fn settled_redelivery(&self) -> Series {
         let mut series = self.redelivery.series.clone();
         let failed = self.receivers.values().flat_map(|receiver| &receiver.failed);
-        let failed = failed.filter(|(_, at, must_come)| *must_come && self.is_measured(*at));
+        let failed = failed.filter(|failure| failure.must_come && failure.is_measured);
         failed.for_each(|_| series.fail(NOT_REPEATED));
         series
     }
@@ -182,10 +192,10 @@ impl LatencyRecorder {
         self.sets.insert(id, (receiver, key));
         let state = self.receivers.entry(receiver).or_default();
         // A failure whose set is not known is ended by whatever comes next.
-        while let Some(place) = state.failed.iter().position(|(known, ..)| known.is_none() || *known == key) {
-            let (_, failed_at, _) = state.failed.remove(place);
-            if self.start.is_none_or(|start| failed_at >= start) {
-                self.redelivery.record(at.since(failed_at));
+        while let Some(place) = state.failed.iter().position(|failure| failure.key.is_none() || failure.key == key) {
+            let failure = state.failed.remove(place);
+            if failure.is_measured {
+                self.redelivery.record(at.since(failure.at));
             }
         }
         for record in set.records() {
@@ -213,8 +223,6 @@ impl LatencyRecorder {
             let took = time.and_then(|time| u64::try_from(now_us.saturating_sub(time)).ok()).map(Duration::from_micros);
             match took {
                 _ if !self.is_measured(at) => {}
-                // Most tell their time to the second: one of the second in which the measured part began counts.
-                Some(took) if self.start.is_some_and(|start| at.since(start) + SECOND <= took) => {}
                 Some(took) => self.arrival.record(took),
                 None => self.arrival.fail(NO_TIME),
             }
@@ -244,10 +252,11 @@ impl LatencyRecorder {
 
     /// A delivery failed. `must_come` is false where a sender may have taken it for a success.
     fn failed(&mut self, at: Instant, receiver: ReceiverId, key: Key, must_come: bool) {
+        let is_measured = self.is_measured(at);
         let failed = &mut self.receivers.entry(receiver).or_default().failed;
         if failed.len() < FAILURES {
-            failed.push((key, at, must_come));
-        } else if self.is_measured(at) {
+            failed.push(Failure { key, at, must_come, is_measured });
+        } else if is_measured {
             self.redelivery.fail(NOT_REPEATED);
         }
     }
@@ -388,6 +397,8 @@ impl Sink for LatencyRecorder {
         if self.start.is_none() {
             let all = [&mut self.arrival, &mut self.stimulus, &mut self.redelivery];
             all.into_iter().for_each(|timed| timed.series = Series::default());
+            let failed = self.receivers.values_mut().flat_map(|receiver| &mut receiver.failed);
+            failed.for_each(|failure| failure.is_measured = false);
         }
         self.start = Some(start);
     }
@@ -540,12 +551,13 @@ mod tests {
         assert_eq!(bench.0.rows(), []);
         bench.request(2950, 3, Method::Delete, "/api/v1/calls/c");
         bench.set(3600, 3, ("callEnd", "c", 2, TIME));
-        assert_eq!(bench.0.rows(), [], "all three began in the warm-up");
+        assert_eq!(bench.row("cdr_stimulus"), None, "all three began in the warm-up");
         bench.request(3700, 4, Method::Delete, "/api/v1/calls/d");
         bench.set(4000, 4, ("callEnd", "d", 3, "1970-01-01T00:16:43Z"));
         bench.answer(4100, 4, 503);
+        bench.0.measured_from(Instant::from_millis(5000));
         bench.set(5100, 5, ("callEnd", "d", 3, "1970-01-01T00:16:43Z"));
-        let expected = [Some((1, 0, 1000)), Some((1, 0, 300)), Some((1, 0, 1000))];
+        let expected = [Some((2, 0, 2601)), Some((1, 0, 300)), Some((1, 0, 1000))];
         assert_eq!(["cdr_arrival", "cdr_stimulus", "cdr_redelivery"].map(|name| bench.row(name)), expected);
     }
 

@@ -300,16 +300,11 @@ impl<'p, E: Driven> Loop<'p, E> {
                     self.tell(part, Input::OpenFailed { connection, error });
                 }
             }
-            Told::Listening(receiver, outcome) => {
-                running.aside.listens(receiver);
-                match outcome {
-                    Ok(authority) => self.tell(part, Input::Listening { receiver, authority }),
-                    Err(error) => self.tell(part, Input::ListenFailed { receiver, error }),
-                }
-            }
+            Told::Listening(receiver, Ok(authority)) => self.tell(part, Input::Listening { receiver, authority }),
+            Told::Listening(receiver, Err(error)) => self.tell(part, Input::ListenFailed { receiver, error }),
             // It came just before, and is dropped like those that were not accepted yet.
-            Told::Link(receiver, _) if running.aside.has_stopped(receiver) => {}
-            Told::Link(receiver, Ok(stream)) => {
+            Told::Link(receiver, number, _) if !running.aside.is_welcome(receiver, number) => {}
+            Told::Link(receiver, _, Ok(stream)) => {
                 running.last_link += 1;
                 let link = LinkId(running.last_link);
                 let owner = Owner::Bridge(link);
@@ -319,7 +314,7 @@ impl<'p, E: Driven> Loop<'p, E> {
                     self.tell(part, Input::LinkOpened { receiver, link });
                 }
             }
-            Told::Link(receiver, Err(failure)) => {
+            Told::Link(receiver, _, Err(failure)) => {
                 let (what, by_peer) = (failure.what, failure.by_peer);
                 self.tell(part, Input::HandshakeFailed { receiver, what: &what, by_peer });
             }

@@ -545,7 +545,7 @@ impl Live {
             return;
         }
         let Self { all, awaited, works, metrics, unnamed, unclaimed, within, .. } = self;
-        let (mut through, mut gone) = (Vec::new(), Vec::new());
+        let (mut through, mut gone, mut is_told) = (Vec::new(), Vec::new(), false);
         effects::of_message(message, all, |effect, subject, reaches| {
             let Some(number) = awaited.get(&(effect, subject)) else {
                 if effect == Effect::Come && *unnamed > 0 {
@@ -566,6 +566,7 @@ impl Live {
                 return;
             }
             work.waits_for.swap_remove(place);
+            is_told = true;
             work.is_told = work.waits_for.is_empty();
             let is_own = matches!(work.subject, Subject::Own { .. });
             metrics.record(effects::metric(effect, is_own), work.stamps, now);
@@ -573,7 +574,8 @@ impl Live {
                 through.push(*number);
             }
         });
-        self.is_stirred |= !through.is_empty();
+        // A request for subscriptions may have waited for just that.
+        self.is_stirred |= is_told;
         for number in through {
             self.apply(number);
             self.look(number, now);

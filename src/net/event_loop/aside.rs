@@ -1,6 +1,6 @@
 //! What a loop has done by tasks since it happens seldom: exchanges, openings, accepting connections, restarts.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender, sync_channel};
 use std::time::Duration;
@@ -30,7 +30,8 @@ pub(super) enum Told {
     Refused(ConnectionId, Response),
     OpenFailed(ConnectionId, NetworkError),
     Listening(ReceiverId, Result<String, NetworkError>),
-    Link(ReceiverId, Result<Stream, HandshakeFailure>),
+    /// With the number of the order by which the receiver listened.
+    Link(ReceiverId, u64, Result<Stream, HandshakeFailure>),
     Restarted(Option<String>),
     Interrupt,
 }
@@ -56,7 +57,8 @@ impl Way {
 }
 
 enum Order {
-    Listen(ReceiverId, bool),
+    /// With the number of the order.
+    Listen(ReceiverId, bool, u64),
     /// Something is sent when the port is closed.
     Stop(ReceiverId, SyncSender<()>),
 }
@@ -69,8 +71,10 @@ pub(super) struct Aside {
     runtime: Handle,
     /// To the task that has the ports of receivers, once there is one.
     ports: Option<mpsc::UnboundedSender<Order>>,
-    /// The receivers that have stopped and do not listen again.
-    stopped: BTreeSet<ReceiverId>,
+    /// How many orders there were about ports.
+    orders: u64,
+    /// The last order to stop that each receiver got.
+    stops: BTreeMap<ReceiverId, u64>,
 }
 
 impl Aside {
@@ -87,7 +91,7 @@ impl Aside {
             };
             tasks.spawn_on(waits, &runtime);
         }
-        Self { link, way, tasks, runtime, ports: None, stopped: BTreeSet::new() }
+        Self { link, way, tasks, runtime, ports: None, orders: 0, stops: BTreeMap::new() }
     }
 
     /// What an event connection failed of in this program.
@@ -123,26 +127,23 @@ impl Aside {
     }
 
     pub(super) fn listen(&mut self, receiver: ReceiverId, tls: bool) {
-        self.order(Order::Listen(receiver, tls));
+        self.orders += 1;
+        self.order(Order::Listen(receiver, tls, self.orders));
     }
 
     /// Waits until the port is closed: what the engine wants next is to happen after that.
     pub(super) fn stop_listening(&mut self, receiver: ReceiverId) {
         let (close, closed) = sync_channel(1);
-        self.stopped.insert(receiver);
+        self.orders += 1;
+        self.stops.insert(receiver, self.orders);
         self.order(Order::Stop(receiver, close));
         // An error means that the task has ended, and the port with it, or that the machine is at a standstill.
         let _ = closed.recv_timeout(STOP_LIMIT);
     }
 
-    /// A receiver listens, or tried to: whoever is told of from now on came after that.
-    pub(super) fn listens(&mut self, receiver: ReceiverId) {
-        self.stopped.remove(&receiver);
-    }
-
-    /// Whether a receiver has stopped, so that nobody who came to it before is welcome.
-    pub(super) fn has_stopped(&self, receiver: ReceiverId) -> bool {
-        self.stopped.contains(&receiver)
+    /// Whether somebody who came to a receiver when it listened by that order is welcome: not once it was told to stop.
+    pub(super) fn is_welcome(&self, receiver: ReceiverId, number: u64) -> bool {
+        self.stops.get(&receiver).is_none_or(|stop| number > *stop)
     }
 
     fn order(&mut self, order: Order) {
@@ -172,10 +173,12 @@ impl Aside {
 /// Has the ports of receivers, and hands on who connects.
 async fn keep_ports(link: Link, mut orders: mpsc::UnboundedReceiver<Order>, way: Way) {
     let mut listeners = link.listeners();
+    let mut numbers = BTreeMap::new();
     loop {
         tokio::select! {
             order = orders.recv() => match order {
-                Some(Order::Listen(receiver, tls)) => {
+                Some(Order::Listen(receiver, tls, number)) => {
+                    numbers.insert(receiver, number);
                     way.tell(Told::Listening(receiver, listeners.listen(receiver, tls)));
                 }
                 Some(Order::Stop(receiver, close)) => {
@@ -185,7 +188,10 @@ async fn keep_ports(link: Link, mut orders: mpsc::UnboundedReceiver<Order>, way:
                 }
                 None => return,
             },
-            (receiver, link) = listeners.next_link() => way.tell(Told::Link(receiver, link)),
+            (receiver, link) = listeners.next_link() => {
+                let number = numbers.get(&receiver).copied().unwrap_or_default();
+                way.tell(Told::Link(receiver, number, link));
+            }
         }
     }
 }

@@ -198,6 +198,8 @@ struct Early {
     time: Option<i64>,
     seq: Seq,
     at: Instant,
+    /// When records came before it: it may have waited since then.
+    before: Option<Instant>,
 }
 
 /// What is known of one session.
@@ -219,6 +221,9 @@ pub(super) struct History {
     named: HashSet<u128, GuidHashes>,
     /// Those of them whose start is waited for.
     early: Vec<Early>,
+    /// When records came last, and before that.
+    arrived: Option<Instant>,
+    before: Option<Instant>,
     /// Legs that were in a call when it ended: the leg, the callEnd, and when it came.
     outlasting: Vec<(u128, Seq, Instant)>,
     /// Legs that nothing has assigned to a call: those alive, and those that ended.
@@ -308,6 +313,9 @@ impl History {
         if self.legs.len() + self.calls.len() + self.named.len() + self.streams.len() > LIVE {
             self.forget();
         }
+        if self.arrived != Some(moment.at) {
+            self.before = self.arrived.replace(moment.at);
+        }
         match facts.kind {
             RecordType::CallStart => self.call_start(facts, ledger, spaces, moment),
             RecordType::CallEnd => self.call_end(facts, moment),
@@ -326,12 +334,13 @@ impl History {
         }
         if let Some(place) = self.early.iter().position(|early| early.call == facts.id) {
             let named = self.early.remove(place);
-            // Its record may come later, but not say that it was started later. Where it says so of a longer time than has
+            // Its record may come later, but not say that it was started later. Where it says so of a longer time than can have
             // passed, the clock of the Call Bridge was set back meanwhile, and the times cannot be compared.
             let later = named.time.zip(facts.time).map_or(0, |(named, started)| started.saturating_sub(named));
+            let passed = named.before.map_or(i64::MAX, |before| totals::millis(moment.at.since(before)));
             if later <= 0 {
                 moment.docket.tested(R::Rec14);
-            } else if later <= totals::millis(moment.at.since(named.at)).saturating_add(totals::LATITUDE_MS) {
+            } else if later <= passed.saturating_add(totals::LATITUDE_MS) {
                 let observed = "started later".to_owned();
                 moment.fail(R::Rec14, "the call that a leg is in was started", observed, &[named.seq]);
             }
@@ -517,7 +526,8 @@ impl History {
             if ledger.tag(call).is_some() {
                 moment.fail(R::Rec14, "the call that a leg is in was started", "it was not".to_owned(), &[]);
             } else if self.early.len() < EARLY {
-                self.early.push(Early { call, time, seq: moment.seq, at: moment.at });
+                let (seq, at, before) = (moment.seq, moment.at, self.before);
+                self.early.push(Early { call, time, seq, at, before });
             }
         }
     }

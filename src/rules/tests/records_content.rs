@@ -552,9 +552,14 @@ fn a_leg_is_in_a_call_that_was_started_or_in_the_ivr() {
     meets(in_order(records.clone()), &["REC-14"]);
     records[2] = at(records[2].clone(), 12);
     breaks(in_order(records.clone()), &["REC-14"]);
-    // Then the clock was set back meanwhile: so much time has not passed.
+    // Where so much time cannot have passed, the clock was set back meanwhile.
     records[2] = at(records[2].clone(), 40);
-    breaks(in_order(records), &[]);
+    let records = in_order(records);
+    for (seconds, broken) in [(1, &[][..]), (60, &["REC-14"])] {
+        let mut lab = Lab::new();
+        lab.gets(1, 9, &records[..1]).passes(seconds).gets(1, 9, &records[1..]);
+        lab.breaks(broken);
+    }
     // Never.
     let mut records = example();
     records.remove(1);
