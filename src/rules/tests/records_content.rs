@@ -7,6 +7,7 @@ use crate::protocol::cdr::RecordType::{
     CallEnd, CallLegEnd, CallLegStart, CallLegUpdate, CallStart, RecordingEnd, RecordingStart, StreamingEnd,
     StreamingStart,
 };
+use crate::protocol::cdr::names::MISSING;
 use crate::protocol::http::{Headers, Method, Response};
 use crate::rules::script::guid;
 
@@ -559,6 +560,19 @@ fn a_leg_is_in_a_call_that_was_started_or_in_the_ivr() {
         let mut lab = Lab::new();
         lab.gets(1, 9, &records[..1]).passes(seconds).gets(1, 9, &records[1..]);
         lab.breaks(broken);
+    }
+    // What was named before records went missing counts no more.
+    for (missing, broken) in [(0, &["REC-14"][..]), (2, &[])] {
+        let mut records = in_order(example());
+        records.swap(1, 2);
+        records.truncate(3);
+        records[2] = at(records[2].clone(), 12);
+        let mut records = in_order(records);
+        if missing > 0 {
+            records[2].correlator_index = Some(2 + missing);
+            records[2].missing = Some((MISSING[0], missing));
+        }
+        breaks(records, broken);
     }
     // Never.
     let mut records = example();
