@@ -97,11 +97,11 @@ pub fn run(config: RunConfig, progress: &mut dyn Progress) -> Result<Report, Fai
         let results = match site {
             Some((site, capabilities)) => {
                 let results = run.carry_out(planned, &site, progress).await;
-                return Ok(run.report(&results, Some(&capabilities)));
+                return Ok(run.report(&results, Some(&capabilities), progress));
             }
             None => planned.into_iter().map(Planned::skipped).collect::<Vec<_>>(),
         };
-        Ok(run.report(&results, None))
+        Ok(run.report(&results, None, progress))
     })
 }
 
@@ -245,7 +245,7 @@ impl Running {
                 biased;
                 Some(beat) = self.beats.recv() => progress.beat(&beat),
                 notice = notice_of(&mut self.recording) => {
-                    progress.note(&notice);
+                    progress.note(&format!("{notice}; the run goes on"));
                     self.errors.push(notice);
                 }
                 played = under_way.join_next() => return played,
@@ -306,7 +306,12 @@ impl Running {
         }
     }
 
-    fn report(mut self, results: &[ScenarioRun], capabilities: Option<&Capabilities>) -> Report {
+    fn report(
+        mut self,
+        results: &[ScenarioRun],
+        capabilities: Option<&Capabilities>,
+        progress: &mut dyn Progress,
+    ) -> Report {
         let software_version = capabilities.and_then(|known| known.software_version.clone());
         let version = software_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(Version::LATEST);
         self.errors.extend(
@@ -316,7 +321,7 @@ impl Running {
         );
         let target = self.target(software_version);
         let interrupted = *self.stop.borrow();
-        self.close_recording(results, interrupted);
+        self.close_recording(results, interrupted, progress);
         self.errors.extend(histograms::write(&self.config.report_dir, results, self.clock));
         let started_at = self.started_at();
         let run = Run {
@@ -387,13 +392,14 @@ impl Running {
         }
     }
 
-    /// What has no trace of its own, and the last line.
-    fn close_recording(&mut self, results: &[ScenarioRun], interrupted: bool) {
+    /// What has no trace of its own, and the last line. What went wrong is shown before the report, which has it as well.
+    fn close_recording(&mut self, results: &[ScenarioRun], interrupted: bool, progress: &mut dyn Progress) {
         let Some(recording) = &mut self.recording else { return };
         for run in results.iter().filter(|run| run.skipped.is_some()) {
             record_line(recording.feed(), &skip_line(run));
         }
-        self.errors.extend(recording.notices());
+        let mut told = recording.notices();
+        self.errors.extend(told.iter().cloned());
         let closed = Closed {
             closed_ms: self.clock.now().as_millis(),
             interrupted,
@@ -402,7 +408,10 @@ impl Running {
         };
         record_line(recording.feed(), &closed);
         recording.close();
-        self.errors.extend(recording.notices());
+        let late = recording.notices();
+        self.errors.extend(late.iter().cloned());
+        told.extend(late);
+        told.iter().for_each(|notice| progress.note(notice));
     }
 
     fn started_at(&self) -> String {

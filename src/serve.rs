@@ -109,7 +109,12 @@ async fn serving(
         None => (start(server, options, clock).await.map_err(unusable)?, None),
         Some(load) => {
             let server = LoadedServer::new(server, load.given.load.value.clone(), config.seed, clock.now());
-            let server = server.with_watch(station.watch(&load.id, 1).part().0);
+            let watch = station.watch(&load.id, 1).part().0;
+            let watch = match &watched {
+                Some(watched) => watched.counting(watch),
+                None => watch,
+            };
+            let server = server.with_watch(watch);
             let driven = Driven::new(server);
             (start(driven.clone(), options, clock).await.map_err(unusable)?, Some(driven))
         }
@@ -233,25 +238,13 @@ fn add_load(scenario: &mut ScenarioRun, load: &LoadConfig, ending: &Ending, mut 
         phase.complete(&LatencyRecorder::new(), &asked, load.baseline.as_ref().map(|earlier| earlier.of(&load.id)));
     }
     scenario.unfinished = match ending {
-        Ending::Done => loaded.as_ref().and_then(doubt),
+        Ending::Done => loaded.as_ref().and_then(loads::doubt_on_clients),
         Ending::Interrupted => Some("interrupted".to_owned()),
         Ending::NobodyCame(why) => Some(why.clone()),
     };
-    scenario.loaded = loaded;
+    (scenario.loaded, scenario.on_clients) = (loaded, true);
 }
 
 fn unless(how: &str) -> String {
     format!("a load sends nothing that the guides do not know, unless with --dialect {how}")
-}
-
-/// Why a load says nothing of the clients, if it does not.
-fn doubt(loaded: &Loaded) -> Option<String> {
-    let phase = loads::representative(loaded)?;
-    if phase.is_paced && phase.lost_connections == 0 && loads::is_dropping(loaded) {
-        return Some(format!(
-            "{}, since there was nobody who could be told",
-            loads::dropped(phase.unserved, phase.pace.taken)
-        ));
-    }
-    loads::doubt(loaded)
 }

@@ -34,8 +34,8 @@ Examples:
   bridgeproof run load/steady --target https://cms1.lab --target https://cms2.lab --user api --allow limits
                                                          one load, spread over two servers
 
-Exit codes: 0 passed, 1 failed, 2 wrong usage, 3 target unreachable or login refused, 5 undecided, 6 nothing tested,
-7 a known deviation passed, 130 interrupted; README.md has all.";
+Exit codes: 0 passed, 1 failed, 2 wrong usage, 3 target unreachable or login refused, 4 a threshold missed, 5 undecided,
+6 nothing tested, 7 a known deviation passed, 8 worse than the baseline, 130 interrupted.";
 
 /// What was typed after `run`.
 #[derive(Debug, Default, clap::Args)]

@@ -38,6 +38,12 @@ use crate::trace::{Event, ExchangeId, Sink};
 /// How long a virtual user waits for which nothing was free.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
+/// How many arrivals are taken before it is looked what else has happened: a schedule may ask for more than can be done.
+const ARRIVALS_AT_ONCE: usize = 1000;
+
+/// How many pieces of work may be under way at a server; arrivals beyond find nothing free.
+const UNDER_WAY: usize = 10_000;
+
 /// Who is told of a change: of these resources, of the call at this place, or of all calls.
 type Told<'a> = (&'a [Resource], usize);
 
@@ -213,7 +219,8 @@ impl<S: Sink> Core<S> {
         let mut live = self.live.take()?;
         let now = self.now;
         live.handle_timeout(now);
-        while let Some(arrival) = live.schedule.take(now) {
+        for _ in 0..ARRIVALS_AT_ONCE {
+            let Some(arrival) = live.schedule.take(now) else { break };
             self.begin_work(&mut live, arrival);
         }
         while let Some(order) = live.orders.pop_front() {
@@ -267,6 +274,7 @@ impl<S: Sink> Core<S> {
         let stamps = Stamps { scheduled, sent: self.now };
         let Some(stimulus) = live.draw() else { return live.schedule.finished(self.now) };
         let begun = match stimulus {
+            _ if live.works.len() >= UNDER_WAY => None,
             Stimulus::Mute | Stimulus::Layout => self.change_party(live, stimulus),
             Stimulus::Lock | Stimulus::Record => self.change_one_call(live, stimulus),
             Stimulus::JoinAndLeave => self.invite(live),

@@ -82,7 +82,7 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
             core.take(input);
             (core.is_looking(), core.is_calm())
         });
-        if !is_looking && !(is_arrival && is_calm) {
+        if !is_looking && (!is_arrival || !is_calm) {
             self.poll_work();
         }
     }

@@ -120,8 +120,8 @@ const COUNTED: [Counted; 6] = [
     ("bridgeproof_stimuli", |counts| counts.begun, "Stimuli that began."),
     ("bridgeproof_stimuli_late", |counts| counts.late, "Stimuli that began late, since the harness was."),
     ("bridgeproof_stimuli_unserved", |counts| counts.unserved, "Stimuli for which nothing was free."),
-    ("bridgeproof_messages", |counts| counts.messages, "Messages of the server that were received and judged."),
-    ("bridgeproof_records", |counts| counts.records, "Call detail records that were received and judged."),
+    ("bridgeproof_messages", |counts| counts.messages, "Messages that were received."),
+    ("bridgeproof_records", |counts| counts.records, "Call detail records that were received."),
     ("bridgeproof_connections_lost", |counts| counts.lost_connections, "Connections of a load that were lost."),
 ];
 

@@ -3,7 +3,7 @@
 //! A run is recorded in parts, each of which is a zstd frame: frames that follow each other are one zstd stream. Parts come
 //! at the same time and have to stand one after the other. So a part waits in memory until it is over, which most are before
 //! they are large. The first that becomes large is written straight into the file; others that do meanwhile go to files of
-//! their own, and are moved behind it.
+//! their own, and are moved behind it; so do those that are over meanwhile, when more of them wait than a few MiB.
 //!
 //! Whoever records never waits for the disk, since that would be taken for a latency of the server. What is on its way has a
 //! bound: where the disk is slower than that, [`PartFeed::offer`] refuses, and the part is cut there. Where the file cannot
@@ -33,6 +33,9 @@ const ON_THE_WAY_BYTES: usize = 32 << 20;
 
 /// How many compressed bytes of a part wait in memory for its end.
 const WAITING_BYTES: usize = 256 << 10;
+
+/// How many compressed bytes of parts that are over wait in memory for the one that is written into the file.
+const QUEUED_BYTES: usize = 4 << 20;
 
 /// How many buffers are kept to be used again.
 const SPARE: usize = 16;
@@ -215,7 +218,7 @@ impl Shared {
 
     fn fail(&self, why: &str) {
         if !self.has_failed.swap(true, Ordering::AcqRel) {
-            self.tell(format!("the recording is not whole: failed to write {}: {why}; the run goes on", self.name));
+            self.tell(format!("the recording is not whole: failed to write {}: {why}", self.name));
         }
     }
 
@@ -351,11 +354,29 @@ impl Writer {
     }
 
     fn append_or_wait(&mut self, whole: Whole) -> io::Result<()> {
-        if self.direct.is_some() {
-            self.waiting.push_back(whole);
-            return Ok(());
+        if self.direct.is_some() { self.wait(whole) } else { self.append(whole) }
+    }
+
+    /// What waits behind a file waits in that file, since frames that follow each other are one stream. Where too much waits in
+    /// memory, such a file is begun.
+    fn wait(&mut self, mut whole: Whole) -> io::Result<()> {
+        if let (None, Some(Whole { aside: Some(aside), rest })) = (&whole.aside, self.waiting.back_mut()) {
+            aside.write_all(rest)?;
+            rest.clear();
+            return aside.write_all(&whole.rest);
         }
-        self.append(whole)
+        let queued: usize = self.waiting.iter().map(|whole| whole.rest.len()).sum();
+        if queued + whole.rest.len() > QUEUED_BYTES {
+            let mut aside = match whole.aside.take() {
+                Some(aside) => aside,
+                // A number that no part has.
+                None => beside(&self.path, self.shared.parts.fetch_add(1, Ordering::AcqRel))?,
+            };
+            aside.write_all(&whole.rest)?;
+            whole = Whole { aside: Some(aside), rest: Vec::new() };
+        }
+        self.waiting.push_back(whole);
+        Ok(())
     }
 
     fn append(&mut self, whole: Whole) -> io::Result<()> {
@@ -480,6 +501,27 @@ mod tests {
     }
 
     #[test]
+    fn many_parts_that_are_over_wait_beside_the_file_for_the_one_in_it() {
+        let root = tempfile::tempdir().unwrap();
+        let mut recording = Recording::create(root.path(), "t.zst").unwrap();
+        let large = recording.feed().part();
+        for round in 0..16 {
+            assert!(large.offer(&mut noise(&format!("large {round}"), PIECE_BYTES)));
+        }
+        let names: Vec<String> = (0..60).map(|number| format!("part{number}")).collect();
+        for name in &names {
+            recording.feed().part().end(noise(name, 4 * PIECE_BYTES));
+        }
+        large.end(b"large end\n".to_vec());
+        recording.close();
+        assert_eq!(recording.notices(), [""; 0]);
+        let text = read(root.path());
+        let wanted: Vec<&str> = std::iter::once("large").chain(names.iter().map(String::as_str)).collect();
+        assert_eq!(order(&text), wanted);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "nothing is left beside the file");
+    }
+
+    #[test]
     fn a_part_that_is_not_ended_is_there_as_far_as_it_came() {
         let root = tempfile::tempdir().unwrap();
         let mut recording = Recording::create(root.path(), "t.zst").unwrap();
@@ -542,6 +584,7 @@ mod tests {
         recording.close_within(Duration::from_millis(20));
         let [told] = recording.notices().try_into().unwrap();
         assert!(told.contains("not whole") && told.contains("it has taken nothing for"), "{told}");
+        assert!(!told.contains("goes on"), "{told}");
     }
 
     #[test]

@@ -77,6 +77,8 @@ pub struct ScenarioRun {
     pub latency: LatencyRecorder,
     /// What became of its load, if it is one; where there are several servers, the first has it for all.
     pub loaded: Option<Loaded>,
+    /// Whether that was a load on clients.
+    pub on_clients: bool,
     /// What it cannot put to the test, and why: that is no gap in it.
     pub beyond: BTreeMap<RequirementId, String>,
     /// Whether nothing was to be judged: a load that only measures.
@@ -148,7 +150,7 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
         characteristics,
         latency,
         thresholds: loads.iter().flat_map(|(id, loaded)| loads::thresholds(id, loaded)).collect(),
-        loads: loads.iter().map(|(id, loaded)| loads::result(id, loaded)).collect(),
+        loads: order.iter().filter_map(|run| loads::result(run)).collect(),
         harness: None,
         errors: facts.errors,
     };

@@ -121,6 +121,7 @@ pub(crate) fn load() -> LoadResult {
     };
     LoadResult {
         scenario: "load/steady".to_owned(),
+        on_clients: false,
         executor: "constant-arrival-rate".to_owned(),
         planned: Some(100),
         begun: 100,

@@ -1,5 +1,6 @@
 //! What a report says of loads: how each was kept, what was measured, what was found.
 
+use super::assemble::ScenarioRun;
 use super::model::{Latency, LoadHarness, LoadProbe, LoadResult, Report, ThresholdResult};
 use super::moments;
 use super::quantity::{counted, span};
@@ -50,17 +51,19 @@ pub fn capacity(load: &LoadResult) -> Option<String> {
         if tried().any(|probe| probe.verdict == Verdict::Broke.as_str()) {
             return format!("; {rate:.1} broke a threshold");
         }
-        let why = tried().next_back().map_or_else(String::new, |probe| match probe.unserved {
-            unserved if !is_served(unserved, probe.arrivals) => format!(": {}", dropped(unserved, probe.arrivals)),
-            _ => format!(": {} of {} began late", probe.late, arrivals(probe.arrivals)),
-        });
-        format!("; {rate:.1} could not be put on the target{why}")
+        let why = tried().rfind(|probe| probe.verdict == Verdict::Lagged.as_str()).map_or_else(String::new, lag_of);
+        let target = if load.on_clients { "clients" } else { "target" };
+        format!("; {rate:.1} could not be put on the {target}{why}")
     });
-    let is_dropped = load.curve.iter().any(|probe| !is_served(probe.unserved, probe.arrivals));
+    let lagged = load
+        .curve
+        .iter()
+        .filter(|probe| load.broke_at_per_s == Some(probe.rate) && probe.verdict == Verdict::Lagged.as_str());
+    let lag = Lag::of(lagged.map(|probe| (!probe.unpaced, is_served(probe.unserved, probe.arrivals))));
     Some(match (load.capacity_per_s, limit) {
         (Some(rate), "threshold") => format!("{}: capacity {rate:.1} stimuli {unit}{above}", load.scenario),
         (Some(rate), limit) => {
-            let why = limit_in_words(limit, is_dropped);
+            let why = limit_in_words(limit, lag, load.on_clients);
             format!("{}: capacity at least {rate:.1} stimuli {unit}, since {why}{above}", load.scenario)
         }
         (None, _) => format!("{}: no rate held{above}", load.scenario),
@@ -72,11 +75,42 @@ fn per(load: &LoadResult) -> String {
     load.time_unit_ms.map_or_else(|| "per second".to_owned(), |unit| format!("every {} s", unit as f64 / 1e3))
 }
 
+/// Why a rate could not be put on whom it is for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lag {
+    late: bool,
+    dropped: bool,
+}
+
+impl Lag {
+    /// From the tries of the rate: whether each kept its schedule, and whether nearly all arrivals began something.
+    fn of(tries: impl Iterator<Item = (bool, bool)>) -> Self {
+        tries.fold(Self::default(), |lag, (is_paced, is_served)| Self {
+            late: lag.late || !is_paced,
+            dropped: lag.dropped || !is_served,
+        })
+    }
+}
+
+/// How many arrivals of a rate that could not be kept were late or dropped, to stand behind the rate.
+fn lag_of(probe: &LoadProbe) -> String {
+    let is_dropped = !is_served(probe.unserved, probe.arrivals);
+    let late = format!("{} of {} began late", probe.late, arrivals(probe.arrivals));
+    let all =
+        [(probe.unpaced || !is_dropped).then_some(late), is_dropped.then(|| dropped(probe.unserved, probe.arrivals))];
+    format!(": {}", all.into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
 /// Why a search ended without a rate that broke a threshold.
-fn limit_in_words(limit: &str, is_dropped: bool) -> &'static str {
+fn limit_in_words(limit: &str, lag: Lag, on_clients: bool) -> &'static str {
     match limit {
-        "generator" if is_dropped => "the participants and calls that the load has allow no more",
-        "generator" => "the harness allows no more",
+        "generator" => match (lag.dropped, lag.late, on_clients) {
+            (false, ..) => "the harness allows no more",
+            (true, false, false) => "the participants and calls that the load has allow no more",
+            (true, true, false) => "neither the harness nor the participants and calls that the load has allow more",
+            (true, false, true) => "there was nobody who could be told",
+            (true, true, true) => "the harness allows no more, and there was nobody who could be told",
+        },
         "up_to" => "the highest rate that was to be tried held",
         _ => "results contradicted each other too often",
     }
@@ -108,7 +142,10 @@ pub fn course(load: &LoadResult) -> String {
     let mut text = format!("{}: {}{of} begun in {seconds:.1} s, {rate:.1} per second", load.scenario, load.begun);
     let counts = [
         (load.late, "late"),
-        (load.unserved, "dropped since nothing was free"),
+        (
+            load.unserved,
+            if load.on_clients { "dropped since nobody was there" } else { "dropped since nothing was free" },
+        ),
         (load.unfinished, "unfinished"),
         (load.lost_connections, "connections lost"),
         (load.gone, "participants or calls gone"),
@@ -181,6 +218,15 @@ pub fn measured_at(report: &Report, latency: &Latency) -> Option<String> {
 
 /// Why a load says nothing of the target, if it does not.
 pub fn doubt(loaded: &Loaded) -> Option<String> {
+    doubt_about(loaded, false)
+}
+
+/// Why a load on clients says nothing of them, if it does not.
+pub fn doubt_on_clients(loaded: &Loaded) -> Option<String> {
+    doubt_about(loaded, true)
+}
+
+fn doubt_about(loaded: &Loaded, on_clients: bool) -> Option<String> {
     let phase = representative(loaded)?;
     if !phase.is_paced {
         return Some(format!(
@@ -203,18 +249,23 @@ pub fn doubt(loaded: &Loaded) -> Option<String> {
         return Some(format!("{lost} of the load ended before it was over{by}"));
     }
     if is_dropping(loaded) {
-        return Some(format!(
-            "{}, since nothing was free to be changed: the load needs more participants and calls, or a quicker target",
-            dropped(phase.unserved, phase.pace.taken)
-        ));
+        let why = if on_clients {
+            "there was nobody who could be told"
+        } else {
+            "nothing was free to be changed: the load needs more participants and calls, or a quicker target"
+        };
+        return Some(format!("{}, since {why}", dropped(phase.unserved, phase.pace.taken)));
     }
     if let Some(why) = nothing_to_compare_with(phase) {
         return Some(why);
     }
     match loaded {
         Loaded::Search { capacity: Some(capacity), curve } if !capacity.limit.is_found() => {
-            let is_dropped = curve.iter().any(|point| !point.detail.is_served());
-            Some(format!("the capacity was not found: {}", limit_in_words(capacity.limit.as_str(), is_dropped)))
+            let lagged = curve
+                .iter()
+                .filter(|point| capacity.broke_at == Some(point.probe.rate) && point.verdict == Verdict::Lagged);
+            let lag = Lag::of(lagged.map(|point| (point.detail.is_paced, point.detail.is_served())));
+            Some(format!("the capacity was not found: {}", limit_in_words(capacity.limit.as_str(), lag, on_clients)))
         }
         Loaded::Search { capacity: None, .. } => Some("the search for the capacity was interrupted".to_owned()),
         _ => None,
@@ -223,25 +274,30 @@ pub fn doubt(loaded: &Loaded) -> Option<String> {
 
 /// Whether so many arrivals were dropped that a load says nothing of its rate. What is missed all the same is missed: those that
 /// were dropped would have taken long. That is what a search looks for.
-pub fn is_dropping(loaded: &Loaded) -> bool {
+fn is_dropping(loaded: &Loaded) -> bool {
     let is_found = |phase: &Phase| matches!(loaded, Loaded::Search { .. }) && !phase.holds();
     representative(loaded).is_some_and(|phase| !phase.is_served() && !is_found(phase))
 }
 
-/// Which thresholds are relative to something that is not known, and what to do about it.
+/// Which thresholds are relative to something that is not known, why it is not, and what to do about it.
 fn nothing_to_compare_with(phase: &Phase) -> Option<String> {
     let asked = phase.thresholds.iter().filter(|one| one.is_undecided());
-    let asked: Vec<String> = asked.map(|one| format!("{}: {}", one.metric.as_str(), one.expression)).collect();
+    let asked: Vec<String> =
+        asked.map(|one| format!("{}: {}: {}", one.metric.as_str(), one.expression, one.told)).collect();
     (!asked.is_empty()).then(|| {
         format!(
-            "there is nothing to compare with for {}: pass --baseline FILE with the report.json of an earlier run of this load",
-            asked.join(", ")
+            "there is nothing to compare with for {}; wanted is the report.json of an earlier run of this load that measured it",
+            asked.join("; ")
         )
     })
 }
 
-/// A load in the report.
-pub(super) fn result(scenario: &str, loaded: &Loaded) -> LoadResult {
+/// The load of a scenario in the report, if it is one.
+pub(super) fn result(run: &ScenarioRun) -> Option<LoadResult> {
+    run.loaded.as_ref().map(|loaded| result_of(&run.id, loaded, run.on_clients))
+}
+
+fn result_of(scenario: &str, loaded: &Loaded, on_clients: bool) -> LoadResult {
     let phase = representative(loaded);
     let (capacity, curve) = match loaded {
         Loaded::Once(_) => (None, Vec::new()),
@@ -249,6 +305,7 @@ pub(super) fn result(scenario: &str, loaded: &Loaded) -> LoadResult {
     };
     LoadResult {
         scenario: scenario.to_owned(),
+        on_clients,
         executor: phase.map(|phase| word(&phase.executor).to_owned()).unwrap_or_default(),
         planned: phase.and_then(|phase| phase.planned),
         begun: phase.map_or(0, |phase| phase.pace.taken.saturating_sub(phase.unserved)),
@@ -268,7 +325,7 @@ pub(super) fn result(scenario: &str, loaded: &Loaded) -> LoadResult {
         broke_at_per_s: capacity.and_then(|capacity| capacity.broke_at),
         limit: capacity.map(|capacity| capacity.limit.as_str().to_owned()),
         curve,
-        harness: phase.and_then(moments::harness),
+        harness: phase.and_then(|phase| moments::harness(phase, on_clients)),
         moments: moments::moments(loaded),
         servers: phase.map(|phase| phase.shares.iter().map(Into::into).collect()).unwrap_or_default(),
     }
@@ -289,6 +346,7 @@ fn probe(point: &Point<Phase>) -> LoadProbe {
         p99_us: update.as_ref().map_or(0, |row| row.p99_us),
         arrivals: point.detail.pace.taken,
         late: point.detail.pace.late,
+        unpaced: !point.detail.is_paced,
         unserved: point.detail.unserved,
     }
 }
@@ -315,7 +373,7 @@ const fn word(executor: &Executor) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
@@ -327,7 +385,7 @@ mod tests {
     use crate::time::Instant;
 
     /// A load of 200 arrivals in 10 s, of which so many were late, that missed a threshold.
-    fn phase(late: u64) -> Phase {
+    pub(in super::super) fn phase(late: u64) -> Phase {
         let metrics = Metrics::new(Instant::ZERO);
         let missed =
             Condition::parse("p(99)<1ms").unwrap().judge(Metric::Update, &metrics.series(Metric::Update), None);
@@ -406,38 +464,50 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_without_anything_to_compare_with_is_undecided_and_says_what_to_pass() {
+    fn a_threshold_without_anything_to_compare_with_is_undecided_and_says_why() {
         let relative = Condition::parse("p(99) <= baseline * 1.10").unwrap();
-        let mut phase = phase(0);
-        phase.metrics.record(Metric::UpdateMute, crate::load::Stamps::at(Instant::ZERO), Instant::from_millis(5));
-        let judged = relative.judge(Metric::Update, &phase.metrics.series(Metric::Update), None);
-        (phase.thresholds, phase.unserved) = (vec![judged], 0);
-        let loaded = Loaded::Once(Box::new(phase));
-        let mut run = fixtures::scenario("load/steady", &["MSG-01"]);
-        run.unfinished = doubt(&loaded);
-        run.loaded = Some(loaded);
-        let report = assemble(fixtures::facts(), &[run]);
-        assert_eq!(report.exit_code, ExitCode::Inconclusive.number());
-        let reason = report.scenarios[0].reason.as_deref().unwrap_or_default();
-        assert!(reason.contains("update: p(99) <= baseline * 1.10: pass --baseline FILE"), "{reason}");
-        assert_eq!(super::super::thresholds::result(&report.thresholds[0]), "undecided");
+        let other = crate::load::Baseline::default();
+        for (baseline, why) in [(None, "no baseline was given: --baseline FILE"), (Some(&other), "has no such value")] {
+            let mut phase = phase(0);
+            phase.metrics.record(Metric::UpdateMute, crate::load::Stamps::at(Instant::ZERO), Instant::from_millis(5));
+            let judged = relative.judge(Metric::Update, &phase.metrics.series(Metric::Update), baseline);
+            (phase.thresholds, phase.unserved) = (vec![judged], 0);
+            let loaded = Loaded::Once(Box::new(phase));
+            let mut run = fixtures::scenario("load/steady", &["MSG-01"]);
+            run.unfinished = doubt(&loaded);
+            run.loaded = Some(loaded);
+            let report = assemble(fixtures::facts(), &[run]);
+            assert_eq!(report.exit_code, ExitCode::Inconclusive.number());
+            let reason = report.scenarios[0].reason.as_deref().unwrap_or_default();
+            assert!(reason.contains("update: p(99) <= baseline * 1.10: 5") && reason.contains(why), "{reason}");
+            assert_eq!(super::super::thresholds::result(&report.thresholds[0]), "undecided");
+        }
     }
 
     #[test]
     fn a_rate_that_lagged_broke_no_threshold() {
-        let limit = |verdict, unserved| {
+        let limit = |verdict, late, unserved, on_clients| {
             let probe = Probe { number: 1, rate: 50.0, purpose: Purpose::Staircase };
-            let curve = vec![Point { probe, verdict, detail: Phase { unserved, ..phase(4) } }];
+            // Another rate has nothing to do with the limit.
+            let other = Probe { number: 2, rate: 100.0, purpose: Purpose::Staircase };
+            let other = Point { probe: other, verdict: Verdict::Lagged, detail: Phase { unserved: 90, ..phase(0) } };
+            let curve = vec![other, Point { probe, verdict, detail: Phase { unserved, ..phase(late) } }];
             let capacity = Capacity { rate: Some(25.0), broke_at: Some(50.0), limit: Limit::Generator };
-            capacity_of(&result("load/capacity", &Loaded::Search { capacity: Some(capacity), curve }))
+            let loaded = Loaded::Search { capacity: Some(capacity), curve };
+            capacity_of(&result_of("load/capacity", &loaded, on_clients))
         };
         let told = "load/capacity: capacity at least 25.0 stimuli per second, since the";
         let lagged =
             format!("{told} harness allows no more; 50.0 could not be put on the target: 4 of 200 arrivals began late");
-        assert_eq!(limit(Verdict::Lagged, 0), lagged);
+        assert_eq!(limit(Verdict::Lagged, 4, 0, false), lagged);
         let dropped = "participants and calls that the load has allow no more; 50.0 could not be put on the target";
-        assert_eq!(limit(Verdict::Lagged, 60), format!("{told} {dropped}: 60 of 200 arrivals dropped"));
-        assert!(limit(Verdict::Broke, 0).ends_with("; 50.0 broke a threshold"));
+        assert_eq!(limit(Verdict::Lagged, 0, 60, false), format!("{told} {dropped}: 60 of 200 arrivals dropped"));
+        let both = limit(Verdict::Lagged, 4, 60, false);
+        assert!(both.contains("since neither the harness nor the participants and calls that the load has"), "{both}");
+        assert!(both.ends_with(": 4 of 200 arrivals began late, 60 of 200 arrivals dropped"), "{both}");
+        let nobody = limit(Verdict::Lagged, 0, 60, true);
+        assert!(nobody.contains("since there was nobody who could be told; 50.0 could not be put on the clients"));
+        assert!(limit(Verdict::Broke, 4, 0, false).ends_with("; 50.0 broke a threshold"));
     }
 
     fn capacity_of(load: &LoadResult) -> String {

@@ -339,6 +339,9 @@ pub struct ThresholdResult {
 pub struct LoadResult {
     /// The scenario.
     pub scenario: String,
+    /// Whether the emulator put it on clients and receivers, rather than the harness on a server.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub on_clients: bool,
     /// What decided when work began. What follows is, of a search for a capacity, about the highest rate that held.
     pub executor: String,
     /// How many pieces of work were to begin, where that is known beforehand.
@@ -447,7 +450,8 @@ pub struct LoadHarness {
     pub cpu_system_ms: u64,
     /// The most memory that was resident at the end of a second.
     pub memory_max_kib: u64,
-    /// How many messages of the server were judged per second of processor time; `null` where that is too short to tell.
+    /// How many messages of the server were judged per second of processor time; `null` where that is too short to tell, and
+    /// for a load on clients.
     pub messages_per_cpu_s: Option<f64>,
     /// How many records were, likewise.
     #[serde(default)]
@@ -470,7 +474,7 @@ pub struct LoadMoment {
     pub late: u64,
     /// How many of them found nothing that they could be about.
     pub unserved: u64,
-    /// How many messages of the server were received and judged.
+    /// How many messages were received.
     pub messages: u64,
     /// How many records were.
     #[serde(default)]
@@ -542,6 +546,9 @@ pub struct LoadProbe {
     /// How many of them began late.
     #[serde(default)]
     pub late: u64,
+    /// Whether these were so many that it says nothing of the target.
+    #[serde(default)]
+    pub unpaced: bool,
     /// How many of them were dropped: nothing was free that they could be about.
     #[serde(default)]
     pub unserved: u64,

@@ -79,13 +79,14 @@ fn shown(moment: &Moment, began_ms: u64, probe: Option<u32>) -> LoadMoment {
     }
 }
 
-/// What a stretch of load took of the machine; `None` where nobody looked.
-pub(super) fn harness(phase: &Phase) -> Option<LoadHarness> {
+/// What a stretch of load took of the machine; `None` where nobody looked. Of a load on clients, judging is not all of it, and
+/// may be none.
+pub(super) fn harness(phase: &Phase, on_clients: bool) -> Option<LoadHarness> {
     let moments = phase.metrics.timeline().moments();
     let counts = moments.iter().fold(Counts::default(), |sum, moment| sum.plus(&moment.counts));
     let memory_max_kib = moments.iter().map(|moment| moment.memory_kib).max().filter(|kib| *kib > 0)?;
     let cpu_s = (counts.cpu_user_ms + counts.cpu_system_ms) as f64 / 1e3;
-    let each = |count: u64| (cpu_s > 0.0 && count > 0).then(|| (count as f64 / cpu_s).round());
+    let each = |count: u64| (cpu_s > 0.0 && count > 0 && !on_clients).then(|| (count as f64 / cpu_s).round());
     Some(LoadHarness {
         cpu_user_ms: counts.cpu_user_ms,
         cpu_system_ms: counts.cpu_system_ms,
@@ -98,6 +99,17 @@ pub(super) fn harness(phase: &Phase) -> Option<LoadHarness> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_load_on_clients_nothing_is_said_of_judging() {
+        let mut phase = super::super::loads::tests::phase(0);
+        let counts = Counts { messages: 500, cpu_user_ms: 500, ..Counts::default() };
+        let mut moment = Moment::at(0, counts);
+        moment.memory_kib = 9;
+        phase.metrics.keep(moment);
+        let rates = [false, true].map(|on_clients| harness(&phase, on_clients).unwrap().messages_per_cpu_s);
+        assert_eq!(rates, [Some(1000.0), None]);
+    }
 
     #[test]
     fn what_a_load_waited_in_vain_behind_its_end_is_no_moment_but_costs() {

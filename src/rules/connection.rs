@@ -187,6 +187,9 @@ impl Connection {
     /// The harness was late: that time was not the server's.
     pub(super) fn harness_late(&mut self, by: Duration) {
         self.blocked += by;
+        if let Some((_, mark)) = &mut self.close_sent {
+            mark.at += by;
+        }
     }
 
     /// The server sent a message that has to be acknowledged. Returns the earlier one of the same id that is not yet.

@@ -375,6 +375,7 @@ fn run_of(
         judgement,
         latency,
         loaded: None,
+        on_clients: false,
         beyond: BTreeMap::new(),
         unjudged: false,
     };

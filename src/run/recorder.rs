@@ -1,8 +1,8 @@
 //! The recording of a run: `trace.jsonl.zst` in the report folder.
 //!
 //! Each scenario, on each of its servers, is a part of the recording. Its lines are made here, in pieces, and handed to the
-//! file while it goes on ([`crate::net::recording`]); a run that is killed leaves whole scenarios behind, and what the file
-//! had taken of a long one. What the lines hold is [`crate::trace::format`]; reading them is [`crate::check`].
+//! file while it goes on ([`crate::net::recording`]). A run that is killed leaves what the file had taken: whole scenarios,
+//! and the beginning of a long one; what ended or went on beside that one had to wait for it, and is lost. What the lines hold is [`crate::trace::format`]; reading them is [`crate::check`].
 
 use crate::net::recording::{Feed, PIECE_BYTES, PartFeed};
 use crate::trace::format::{self, Begin, End};
@@ -51,7 +51,7 @@ impl ScenarioRecorder {
         }
         self.feed.tell(format!(
             "{}: the recording is not whole: it ends before observation {}, since the disk is slower than what there is to \
-             record; the run goes on",
+             record",
             self.id, observation.seq.0
         ));
         false

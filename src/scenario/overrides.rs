@@ -193,6 +193,7 @@ mod tests {
         assert!(why(&rate, Some(0), None).contains("week") && why(&rate, None, Some(-1.0)).contains("no rate"));
         assert!(why(&rate, None, Some(f64::NAN)).contains("no rate"));
     }
+
     #[test]
     fn a_load_on_clients_is_told_in_the_same_way() {
         let told = |load: &str, duration: Option<u64>, rate| {

@@ -131,10 +131,11 @@ fn explain(file: &str, text: &str, error: &Error) -> ScenarioError {
 
 /// That something is no value of a kind that the parser names as this program's types are named.
 fn no_scalar(kind: &str, given: &str) -> String {
+    let is_sized = |sign: char| kind.strip_prefix(sign).is_some_and(|bits| bits.parse::<u32>().is_ok());
     let wanted = match kind {
-        "bool" | "boolean" => "`true` or `false`",
-        _ if kind.contains('u') && !kind.contains("number") => "a whole number, 0 or more",
-        _ if kind.contains('i') => "a whole number",
+        "boolean" => "`true` or `false`",
+        _ if is_sized('u') => "a whole number, 0 or more",
+        _ if is_sized('i') => "a whole number",
         _ => "a number",
     };
     let given = if given.is_empty() { "this".to_owned() } else { format!("`{given}`") };
@@ -192,6 +193,21 @@ mod tests {
         assert!(error("").message.contains("no scenario"));
         assert!(error(&format!("{}---\n{}", scenario("  []\n"), scenario("  []\n"))).message.contains("one"));
         assert!(error(&scenario("  - connect: {client: alice\n")).line >= 5);
+    }
+
+    #[test]
+    fn what_is_no_value_is_told_with_the_kind_that_is_wanted() {
+        let load = |rate: &str, calls: &str| {
+            let executor = format!("{{constant-arrival-rate: {{rate: {rate}, duration: 2s}}}}");
+            let load = format!("load:\n  calls: {calls}\n  stimuli: {{mute: 1}}\n  executor: {executor}\n");
+            let text = format!("title: t\nexercises: [MSG-03]\n{load}");
+            parse("f.yaml", &text).map(|_| ()).map_err(|error| error.message)
+        };
+        assert_eq!(load("fast", "1"), Err("`fast` is not a number".to_owned()));
+        assert_eq!(load("5", "few"), Err("`few` is not a whole number, 0 or more".to_owned()));
+        assert_eq!(load("0.5", "1"), Ok(()));
+        assert_eq!(no_scalar("i64", "x"), "`x` is not a whole number");
+        assert_eq!(no_scalar("boolean", ""), "this is not `true` or `false`");
     }
 
     #[test]

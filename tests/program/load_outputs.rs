@@ -176,7 +176,7 @@ fn each_load_is_compared_with_what_the_baseline_says_of_it() {
     // Worse than nothing that is known is not worse.
     assert_eq!(earlier.code, 5, "{earlier:?}");
     assert!(
-        earlier.stdout.contains("update: med <= baseline: pass --baseline FILE with the report.json"),
+        earlier.stdout.contains("no baseline was given: --baseline FILE; wanted is the report.json of an earlier run"),
         "{earlier:?}"
     );
     let mut report = read(&folder.path("out"));

@@ -1,12 +1,14 @@
 //! How connections end and who is to blame for it: what lies just beside what the other tests show.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::protocol::events::Resource::Calls;
 use crate::protocol::events::{State, write};
 use crate::protocol::ws::frame::{Header, Opcode};
 use crate::rules::script::Script;
-use crate::trace::{EndCause, Side};
+use crate::trace::{EndCause, Event, Side};
 
 fn masked(opcode: Opcode) -> Header {
     Header { mask: Some([1; 4]), ..Header::new(opcode, 0) }
@@ -82,4 +84,15 @@ fn envelopes_of_a_client_are_whole() {
     let mut script = client();
     script.frame(1, Side::Client, masked(Opcode::CONTINUATION), b"");
     script.breaks(&["WS-06"]);
+}
+
+#[test]
+fn the_end_of_a_connection_is_not_due_while_the_harness_is_late() {
+    for (late_s, broken) in [(0, &["WS-10"][..]), (3, &[])] {
+        let mut script = Script::server();
+        script.open(1).frame(1, Side::Client, masked(Opcode::CLOSE), b"").wait_ms(7000);
+        script.observe(Event::HarnessLate { by: Duration::from_secs(late_s) });
+        script.observe(Event::StepStarted { number: 1, text: "later" });
+        script.breaks(broken);
+    }
 }
