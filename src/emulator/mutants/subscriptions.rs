@@ -466,6 +466,7 @@ pub(super) const MUTANTS: &[Registered] = &[
             ("UPD-01", "an index is told what it stood for before"),
             ("MSG-11", "a state of the earlier request comes before the ack of the next one"),
             ("SUB-08", "the later request is the empty set"),
+            ("SUB-11", "the later request led a subject to another index"),
         ],
         "Requests are worked on in parallel.",
         || {
@@ -581,6 +582,7 @@ pub(super) const MUTANTS: &[Registered] = &[
             ("SUB-04", "indexes of the earlier request are reported"),
             ("SUB-06", "the later request is not settled"),
             ("SUB-07", "what the later request leaves out goes on"),
+            ("SUB-11", "the later request led a subject to another index"),
         ],
         "Requests in quick succession are merged into the first.",
         || {
