@@ -527,6 +527,7 @@ pub(super) const MUTANTS: &[Registered] = &[
             ("UPD-19", "later calls are not announced"),
             ("SUB-10", "the set changes at that moment"),
             ("SUB-14", "an unknown call stands beside it"),
+            ("SUB-06", "it ends before it was active"),
         ],
         "All that the client has on a conference is ended with it.",
         || {
