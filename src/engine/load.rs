@@ -41,8 +41,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How many arrivals are taken before it is looked what else has happened: a schedule may ask for more than can be done.
 const ARRIVALS_AT_ONCE: usize = 1000;
 
-/// How many pieces of work may be under way at a server; arrivals beyond find nothing free.
+/// How many pieces of work may be under way at a server, and how many requests without an answer: each takes a connection,
+/// and nobody wants a server that was flooded with those. Arrivals beyond find nothing free.
 const UNDER_WAY: usize = 10_000;
+const UNANSWERED: usize = 1000;
 
 /// Who is told of a change: of these resources, of the call at this place, or of all calls.
 type Told<'a> = (&'a [Resource], usize);
@@ -274,7 +276,7 @@ impl<S: Sink> Core<S> {
         let stamps = Stamps { scheduled, sent: self.now };
         let Some(stimulus) = live.draw() else { return live.schedule.finished(self.now) };
         let begun = match stimulus {
-            _ if live.works.len() >= UNDER_WAY => None,
+            _ if live.works.len() >= UNDER_WAY || live.unanswered_count() >= UNANSWERED => None,
             Stimulus::Mute | Stimulus::Layout => self.change_party(live, stimulus),
             Stimulus::Lock | Stimulus::Record => self.change_one_call(live, stimulus),
             Stimulus::JoinAndLeave => self.invite(live),

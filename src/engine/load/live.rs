@@ -283,6 +283,11 @@ impl Live {
         left.len() as u64
     }
 
+    /// How many requests have no answer.
+    pub(super) fn unanswered_count(&self) -> usize {
+        self.by_exchange.len() + self.extra.len()
+    }
+
     /// The exchanges that have no answer.
     pub(super) fn unanswered(&self) -> impl Iterator<Item = ExchangeId> {
         self.extra.keys().copied()
