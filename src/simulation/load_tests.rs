@@ -286,6 +286,20 @@ fn a_capacity_is_found_where_the_server_has_its_limit() {
 }
 
 #[test]
+fn a_server_that_answers_late_is_not_flooded_with_requests() {
+    let load = "
+  connections: 1
+  calls: 1
+  stimuli: {join-and-leave: {weight: 1, lasts: 300ms}}
+  executor: {constant-arrival-rate: {rate: 50000, duration: 100ms}}
+  within: 1s
+";
+    let late = Wrong::AnswersLate(Method::Post, "/participants", Duration::from_millis(500));
+    let phase = once(run_against(late, 1, load).loaded.unwrap());
+    assert_eq!((phase.pace.taken, phase.unserved, phase.unfinished), (5000, 4000, 0));
+}
+
+#[test]
 fn virtual_users_for_whom_nothing_is_free_wait() {
     let load = "
   calls: 1
