@@ -41,9 +41,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How many arrivals are taken before it is looked what else has happened: a schedule may ask for more than can be done.
 const ARRIVALS_AT_ONCE: usize = 1000;
 
-/// How many pieces of work may be under way at a server, and how many requests without an answer: each takes a connection,
-/// and nobody wants a server that was flooded with those. Arrivals beyond find nothing free.
+/// How many pieces of work may be under way at a server; arrivals beyond find nothing free.
 const UNDER_WAY: usize = 10_000;
+
+/// How many requests to a server may have no answer; arrivals beyond find nothing free. Each takes a connection, and a server
+/// that is flooded with those tells nothing of how much it bears.
 const UNANSWERED: usize = 1000;
 
 /// Who is told of a change: of these resources, of the call at this place, or of all calls.
