@@ -8,12 +8,16 @@
 //! [`Document::parse`] gives a [`Json`], a cheap cursor into the tape. See `events/message.rs` for the typed views.
 
 mod again;
+mod names;
+mod node;
 mod plain;
 mod read;
 
 use std::fmt;
 
 use self::again::{SHAPES, Shape};
+pub use self::names::{NAMES, Name, Names};
+use self::node::{Node, Text, Value};
 
 /// The tape: owns the nodes of the document parsed last.
 #[derive(Debug, Default)]
@@ -40,38 +44,6 @@ impl Reading {
         assert!(!self.nodes.is_empty(), "a text was read");
         Json { tape: Tape { reading: self, text }, at: 0 }
     }
-}
-
-/// Where a string lies.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Text {
-    /// In the text that was parsed.
-    Source { start: u32, end: u32 },
-    /// In the side buffer, because it had escapes.
-    Unescaped { start: u32, end: u32 },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Value {
-    Null,
-    Bool(bool),
-    Unsigned(u64),
-    Signed(i64),
-    Float(f64),
-    Text(Text),
-    Array,
-    Object,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Node {
-    /// The member's name, if the parent is an object.
-    key: Option<Text>,
-    /// What tells most names apart at a glance.
-    tag: u32,
-    value: Value,
-    /// Index of the first node behind this one and all that it holds.
-    next: u32,
 }
 
 /// Why a text is not one JSON document.
@@ -188,43 +160,16 @@ impl Document {
     fn push(&mut self, source: &str, key: Option<Text>, value: Value) -> usize {
         let at = self.reading.nodes.len();
         let name = match key {
-            Some(Text::Source { start, end }) => &source.as_bytes()[start as usize..end as usize],
-            Some(Text::Unescaped { start, end }) => &self.reading.unescaped.as_bytes()[start as usize..end as usize],
-            None => &[],
+            Some(Text::Source { start, end }) => &source[start as usize..end as usize],
+            Some(Text::Unescaped { start, end }) => &self.reading.unescaped[start as usize..end as usize],
+            None => "",
         };
-        self.reading.nodes.push(Node { key, tag: tag(name), value, next: at as u32 + 1 });
+        self.reading.nodes.push(Node::new(key, Name::of(name), value, at as u32 + 1));
         at
     }
 
     fn close(&mut self, at: usize) {
         self.reading.nodes[at].next = self.reading.nodes.len() as u32;
-    }
-}
-
-/// What tells most names apart at a glance: the length and three of the bytes.
-#[inline]
-const fn tag(name: &[u8]) -> u32 {
-    if name.is_empty() {
-        return 0;
-    }
-    let length = name.len();
-    u32::from_le_bytes([length as u8, name[0], name[length / 2], name[length - 1]])
-}
-
-/// Names to look for, with what tells them apart.
-#[derive(Debug)]
-pub struct Names<const N: usize>([(&'static str, u32); N]);
-
-impl<const N: usize> Names<N> {
-    /// These names.
-    pub const fn new(names: [&'static str; N]) -> Self {
-        let mut all = [("", 0); N];
-        let mut place = 0;
-        while place < N {
-            all[place] = (names[place], tag(names[place].as_bytes()));
-            place += 1;
-        }
-        Self(all)
     }
 }
 
@@ -240,31 +185,6 @@ impl<'d> Tape<'d> {
             Text::Source { start, end } => &self.text[start as usize..end as usize],
             Text::Unescaped { start, end } => &self.reading.unescaped[start as usize..end as usize],
         }
-    }
-
-    /// Whether a text is that one: cheaper than taking it out.
-    fn is(self, text: Text, wanted: &str) -> bool {
-        let (source, start, end) = match text {
-            Text::Source { start, end } => (self.text, start, end),
-            Text::Unescaped { start, end } => (self.reading.unescaped.as_str(), start, end),
-        };
-        source.as_bytes().get(start as usize..end as usize).is_some_and(|text| are_same(text, wanted.as_bytes()))
-    }
-}
-
-/// Whether two names are the same. They are short: calling for a comparison of memory would cost more than it.
-#[inline]
-fn are_same(one: &[u8], other: &[u8]) -> bool {
-    if one.len() != other.len() {
-        return false;
-    }
-    match (one.first_chunk::<8>(), other.first_chunk::<8>(), one.last_chunk::<8>(), other.last_chunk::<8>()) {
-        (Some(first), Some(other_first), Some(last), Some(other_last)) => {
-            u64::from_ne_bytes(*first) == u64::from_ne_bytes(*other_first)
-                && u64::from_ne_bytes(*last) == u64::from_ne_bytes(*other_last)
-                && (one.len() <= 16 || one == other)
-        }
-        _ => one.iter().zip(other).fold(true, |same, (one, other)| same & (one == other)),
     }
 }
 
@@ -282,7 +202,7 @@ impl<'d> Json<'d> {
 
     /// What kind of value this is.
     pub fn kind(self) -> Kind {
-        match self.node().value {
+        match self.node().value() {
             Value::Null => Kind::Null,
             Value::Bool(_) => Kind::Bool,
             Value::Unsigned(_) | Value::Signed(_) | Value::Float(_) => Kind::Number,
@@ -294,7 +214,7 @@ impl<'d> Json<'d> {
 
     /// The string, if it is one.
     pub fn as_str(self) -> Option<&'d str> {
-        match self.node().value {
+        match self.node().value() {
             Value::Text(text) => Some(self.tape.str(text)),
             _ => None,
         }
@@ -302,7 +222,7 @@ impl<'d> Json<'d> {
 
     /// The boolean, if it is one.
     pub fn as_bool(self) -> Option<bool> {
-        match self.node().value {
+        match self.node().value() {
             Value::Bool(value) => Some(value),
             _ => None,
         }
@@ -310,7 +230,7 @@ impl<'d> Json<'d> {
 
     /// The number, if it is one without sign and fraction.
     pub fn as_u64(self) -> Option<u64> {
-        match self.node().value {
+        match self.node().value() {
             Value::Unsigned(value) => Some(value),
             _ => None,
         }
@@ -318,7 +238,7 @@ impl<'d> Json<'d> {
 
     /// The number, if it is any.
     pub fn as_f64(self) -> Option<f64> {
-        match self.node().value {
+        match self.node().value() {
             Value::Unsigned(value) => Some(value as f64),
             Value::Signed(value) => Some(value as f64),
             Value::Float(value) => Some(value),
@@ -328,72 +248,63 @@ impl<'d> Json<'d> {
 
     /// Whether it is `null`.
     pub fn is_null(self) -> bool {
-        self.node().value == Value::Null
+        matches!(self.node().value(), Value::Null)
     }
 
     /// The first member of that name; nothing if there is none or this is no object.
-    #[inline]
-    pub fn get(self, name: &str) -> Option<Self> {
-        self.tagged(tag(name.as_bytes()), name)
+    pub fn get(self, wanted: &str) -> Option<Self> {
+        match Name::of(wanted) {
+            Name::OTHER => self.members().find(|(name, _)| *name == wanted).map(|(_, member)| member),
+            known => self.member(known),
+        }
     }
 
-    /// The first member of that name, which has this tag.
-    fn tagged(self, tag: u32, name: &str) -> Option<Self> {
-        let parent = self.node();
-        if !matches!(parent.value, Value::Object) {
-            return None;
-        }
-        let mut at = self.at + 1;
-        while at < parent.next {
-            let node = &self.tape.reading.nodes[at as usize];
-            if node.tag == tag && node.key.is_some_and(|key| self.tape.is(key, name)) {
-                return Some(Self { at, ..self });
-            }
-            at = node.next;
-        }
-        None
+    /// The first member of a name that is known beforehand; nothing if there is none or this is no object.
+    ///
+    /// [`Name::OTHER`] finds nothing of sense.
+    #[inline]
+    pub fn member(self, wanted: Name) -> Option<Self> {
+        let inside = self.node().is_object();
+        Children::of(self, inside).find(|child| child.name() == wanted)
     }
 
     /// The first member of each of these names, found in one go; nothing where there is none or this is no object.
     #[inline]
     pub fn pick<const N: usize>(self, wanted: &Names<N>) -> [Option<Self>; N] {
         let mut found = [None; N];
-        let parent = self.node();
-        if !matches!(parent.value, Value::Object) {
-            return found;
-        }
-        let mut at = self.at + 1;
-        while at < parent.next {
-            let node = &self.tape.reading.nodes[at as usize];
-            for ((name, tag), found) in wanted.0.iter().zip(&mut found) {
-                let is_it = node.tag == *tag && found.is_none();
-                if is_it && node.key.is_some_and(|key| self.tape.is(key, name)) {
-                    *found = Some(Self { at, ..self });
-                }
+        let inside = self.node().is_object();
+        for child in Children::of(self, inside) {
+            if let Some(place) = wanted.place(child.name()) {
+                found[place].get_or_insert(child);
             }
-            at = node.next;
         }
         found
     }
 
+    /// The name of this member, if it is one and the name is known beforehand.
+    #[inline]
+    pub fn name(self) -> Name {
+        self.node().name
+    }
+
     /// The members in document order, repeated names included; none if this is no object.
     pub fn members(self) -> impl Iterator<Item = (&'d str, Self)> {
-        let inside = matches!(self.node().value, Value::Object);
+        let inside = self.node().is_object();
         Children::of(self, inside).map(move |child| {
-            let name = child.node().key.map_or("", |key| child.tape.str(key));
+            let name = child.node().key().map_or("", |key| child.tape.str(key));
             (name, child)
         })
     }
 
     /// The elements in order; none if this is no array.
     pub fn elements(self) -> impl Iterator<Item = Self> {
-        let inside = matches!(self.node().value, Value::Array);
+        let inside = self.node().is_array();
         Children::of(self, inside)
     }
 
     /// Whether two values are the same JSON value; numbers compare by value, members regardless of order.
     pub fn same_as(self, other: Json<'_>) -> bool {
-        match (self.node().value, other.node().value) {
+        match (self.node().value(), other.node().value()) {
             (Value::Null, Value::Null) => true,
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::Text(a), Value::Text(b)) => self.tape.str(a) == other.tape.str(b),
@@ -416,7 +327,7 @@ impl<'d> Json<'d> {
 impl fmt::Display for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
-        match self.node().value {
+        match self.node().value() {
             Value::Null => f.write_str("null"),
             Value::Bool(value) => write!(f, "{value}"),
             Value::Unsigned(value) => write!(f, "{value}"),
@@ -493,12 +404,12 @@ mod tests {
 
     #[test]
     fn several_members_are_found_in_one_go() {
-        const WANTED: Names<3> = Names::new(["a", "c", "z"]);
+        const WANTED: Names<3> = Names::new(["type", "call", "uri"]);
         let mut tape = Document::new();
-        let json = tape.parse(r#"{"b":0,"a":1,"c":{"a":2},"a":3}"#).unwrap();
+        let json = tape.parse(r#"{"b":0,"type":1,"call":{"type":2},"type":3}"#).unwrap();
         assert_eq!(
             json.pick(&WANTED).map(|found| found.map(|found| found.to_string())),
-            [Some("1".to_owned()), Some(r#"{"a":2}"#.to_owned()), None]
+            [Some("1".to_owned()), Some(r#"{"type":2}"#.to_owned()), None]
         );
         assert!(tape.parse("[1]").unwrap().pick(&WANTED).iter().all(Option::is_none));
     }

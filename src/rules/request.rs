@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::guid::folded;
 use crate::protocol::events::names::is_guid;
 use crate::protocol::events::{Message, Resource};
+use crate::protocol::json::Name;
 use crate::spec::{Version, elements};
 
 /// The largest number of subscriptions that a connection may have (EVENTS 6).
@@ -40,7 +41,7 @@ pub(super) struct Parts {
 
 /// The place of an element among those of its resource.
 pub(super) fn element_place(resource: Resource, name: &str) -> Option<usize> {
-    elements::of(resource).iter().position(|element| element.name == name)
+    elements::place(resource, Name::of(name))
 }
 
 /// Takes a request apart.

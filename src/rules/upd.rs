@@ -13,7 +13,7 @@ use super::docket::Docket;
 use super::domain::{Fault, judge_value};
 use super::guid::folded;
 use super::registry::R;
-use super::request::{Mask, Wanted, element_place};
+use super::request::{Mask, Wanted};
 use super::scene::Scene;
 use super::sub::{around, blame, spoil, update_index};
 use super::value::Value;
@@ -110,6 +110,14 @@ impl Content {
         self.told.get_mut(key).expect("it was put there, if it was not there before")
     }
 
+    /// Puts back what an entry was told to be.
+    fn put(&mut self, key: &str, told: Told) {
+        match self.told.get_mut(key) {
+            Some(place) => *place = told,
+            None => _ = self.told.insert(key.to_owned(), told),
+        }
+    }
+
     fn remember(&mut self, key: &str, place: usize, value: Json<'_>, seq: Seq) {
         if self.log.len() < LOG_KEPT {
             self.log.push(Logged { key: key.to_owned(), place, value: Value::of(value), seq });
@@ -199,12 +207,9 @@ fn entry(
         }
     };
     let key = key.as_ref();
-    let told = connection.book.slots.get(&index).and_then(|slot| slot.content.told.get(key));
+    let told = connection.book.slots.get_mut(&index).and_then(|slot| slot.content.told.get_mut(key));
     let first = told.is_none();
-    if kind == Some(UpdateType::Add)
-        && let Some(slot) = connection.book.slots.get_mut(&index)
-        && let Some(told) = slot.content.told.get_mut(key)
-    {
+    if let (Some(told), Some(UpdateType::Add)) = (told, kind) {
         told.begun_wrongly = false;
     }
     if let Some(kind) = kind {
@@ -318,8 +323,13 @@ fn elements_of_entry(
     let table = elements::of(resource);
     let (mut asked, mut changed) = (0_u32, 0_u32);
     let mut repeated: Vec<usize> = Vec::new();
+    // What it was told to be is found once, and taken out meanwhile.
+    let slot = connection.book.slots.get_mut(&index);
+    let mut told = slot.and_then(|slot| slot.content.told.get_mut(key)).map(std::mem::take).unwrap_or_default();
+    told.values.resize(table.len(), None);
+    told.seqs.resize(table.len(), Seq::default());
     for (name, json) in entry.fields() {
-        let Some(place) = element_place(resource, name) else {
+        let Some(place) = elements::place(resource, json.name()) else {
             foreign(connection, mask, name, scene);
             continue;
         };
@@ -339,10 +349,6 @@ fn elements_of_entry(
         note_form(&table[place].domain, json, scene.docket);
         meaning(connection, index, key, name, json, scene);
         let wrong = scene.docket.found_in_all() > findings;
-        let Some(slot) = connection.book.slots.get_mut(&index) else { return };
-        let told = slot.content.entry(key);
-        told.values.resize(table.len(), None);
-        told.seqs.resize(table.len(), Seq::default());
         if told.values[place].as_ref().is_some_and(|value| value.is(json)) {
             repeated.push(place);
             continue;
@@ -351,17 +357,20 @@ fn elements_of_entry(
         Value::put(&mut told.values[place], json);
         told.seqs[place] = scene.seq;
         told.charged = if wrong { told.charged | 1 << place } else { told.charged & !(1 << place) };
-        if scene.several_clients {
+        if scene.several_clients
+            && let Some(slot) = connection.book.slots.get_mut(&index)
+        {
             slot.content.remember(key, place, json, scene.seq);
         }
     }
     scene.docket.tested(if mask == 0 { R::Upd05 } else { R::Upd04 });
     if !first && kind != Some(UpdateType::Add) {
-        changes_only(connection, index, key, (asked, changed, &repeated), scene);
+        changes_only(connection, (index, key, &told), (asked, changed, &repeated), scene);
     }
+    told.seq = scene.seq;
     if let Some(slot) = connection.book.slots.get_mut(&index) {
         slot.content.expected.remove(key);
-        slot.content.entry(key).seq = scene.seq;
+        slot.content.put(key, told);
     }
 }
 
@@ -381,18 +390,16 @@ fn note_form(domain: &Domain, json: Json<'_>, docket: &mut Docket) {
 
 /// An update that is not the first holds what changed, and comes only because something did.
 fn changes_only(
-    connection: &mut Connection,
-    index: u64,
-    key: &str,
+    connection: &Connection,
+    (index, key, told): (u64, &str, &Told),
     (asked, changed, repeated): (u32, u32, &[usize]),
     scene: &mut Scene<'_>,
 ) {
     let Some(slot) = connection.book.slots.get(&index) else { return };
-    let told = slot.content.told.get(key);
-    let evidence = || told.map(|told| told.seq).into_iter().collect::<Vec<Seq>>();
+    let evidence = || vec![told.seq];
     let around_keeping = slot.wanted.resource == Resource::CallInfo && around(slot.kept, scene.at).is_some();
-    let charged = told.is_some_and(|told| repeated.iter().any(|place| told.charged & (1 << place) != 0));
-    if charged || around_keeping || went_and_came_back(slot, key, repeated, scene) {
+    let charged = repeated.iter().any(|place| told.charged & (1 << place) != 0);
+    if charged || around_keeping || went_and_came_back(slot, (key, told), repeated, scene) {
         return;
     }
     let repeated = repeated.first().map(|place| elements::of(slot.wanted.resource)[*place].name.as_str());
@@ -415,9 +422,8 @@ fn changes_only(
 
 /// Whether elements that are told as before may have changed and changed back since: what stands may be told then, and
 /// that the change before was lost is not this rule's matter.
-fn went_and_came_back(slot: &Slot, key: &str, repeated: &[usize], scene: &Scene<'_>) -> bool {
+fn went_and_came_back(slot: &Slot, (key, told): (&str, &Told), repeated: &[usize], scene: &Scene<'_>) -> bool {
     let object = if key.is_empty() { slot.wanted.call.as_deref().unwrap_or_default() } else { key };
-    let told = slot.content.told.get(key);
     let changes_of = |name: Option<&str>, since: Seq| {
         let later = scene.api.changes.iter().rev().take_while(|change| change.seq > since);
         let about = later.filter(|change| change.object == object);
@@ -425,11 +431,11 @@ fn went_and_came_back(slot: &Slot, key: &str, repeated: &[usize], scene: &Scene<
         made.count() + scene.api.pending_changes(object)
     };
     if repeated.is_empty() {
-        return changes_of(None, told.map_or_else(Seq::default, |told| told.seq)) > 1;
+        return changes_of(None, told.seq) > 1;
     }
     repeated.iter().any(|place| {
         let name = elements::of(slot.wanted.resource)[*place].name.as_str();
-        let since = told.and_then(|told| told.seqs.get(*place)).copied().unwrap_or_default();
+        let since = told.seqs.get(*place).copied().unwrap_or_default();
         // Participants come by request and go by themselves, and the state of one moves by itself.
         let alone = matches!(name, "participants" | "state");
         changes_of(Some(name), since) > usize::from(!alone) || (alone && scene.api.any_pending_change())

@@ -1,12 +1,12 @@
 //! The subscribable elements of the three event resources, with the domain of their values (EVENTS 2.1 to 2.3).
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
 use super::Version;
 use crate::protocol::events::Resource;
+use crate::protocol::json::{NAMES, Name};
 
 /// What values an element may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +47,28 @@ struct Row {
     _note: Option<String>,
 }
 
-static TABLES: LazyLock<BTreeMap<Resource, Vec<Element>>> = LazyLock::new(|| {
+/// The elements of one resource.
+#[derive(Debug)]
+struct Elements {
+    all: Vec<Element>,
+    /// By the number of a name: which of them it is, counted from 1.
+    places: [u8; NAMES],
+}
+
+/// By resource.
+static TABLES: LazyLock<Vec<Elements>> = LazyLock::new(|| {
     let tables: toml::Table = include_str!("elements.toml").parse().expect("the tables are checked by a test");
-    Resource::ALL.iter().map(|resource| (*resource, rows(&tables, *resource))).collect()
+    let of_resource = |resource: &Resource| {
+        let all = rows(&tables, *resource);
+        let mut places = [0; NAMES];
+        for (place, element) in (1..).zip(&all) {
+            places[Name::of(&element.name).number()] = place;
+        }
+        // A name that is not known beforehand is no element's.
+        places[Name::OTHER.number()] = 0;
+        Elements { all, places }
+    };
+    Resource::ALL.iter().map(of_resource).collect()
 });
 
 fn rows(tables: &toml::Table, resource: Resource) -> Vec<Element> {
@@ -74,12 +93,17 @@ fn rows(tables: &toml::Table, resource: Resource) -> Vec<Element> {
 
 /// All elements of a resource.
 pub fn of(resource: Resource) -> &'static [Element] {
-    &TABLES[&resource]
+    &TABLES[resource as usize].all
+}
+
+/// The place in [`of`] of the element of that name.
+pub fn place(resource: Resource, name: Name) -> Option<usize> {
+    usize::from(TABLES[resource as usize].places[name.number()]).checked_sub(1)
 }
 
 /// The element of that name.
 pub fn find(resource: Resource, name: &str) -> Option<&'static Element> {
-    of(resource).iter().find(|element| element.name == name)
+    of(resource).get(place(resource, Name::of(name))?)
 }
 
 /// The names of all elements that a release has.
@@ -93,6 +117,16 @@ pub fn names(resource: Resource, version: Version) -> impl Iterator<Item = &'sta
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_element_is_found_by_its_name() {
+        for resource in Resource::ALL {
+            for (at, element) in of(*resource).iter().enumerate() {
+                assert_eq!(place(*resource, Name::of(&element.name)), Some(at), "{}", element.name);
+            }
+            assert!(find(*resource, "").is_none() && find(*resource, "messageId").is_none());
+        }
+    }
 
     #[test]
     fn the_tables_read() {

@@ -4,7 +4,12 @@
 //! so that a rule can say exactly what was wrong. Both directions use the same views.
 
 use super::names::{MessageType, Resource, State, UpdateType};
-use crate::protocol::json::{Json, Kind, Names};
+use crate::protocol::json::{Json, Kind, Name, Names};
+
+const CALL_INFO: Name = Name::known("callInfo");
+const SUBSCRIPTIONS: Name = Name::known("subscriptions");
+const UPDATES: Name = Name::known("updates");
+const UPDATE_TYPE: Name = Name::known("updateType");
 
 /// The outermost object of a text frame.
 #[derive(Debug, Clone, Copy)]
@@ -123,24 +128,24 @@ impl<'d> Message<'d> {
 
     /// The entries of a `subscribeRequest`; `None` if there is no array of that name.
     pub fn requested(self) -> Option<impl Iterator<Item = Requested<'d>>> {
-        self.array("subscriptions").map(|list| list.elements().map(|body| Requested { body }))
+        self.array(SUBSCRIPTIONS).map(|list| list.elements().map(|body| Requested { body }))
     }
 
     /// The entries of a `subscriptionUpdate`; `None` if there is no array of that name.
     pub fn states(self) -> Option<impl Iterator<Item = StateEntry<'d>>> {
-        self.array("subscriptions").map(|list| list.elements().map(|body| StateEntry { body }))
+        self.array(SUBSCRIPTIONS).map(|list| list.elements().map(|body| StateEntry { body }))
     }
 
     /// The entries of an update of that resource: those of `updates`, or the one object `callInfo`. `None` if the body
     /// does not have that shape.
     pub fn entries(self, resource: Resource) -> Option<impl Iterator<Item = Entry<'d>>> {
         let single = match resource {
-            Resource::CallInfo => Some(self.body.get("callInfo").filter(|info| info.kind() == Kind::Object)?),
+            Resource::CallInfo => Some(self.body.member(CALL_INFO).filter(|info| info.kind() == Kind::Object)?),
             Resource::Calls | Resource::CallRoster => None,
         };
         let list = match single {
             Some(_) => None,
-            None => Some(self.array("updates")?),
+            None => Some(self.array(UPDATES)?),
         };
         Some(
             single
@@ -150,8 +155,8 @@ impl<'d> Message<'d> {
         )
     }
 
-    fn array(self, name: &str) -> Option<Json<'d>> {
-        self.body.get(name).filter(|list| list.kind() == Kind::Array)
+    fn array(self, name: Name) -> Option<Json<'d>> {
+        self.body.member(name).filter(|list| list.kind() == Kind::Array)
     }
 }
 
@@ -226,18 +231,19 @@ pub struct Entry<'d> {
 impl<'d> Entry<'d> {
     /// What the entry is about: the call of a `calls` entry, the participant of a roster entry.
     pub fn key(self) -> Option<&'d str> {
-        self.body.get(self.resource.entry_key()?).and_then(Json::as_str)
+        self.body.member(self.resource.entry_key()?).and_then(Json::as_str)
     }
 
     /// What it reports, if its word is a known one. `callInfo` has no such field.
     pub fn update_type(self) -> Option<UpdateType> {
-        self.body.get("updateType").and_then(Json::as_str).and_then(UpdateType::from_word)
+        self.body.member(UPDATE_TYPE).and_then(Json::as_str).and_then(UpdateType::from_word)
     }
 
     /// All fields but the key and `updateType`.
     pub fn fields(self) -> impl Iterator<Item = (&'d str, Json<'d>)> {
         let key = self.resource.entry_key();
-        self.body.members().filter(move |(name, _)| Some(*name) != key && (*name != "updateType" || key.is_none()))
+        let is_field = move |name: Name| Some(name) != key && (name != UPDATE_TYPE || key.is_none());
+        self.body.members().filter(move |(_, member)| is_field(member.name()))
     }
 
     /// The whole entry.

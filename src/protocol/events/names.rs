@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::protocol::json::Name;
+
 /// Implements the mapping between an enumeration and its words on the wire.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$item_doc:meta])* $item:ident = $word:literal),+ $(,)? }) => {
@@ -60,11 +62,13 @@ impl Resource {
     }
 
     /// The field that identifies an entry of its updates; `callInfo` has none.
-    pub const fn entry_key(self) -> Option<&'static str> {
+    pub const fn entry_key(self) -> Option<Name> {
+        const CALL: Name = Name::known("call");
+        const PARTICIPANT: Name = Name::known("participant");
         match self {
             Self::CallInfo => None,
-            Self::CallRoster => Some("participant"),
-            Self::Calls => Some("call"),
+            Self::CallRoster => Some(PARTICIPANT),
+            Self::Calls => Some(CALL),
         }
     }
 }

@@ -5,7 +5,9 @@
 //! last text was is kept beside it, so that a comparison of both texts decides. A property proves that this puts the same
 //! onto the tape as reading does.
 
-use super::{Node, Reading, Text, Value};
+use super::Reading;
+use super::node::{Node, Text, Value};
+use super::plain::specials;
 
 /// How many shapes are kept, by the length of their texts.
 pub(super) const SHAPES: usize = 4;
@@ -16,14 +18,16 @@ const LONGEST: usize = 2048;
 /// How many numbers a text of a known shape may have.
 const NUMBERS: usize = 64;
 
-/// A byte that has to be the same.
-const FIXED: u8 = 0;
-
-/// A byte inside a string that is a value.
-const INSIDE: u8 = 1;
-
-/// The first number's digits; those of the next ones follow.
-const DIGIT: u8 = 2;
+/// What eight bytes of a text are: a mask of bytes for each kind, and the numbers that have digits among them, as bits.
+/// A byte of none of both kinds has to be the same.
+#[derive(Debug, Clone, Copy, Default)]
+struct Kinds {
+    /// Bytes inside strings that are values.
+    inside: u64,
+    /// Digits of numbers.
+    digits: u64,
+    numbers: u64,
+}
 
 /// How many misses in a row a shape outlives at first: two shapes of one length that come in turns are learnt once.
 const CREDIT: u8 = 3;
@@ -35,8 +39,8 @@ const MOST_CREDIT: u8 = 8;
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     text: Vec<u8>,
-    /// What each byte of the text is.
-    kinds: Vec<u8>,
+    /// What the bytes of the text are, eight at a time.
+    kinds: Vec<Kinds>,
     /// Where numbers are: the node, and the digits.
     numbers: Vec<(u32, u32, u32)>,
     pub(super) reading: Reading,
@@ -59,28 +63,18 @@ impl Shape {
         self.credit == 0
     }
 
-    /// Which numbers changed, as bits; nothing if something else did.
+    /// Which numbers may have changed, as bits; nothing if something else did.
     fn compare(&self, text: &[u8]) -> Option<u64> {
-        let mut changed = 0_u64;
-        let mut look = |at: usize| {
-            let (kind, new) = (self.kinds[at], text[at]);
-            match kind {
-                _ if new == self.text[at] => true,
-                FIXED => false,
-                INSIDE => new >= 0x20 && new != b'"' && new != b'\\',
-                number => {
-                    changed |= 1 << (number - DIGIT);
-                    new.is_ascii_digit()
-                }
-            }
-        };
-        let (old, new) = (self.text.as_chunks::<8>().0, text.as_chunks::<8>().0);
-        for (place, (old, new)) in old.iter().zip(new).enumerate() {
-            if old != new && !(place * 8..place * 8 + 8).all(&mut look) {
-                return None;
-            }
+        let mut changed = 0;
+        let (old, old_rest) = self.text.as_chunks::<8>();
+        let (new, new_rest) = text.as_chunks::<8>();
+        for ((old, new), kinds) in old.iter().zip(new).zip(&self.kinds) {
+            changed |= kinds.changed(u64::from_le_bytes(*old), u64::from_le_bytes(*new))?;
         }
-        (new.len() * 8..text.len()).all(look).then_some(changed)
+        if let (Some(kinds), false) = (self.kinds.get(new.len()), new_rest.is_empty()) {
+            changed |= kinds.changed(few(old_rest), few(new_rest))?;
+        }
+        Some(changed)
     }
 
     /// Takes the numbers that changed. Whether they are written as plain numbers are; if not, the shape is spoiled.
@@ -94,7 +88,7 @@ impl Shape {
                 return false;
             }
             let number = digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
-            self.reading.nodes[node as usize].value = Value::Unsigned(number);
+            self.reading.nodes[node as usize].set_number(number);
             rest &= rest - 1;
         }
         self.text.copy_from_slice(text);
@@ -110,17 +104,23 @@ impl Shape {
             return false;
         }
         self.kinds.clear();
-        self.kinds.resize(text.len(), FIXED);
+        self.kinds.resize(text.len().div_ceil(8), Kinds::default());
         for (place, node) in reading.nodes.iter().enumerate() {
-            match node.value {
-                Value::Text(Text::Source { start, end }) => self.kinds[start as usize..end as usize].fill(INSIDE),
+            match node.value() {
+                Value::Text(Text::Source { start, end }) => {
+                    for at in start as usize..end as usize {
+                        self.kinds[at / 8].inside |= byte_mask(at);
+                    }
+                }
                 Value::Unsigned(_) => {
-                    let Some(number) = u8::try_from(self.numbers.len()).ok().filter(|n| usize::from(*n) < NUMBERS)
-                    else {
+                    if self.numbers.len() == NUMBERS {
                         return false;
-                    };
+                    }
                     let Some((start, end)) = digits_of(text, node) else { return false };
-                    self.kinds[start..end].fill(DIGIT + number);
+                    for at in start..end {
+                        self.kinds[at / 8].digits |= byte_mask(at);
+                        self.kinds[at / 8].numbers |= 1 << self.numbers.len();
+                    }
                     self.numbers.push((place as u32, start as u32, end as u32));
                 }
                 _ => {}
@@ -133,12 +133,68 @@ impl Shape {
     }
 }
 
+impl Kinds {
+    /// Which numbers may have changed between these eight bytes, as bits; nothing if something else did.
+    #[inline]
+    const fn changed(&self, old: u64, new: u64) -> Option<u64> {
+        if old == new {
+            return Some(0);
+        }
+        let is_other = (old ^ new) & !(self.inside | self.digits) != 0;
+        // Bytes that are not meant are blanked with one that is in order.
+        let inside = new & self.inside | (BYTES * b' ' as u64) & !self.inside;
+        let digits = new & self.digits | (BYTES * b'0' as u64) & !self.digits;
+        if is_other || specials(inside) != 0 || !are_digits(digits) {
+            return None;
+        }
+        Some(self.numbers)
+    }
+}
+
+/// One in each byte.
+const BYTES: u64 = u64::from_ne_bytes([1; 8]);
+
+/// Whether all eight bytes are digits.
+const fn are_digits(bytes: u64) -> bool {
+    // The upper half of a digit is 3, and stays 3 when 6 is added to it, which carries over from nine on.
+    const UPPER: u64 = BYTES * 0xF0;
+    (bytes & UPPER) == BYTES * 0x30 && (bytes.wrapping_add(BYTES * 6) & UPPER) == BYTES * 0x30
+}
+
+/// The mask of a byte among its eight.
+const fn byte_mask(at: usize) -> u64 {
+    0xFF << (at % 8 * 8)
+}
+
+/// Less than eight bytes, as eight.
+fn few(bytes: &[u8]) -> u64 {
+    let mut eight = [0; 8];
+    eight[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(eight)
+}
+
 /// Where the digits of a number are that has a name: behind the colon.
 fn digits_of(text: &[u8], node: &Node) -> Option<(usize, usize)> {
-    let Some(Text::Source { end, .. }) = node.key else { return None };
+    let Some(Text::Source { end, .. }) = node.key() else { return None };
     let is_between = |byte: &u8| matches!(byte, b'"' | b':' | b' ' | b'\n' | b'\r' | b'\t');
     let behind = &text[end as usize..];
     let start = end as usize + behind.iter().take_while(|byte| is_between(byte)).count();
     let digits = text[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     (digits > 0).then_some((start, start + digits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_told_from_all_other_bytes() {
+        for byte in 0..=u8::MAX {
+            for place in 0..8 {
+                let mut bytes = *b"09281745";
+                bytes[place] = byte;
+                assert_eq!(are_digits(u64::from_le_bytes(bytes)), byte.is_ascii_digit(), "{bytes:?}");
+            }
+        }
+    }
 }

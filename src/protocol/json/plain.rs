@@ -4,7 +4,8 @@
 //! Whatever is the least bit different is left to serde_json, which also says what is wrong where something is. A property
 //! proves that both ways put the same onto the tape.
 
-use super::{Document, Text, Value};
+use super::Document;
+use super::node::{Text, Value};
 
 /// How deep this way goes.
 const DEPTH: usize = 16;
@@ -160,7 +161,7 @@ impl Scan<'_> {
 
 /// Sets the highest bit of each byte that is a quote, a backslash or a control character. Above the first of them further
 /// bits may be set by mistake.
-const fn specials(bytes: u64) -> u64 {
+pub(super) const fn specials(bytes: u64) -> u64 {
     const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
     const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
     const fn zeros(bytes: u64) -> u64 {

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::{Document, JsonFault, Text, Value};
+use super::node::{Text, Value};
+use super::{Document, JsonFault};
 
 impl Document {
     /// Reads `text` by serde_json.
