@@ -22,17 +22,12 @@ use super::load::{Live, client_name};
 use super::options::Options;
 use super::outcome::{FailedExpectation, StepMark};
 use super::receiver_steps::Reception;
+use super::scratch::Scratch;
 use crate::load::{Part, Together};
 use crate::scenario::syntax::{NumberTemplate, Scenario, Template, Time};
 use crate::scenario::template::{self, TemplateError};
 use crate::time::Instant;
 use crate::trace::{ConnectionId, EndCause, Event, NetworkError, NetworkErrorKind, Seq, Sink};
-
-/// How many buffers are kept to be used again.
-const SPARE_BUFFERS: usize = 64;
-
-/// The largest buffer that is kept, in bytes.
-const SPARE_BYTES: usize = 64 << 10;
 
 /// Why no further step is carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,8 +73,7 @@ pub(super) struct Core<S> {
     pub(super) now: Instant,
     pub(super) trace: Tracer<S>,
     pub(super) commands: VecDeque<Command>,
-    /// Buffers that were sent and can be used again.
-    pub(super) spare: Vec<Vec<u8>>,
+    pub(super) scratch: Box<Scratch>,
     pub(super) options: Options,
     pub(super) random: ChaCha8Rng,
     pub(super) clients: Clients,
@@ -93,7 +87,6 @@ pub(super) struct Core<S> {
     pub(super) steps: Vec<StepMark>,
     pub(super) failed_expectations: Vec<FailedExpectation>,
     pub(super) network_errors: Vec<NetworkError>,
-    ahead: Ahead,
     /// The connection whose bytes were taken and acknowledged, but not looked at.
     looking: Option<ConnectionId>,
     /// Connections that the server ended in the middle of a frame.
@@ -130,7 +123,7 @@ impl<S: Sink> Core<S> {
             now: Instant::ZERO,
             trace: Tracer::new(sink),
             commands: VecDeque::new(),
-            spare: Vec::new(),
+            scratch: Box::default(),
             options,
             random,
             clients,
@@ -139,7 +132,6 @@ impl<S: Sink> Core<S> {
             steps: Vec::new(),
             failed_expectations: Vec::new(),
             network_errors: Vec::new(),
-            ahead: Ahead::default(),
             looking: None,
             cut: Vec::new(),
             openings: BTreeMap::new(),
@@ -270,9 +262,9 @@ impl<S: Sink> Core<S> {
 
     /// Takes bytes of a connection. Acks are sent first; [`Core::look`] does the rest.
     fn take_bytes(&mut self, connection: ConnectionId, bytes: &[u8]) {
-        let Self { clients, now, trace, commands, spare, options, ahead, .. } = self;
+        let Self { clients, now, trace, commands, scratch, options, .. } = self;
         let Some(client) = clients.on(connection) else { return };
-        act_on(client, (*now, trace, commands, spare), options.reaction, |line, _, _, out, _| {
+        act_on(client, (*now, trace, commands, scratch), options.reaction, |line, _, _, ahead, out, _| {
             line.take(bytes, ahead, out);
         });
         self.looking = Some(connection);
@@ -286,20 +278,21 @@ impl<S: Sink> Core<S> {
     /// Looks at bytes that were taken, or at a part of them.
     pub(super) fn look(&mut self) {
         let Some(connection) = self.looking.take() else { return };
-        let Self { clients, now, trace, commands, spare, options, live, ahead, .. } = self;
+        let Self { clients, now, trace, commands, scratch, options, live, .. } = self;
         let Some(client) = clients.on(connection) else { return };
         let watcher = client.watcher;
-        let looked = act_on(client, (*now, trace, commands, spare), options.reaction, |line, ear, now, out, trace| {
-            let is_more = line.look(now, ahead, out, trace, |heard| {
-                ear.hear(heard);
-                match (&mut *live, watcher, heard) {
-                    (Some(live), Some(watcher), Heard::Message(message)) => live.hear(watcher, message, now),
-                    (Some(live), Some(watcher), Heard::Ack(ack)) => live.hear_ack(watcher, ack, now),
-                    _ => {}
-                }
+        let looked =
+            act_on(client, (*now, trace, commands, scratch), options.reaction, |line, ear, now, ahead, out, trace| {
+                let is_more = line.look(now, ahead, out, trace, |heard| {
+                    ear.hear(heard);
+                    match (&mut *live, watcher, heard) {
+                        (Some(live), Some(watcher), Heard::Message(message)) => live.hear(watcher, message, now),
+                        (Some(live), Some(watcher), Heard::Ack(ack)) => live.hear_ack(watcher, ack, now),
+                        _ => {}
+                    }
+                });
+                (is_more, line.stage())
             });
-            (is_more, line.stage())
-        });
         if matches!(looked, Some((true, _))) {
             self.looking = Some(connection);
             return;
@@ -327,20 +320,16 @@ impl<S: Sink> Core<S> {
         name: &str,
         action: impl FnOnce(&mut EventsClient, &mut Ear, Instant, &mut Vec<u8>, &mut Tracer<S>) -> T,
     ) -> Option<T> {
-        let Self { clients, now, trace, commands, spare, options, .. } = self;
+        let Self { clients, now, trace, commands, scratch, options, .. } = self;
         let client = clients.get_mut(name)?;
-        let done = act_on(client, (*now, trace, commands, spare), options.reaction, action);
+        let act =
+            |line: &mut EventsClient, ear: &mut Ear, now, _: &mut Ahead, out: &mut Vec<u8>, trace: &mut Tracer<S>| {
+                action(line, ear, now, out, trace)
+            };
+        let done = act_on(client, (*now, trace, commands, scratch), options.reaction, act);
         let due = client.poll_timeout();
         clients.note_due(due);
         done
-    }
-
-    /// Takes back a buffer that was sent.
-    pub(super) fn recycle(&mut self, mut bytes: Vec<u8>) {
-        if self.spare.len() < SPARE_BUFFERS && bytes.capacity() <= SPARE_BYTES {
-            bytes.clear();
-            self.spare.push(bytes);
-        }
     }
 
     /// Takes note that a connection is gone.
@@ -460,19 +449,19 @@ impl<S: Sink> Core<S> {
 /// Lets a client's connection act, and sends what it wants to send. `None` where it has no connection.
 fn act_on<S: Sink, T>(
     client: &mut Client,
-    (now, trace, commands, spare): (Instant, &mut Tracer<S>, &mut VecDeque<Command>, &mut Vec<Vec<u8>>),
+    (now, trace, commands, scratch): (Instant, &mut Tracer<S>, &mut VecDeque<Command>, &mut Scratch),
     reaction: Duration,
-    action: impl FnOnce(&mut EventsClient, &mut Ear, Instant, &mut Vec<u8>, &mut Tracer<S>) -> T,
+    action: impl FnOnce(&mut EventsClient, &mut Ear, Instant, &mut Ahead, &mut Vec<u8>, &mut Tracer<S>) -> T,
 ) -> Option<T> {
     let line = client.line.as_mut().filter(|line| line.stage() != Stage::Ended)?;
     let connection = line.connection();
-    let mut out = spare.pop().unwrap_or_default();
-    let done = action(line, &mut client.ear, now, &mut out, trace);
+    let mut out = scratch.buffer();
+    let done = action(line, &mut client.ear, now, &mut scratch.ahead, &mut out, trace);
     if line.stage() == Stage::Closing && client.close_deadline.is_none() {
         client.close_deadline = Some(now + reaction);
     }
     if out.is_empty() {
-        spare.push(out);
+        scratch.recycle(out);
     } else {
         commands.push_back(Command::Send { connection, bytes: out });
     }

@@ -11,7 +11,7 @@ use chacha20::ChaCha8Rng;
 use rand::RngExt as _;
 
 use super::bend::{Arrived, Bends, NewFrame};
-use crate::protocol::events::message::{Ack, Envelope, Message};
+use crate::protocol::events::message::{Ack, Envelope, Layout, Message};
 use crate::protocol::events::{names, write};
 use crate::protocol::json::{Document, Reading};
 use crate::protocol::ws::assemble::{Assembled, Assembler};
@@ -126,7 +126,13 @@ pub enum Stage {
 }
 
 /// How many messages are acknowledged at most before the first of them is looked at.
-const AHEAD: usize = 32;
+const AHEAD: usize = 64;
+
+/// What is left of a frame that has not arrived whole is copied up to this length, in bytes.
+const PIECE: usize = 4 << 10;
+
+/// The largest space for what has arrived that is kept, in bytes.
+const AHEAD_BYTES: usize = 128 << 10;
 
 /// Messages that have been acknowledged and not been looked at: the server does not wait for what rules make of them.
 /// Connections share one, since each is through before the next begins, and what they are sent is much the same.
@@ -137,6 +143,8 @@ pub struct Ahead {
     seen: usize,
     document: Document,
     acks: Document,
+    /// The texts that were parsed ahead, one behind the other, with their tapes.
+    texts: String,
     tapes: Vec<Reading>,
     messages: Vec<Early>,
 }
@@ -145,9 +153,12 @@ pub struct Ahead {
 #[derive(Debug)]
 struct Early {
     header: Header,
-    /// Where its payload lies in what has arrived.
+    /// Where its text begins and ends.
     start: usize,
     end: usize,
+    layout: Layout,
+    /// Where its frame ends in what has arrived.
+    seen: usize,
     /// Its id and the mask of its ack, if it got one.
     acked: Option<(u64, [u8; 4])>,
 }
@@ -268,9 +279,12 @@ impl EventsClient {
             ahead.messages.clear();
             ahead.seen = 0;
             ahead.bytes.clear();
-            if !self.inbox.is_empty() {
+            ahead.bytes.shrink_to(AHEAD_BYTES);
+            if self.inbox.len() > PIECE {
                 // A frame may come in thousands of pieces: it is not copied for each.
                 std::mem::swap(&mut ahead.bytes, &mut self.inbox);
+            } else {
+                ahead.bytes.append(&mut self.inbox);
             }
             ahead.bytes.extend_from_slice(bytes);
             self.acknowledge_ahead(ahead, out);
@@ -293,7 +307,7 @@ impl EventsClient {
         let mut messages = std::mem::take(&mut ahead.messages);
         for (place, early) in messages.drain(..).enumerate() {
             self.look_at(now, &early, place, ahead, trace, &mut hear);
-            ahead.seen = early.end;
+            ahead.seen = early.seen;
         }
         ahead.messages = messages;
         loop {
@@ -313,9 +327,11 @@ impl EventsClient {
                 }
             }
         }
-        if ahead.seen == 0 {
+        if ahead.seen == 0 && ahead.bytes.len() > PIECE {
             std::mem::swap(&mut ahead.bytes, &mut self.inbox);
         } else {
+            // What was swapped against is not kept: each of many connections would keep one.
+            self.inbox.shrink_to(PIECE);
             self.inbox.extend_from_slice(&ahead.bytes[ahead.seen..]);
         }
         false
@@ -328,7 +344,8 @@ impl EventsClient {
         if !acks_at_once || self.stage != Stage::Open {
             return false;
         }
-        let Ahead { bytes, seen, document, tapes, messages, .. } = ahead;
+        let Ahead { bytes, seen, document, texts, tapes, messages, .. } = ahead;
+        texts.clear();
         let mut at = *seen;
         while messages.len() < AHEAD {
             let place = messages.len();
@@ -341,13 +358,17 @@ impl EventsClient {
             if document.parse_onto(text, tape).is_err() {
                 break;
             }
-            let id = match Envelope::of(tape.json(text)) {
+            let json = tape.json(text);
+            let layout = Layout::of(json);
+            let id = match layout.envelope(json) {
                 Envelope::Message(message) => message.message_id(),
                 _ => None,
             };
             let acked = id.map(|id| (id, self.own.write_ack(id, &self.policy.status, out)));
             at += length;
-            messages.push(Early { header: frame.header, start: at - text.len(), end: at, acked });
+            let start = texts.len();
+            texts.push_str(text);
+            messages.push(Early { header: frame.header, start, end: texts.len(), layout, seen: at, acked });
         }
         !messages.is_empty()
     }
@@ -362,14 +383,13 @@ impl EventsClient {
         trace: &mut Tracer<S>,
         hear: &mut impl FnMut(Heard<'_>),
     ) {
-        let Ahead { bytes, acks, tapes, .. } = ahead;
-        let payload = &bytes[early.start..early.end];
-        let Ok(text) = std::str::from_utf8(payload) else { return };
-        let frame = Frame { header: early.header, payload };
+        let Ahead { texts, acks, tapes, .. } = ahead;
+        let text = &texts[early.start..early.end];
+        let frame = Frame { header: early.header, payload: text.as_bytes() };
         // As a whole message it ends one in fragments.
         self.assembler.accept(&frame);
         let json = tapes[place].json(text);
-        let envelope = Envelope::of(json);
+        let envelope = early.layout.envelope(json);
         let (connection, from) = (self.connection, Side::Server);
         let text = Some(Text::Json { text, json, envelope });
         trace.observe(now, Event::Frame { connection, from, frame, text });

@@ -28,9 +28,11 @@ pub mod receiver;
 mod receiver_steps;
 mod record_ear;
 pub mod runner;
+pub mod scratch;
 mod step_text;
 mod waiting_steps;
 
 pub use options::{Addresses, Options, Restart};
 pub use outcome::{End, FailedExpectation, Outcome, StepMark};
 pub use runner::{Engine, default_deadline};
+pub use scratch::Scratch;

@@ -15,6 +15,7 @@ use super::core::{Core, Handle, Stop};
 use super::driver::{Command, Input};
 use super::options::Options;
 use super::outcome::{End, Outcome, StepMark};
+use super::scratch::Scratch;
 use super::step_text;
 use crate::load::Part;
 use crate::load::search::Search;
@@ -125,7 +126,13 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
 
     /// Takes back the bytes of a [`Command::Send`] once they are sent, so that sending needs no new memory.
     pub fn recycle(&mut self, bytes: Vec<u8>) {
-        self.handle.with(|core| core.recycle(bytes));
+        self.handle.with(|core| core.scratch.recycle(bytes));
+    }
+
+    /// Takes another scratch and hands out its own, so that engines that one thread drives in turns can share one.
+    pub fn exchange_scratch(&mut self, scratch: &mut Box<Scratch>) {
+        while self.look() {}
+        self.handle.with(|core| std::mem::swap(&mut core.scratch, scratch));
     }
 
     /// When the engine wants a [`Input::Tick`] at the latest.

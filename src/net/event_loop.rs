@@ -24,6 +24,7 @@ use self::aside::{Aside, Told, Way};
 use self::lines::{Ended, Lines, Owner, Read};
 use super::clock::Clock;
 use super::socket_driver::{Driven, Link};
+use crate::engine::Scratch;
 use crate::engine::driver::{Command, Input};
 use crate::time::Instant;
 use crate::trace::{ConnectionId, LinkId};
@@ -38,8 +39,11 @@ const EVENTS: usize = 256;
 /// How long an engine without a timer waits at most before it is asked again: a fault of the engine must not hang a run.
 const IDLE_LIMIT: Duration = Duration::from_secs(1);
 
-/// How often the tasks are looked after while connections never rest.
-const ROUNDS_BETWEEN_TASKS: u32 = 64;
+/// How long a task that has ended waits at most until it is looked after, while there is something to do.
+const BETWEEN_TASKS: Duration = Duration::from_millis(50);
+
+/// When an engine that is done wants to be told something.
+const NEVER: Instant = Instant::from_nanos(u64::MAX);
 
 const WAKER: Token = Token(usize::MAX);
 const ALARM: Token = Token(usize::MAX - 1);
@@ -139,8 +143,6 @@ struct Running<'p, E> {
     /// The places of connections that are open.
     open: BTreeMap<Owner, usize>,
     last_link: u32,
-    /// When the engine wants to be told the time, as it said after the last that it was told.
-    next: Instant,
     /// When the engine is told to end.
     limit: Instant,
     is_late: bool,
@@ -152,6 +154,11 @@ struct Loop<'p, E> {
     alarm: Alarm,
     told: std::sync::mpsc::Receiver<(usize, Told)>,
     parts: Vec<Running<'p, E>>,
+    /// When each engine wants to be told the time, as it said after the last that it was told, or has to be told to end. Beside
+    /// the engines, since every round looks through it.
+    times: Vec<Instant>,
+    /// What the engine whose turn it is works with.
+    scratch: Box<Scratch>,
     lines: Lines,
     buffer: Vec<u8>,
     clock: Clock,
@@ -178,15 +185,15 @@ impl<'p, E: Driven> Loop<'p, E> {
                 opening: BTreeMap::new(),
                 open: BTreeMap::new(),
                 last_link: 0,
-                next: Instant::ZERO,
                 limit: clock.now() + part.limit,
                 is_late: false,
                 is_done: false,
             }
         });
-        let parts = parts.collect();
+        let parts: Vec<_> = parts.collect();
         let lines = Lines::new(poll.registry().try_clone()?);
-        Ok(Self { poll, alarm, told, parts, lines, buffer: vec![0; READ_BYTES], clock, waiting })
+        let (times, scratch) = (vec![Instant::ZERO; parts.len()], Box::default());
+        Ok(Self { poll, alarm, told, parts, times, scratch, lines, buffer: vec![0; READ_BYTES], clock, waiting })
     }
 
     fn run(mut self) -> io::Result<Vec<bool>> {
@@ -194,7 +201,7 @@ impl<'p, E: Driven> Loop<'p, E> {
         for part in 0..self.parts.len() {
             self.tell(part, Input::Tick);
         }
-        let mut rounds = 0_u32;
+        let mut reaped = self.clock.now();
         while !self.parts.iter().all(|part| part.is_done) || !self.lines.is_empty() {
             let timeout = self.timeout();
             match self.poll.poll(&mut events, timeout) {
@@ -211,10 +218,10 @@ impl<'p, E: Driven> Loop<'p, E> {
                 self.take_told(part, told);
             }
             self.read();
-            self.look_at_the_time();
-            rounds = rounds.wrapping_add(1);
-            if rounds.is_multiple_of(ROUNDS_BETWEEN_TASKS) || !self.lines.has_ready() && self.waiting == Waiting::Sleep
-            {
+            let now = self.clock.now();
+            self.look_at_the_time(now);
+            if now.since(reaped) >= BETWEEN_TASKS {
+                reaped = now;
                 self.parts.iter_mut().for_each(|part| part.aside.reap());
             }
         }
@@ -228,9 +235,7 @@ impl<'p, E: Driven> Loop<'p, E> {
         }
         let now = self.clock.now();
         let idle = now + IDLE_LIMIT;
-        let of_parts = self.parts.iter().filter(|part| !part.is_done);
-        let of_parts = of_parts.map(|part| part.next.min(part.limit_ahead(idle)));
-        let next = of_parts.chain(self.lines.next_end()).chain([idle]).min()?;
+        let next = self.times.iter().copied().chain(self.lines.next_end()).chain([idle]).min()?;
         let wait = next.since(now);
         if wait.is_zero() { Some(wait) } else { self.alarm.set(now, next) }
     }
@@ -243,8 +248,10 @@ impl<'p, E: Driven> Loop<'p, E> {
     fn tell_at(&mut self, part: usize, now: Instant, input: Input<'_>) {
         let running = &mut self.parts[part];
         if !running.is_done {
+            running.engine.exchange_scratch(&mut self.scratch);
             running.engine.handle_input(now, input);
             self.settle(part);
+            self.parts[part].engine.exchange_scratch(&mut self.scratch);
         }
     }
 
@@ -254,9 +261,11 @@ impl<'p, E: Driven> Loop<'p, E> {
         while let Some(command) = running.engine.poll_command() {
             running.carry_out(command, &mut self.lines, &self.clock);
         }
-        running.next = running.engine.poll_timeout().unwrap_or_else(|| self.clock.now() + IDLE_LIMIT);
+        let next = running.engine.poll_timeout().unwrap_or_else(|| self.clock.now() + IDLE_LIMIT);
+        self.times[part] = if running.is_late { next } else { next.min(running.limit) };
         if running.engine.is_done() {
             running.is_done = true;
+            self.times[part] = NEVER;
             running.aside.end();
             running.opening.clear();
             let until = self.clock.now();
@@ -332,17 +341,14 @@ impl<'p, E: Driven> Loop<'p, E> {
             match read {
                 Read::Nothing => {}
                 Read::Bytes { part, owner, length } => {
-                    let running = &mut self.parts[part];
-                    if running.is_done {
-                        continue;
-                    }
-                    let bytes = &self.buffer[..length];
+                    let buffer = std::mem::take(&mut self.buffer);
+                    let bytes = &buffer[..length];
                     let input = match owner {
                         Owner::Client(connection) => Input::Received { connection, bytes },
                         Owner::Bridge(link) => Input::LinkReceived { link, bytes },
                     };
-                    running.engine.handle_input(now, input);
-                    self.settle(part);
+                    self.tell_at(part, now, input);
+                    self.buffer = buffer;
                 }
                 Read::Ended(Ended { part, owner, cause }) => {
                     self.parts[part].open.remove(&owner);
@@ -358,17 +364,16 @@ impl<'p, E: Driven> Loop<'p, E> {
         }
     }
 
-    fn look_at_the_time(&mut self) {
-        let now = self.clock.now();
+    fn look_at_the_time(&mut self, now: Instant) {
         for part in 0..self.parts.len() {
-            let running = &mut self.parts[part];
-            if running.is_done {
+            if self.times[part] > now {
                 continue;
             }
+            let running = &mut self.parts[part];
             if !running.is_late && running.limit <= now {
                 running.is_late = true;
                 self.tell_at(part, now, Input::Interrupt);
-            } else if running.next <= now {
+            } else {
                 self.tell_at(part, now, Input::Tick);
             }
         }
@@ -377,11 +382,6 @@ impl<'p, E: Driven> Loop<'p, E> {
 }
 
 impl<E: Driven> Running<'_, E> {
-    /// When the engine has to be told to end, or `otherwise` where it knows already.
-    fn limit_ahead(&self, otherwise: Instant) -> Instant {
-        if self.is_late { otherwise } else { self.limit }
-    }
-
     fn carry_out(&mut self, command: Command, lines: &mut Lines, clock: &Clock) {
         match command {
             Command::Send { connection, bytes } => {

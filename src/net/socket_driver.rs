@@ -22,8 +22,8 @@ use super::restart;
 use super::stream::Stream;
 use super::target::{Scheme, Target, Tls};
 use super::tls::{ClientTls, Doubts, HandshakeFailure, TlsError};
-use crate::engine::Engine;
 use crate::engine::driver::{Command, Input};
+use crate::engine::{Engine, Scratch};
 use crate::protocol::http::{Request, Response};
 use crate::time::Instant;
 use crate::trace::{ConnectionId, EndCause, ExchangeId, LinkId, NetworkError, ReceiverId, Sink};
@@ -55,6 +55,11 @@ pub trait Driven {
     fn recycle(&mut self, bytes: Vec<u8>) {
         drop(bytes);
     }
+
+    /// Takes another scratch and hands out its own, if it has one.
+    fn exchange_scratch(&mut self, scratch: &mut Box<Scratch>) {
+        let _ = scratch;
+    }
 }
 
 impl<'s, S: Sink + Send + 's> Driven for Engine<'s, S> {
@@ -76,6 +81,10 @@ impl<'s, S: Sink + Send + 's> Driven for Engine<'s, S> {
 
     fn recycle(&mut self, bytes: Vec<u8>) {
         Self::recycle(self, bytes);
+    }
+
+    fn exchange_scratch(&mut self, scratch: &mut Box<Scratch>) {
+        Self::exchange_scratch(self, scratch);
     }
 }
 

@@ -14,6 +14,7 @@ mod plain;
 mod read;
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use self::again::{SHAPES, Shape};
 pub use self::names::{NAMES, Name, Names};
@@ -188,6 +189,10 @@ impl<'d> Tape<'d> {
     }
 }
 
+/// Where a member lies in its document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place(NonZeroU32);
+
 /// One value of a parsed document: a cursor that is cheap to copy.
 #[derive(Clone, Copy)]
 pub struct Json<'d> {
@@ -268,17 +273,30 @@ impl<'d> Json<'d> {
         Children::of(self, inside).find(|child| child.name() == wanted)
     }
 
-    /// The first member of each of these names, found in one go; nothing where there is none or this is no object.
+    /// Where the first member of each of these names lies, found in one go; nothing where there is none or this is no object.
     #[inline]
-    pub fn pick<const N: usize>(self, wanted: &Names<N>) -> [Option<Self>; N] {
+    pub fn places<const N: usize>(self, wanted: &Names<N>) -> [Option<Place>; N] {
         let mut found = [None; N];
-        let inside = self.node().is_object();
-        for child in Children::of(self, inside) {
-            if let Some(place) = wanted.place(child.name()) {
-                found[place].get_or_insert(child);
+        let nodes = &self.tape.reading.nodes;
+        let parent = &nodes[self.at as usize];
+        let mut at = if parent.is_object() { self.at + 1 } else { parent.next };
+        while at < parent.next {
+            let node = &nodes[at as usize];
+            if let (Some(which), Some(place)) = (wanted.place(node.name), NonZeroU32::new(at)) {
+                found[which].get_or_insert(Place(place));
             }
+            at = node.next;
         }
         found
+    }
+
+    /// The value at a place of this document.
+    ///
+    /// # Panics
+    /// Perhaps, if the place is one of another document.
+    #[inline]
+    pub fn at(self, place: Place) -> Self {
+        Self { at: place.0.get(), ..self }
     }
 
     /// The name of this member, if it is one and the name is known beforehand.
@@ -408,10 +426,10 @@ mod tests {
         let mut tape = Document::new();
         let json = tape.parse(r#"{"b":0,"type":1,"call":{"type":2},"type":3}"#).unwrap();
         assert_eq!(
-            json.pick(&WANTED).map(|found| found.map(|found| found.to_string())),
+            json.places(&WANTED).map(|found| found.map(|found| json.at(found).to_string())),
             [Some("1".to_owned()), Some(r#"{"type":2}"#.to_owned()), None]
         );
-        assert!(tape.parse("[1]").unwrap().pick(&WANTED).iter().all(Option::is_none));
+        assert!(tape.parse("[1]").unwrap().places(&WANTED).iter().all(Option::is_none));
     }
 
     #[test]

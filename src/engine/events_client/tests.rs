@@ -103,15 +103,15 @@ fn a_message_is_acknowledged_however_its_bytes_arrive() {
 fn acks_are_there_before_anything_is_looked_at() {
     let mut bench = Bench::new(AckPolicy::default());
     let mut ahead = Ahead::default();
-    let many = (1..=50).flat_map(|id| message(&id.to_string())).collect::<Vec<u8>>();
+    let many = (1..=100).flat_map(|id| message(&id.to_string())).collect::<Vec<u8>>();
     bench.client.take(&many, &mut ahead, &mut bench.out);
     assert_eq!((bench.sent().len(), bench.lines().len()), (AHEAD, 0));
     let mut look =
         |bench: &mut Bench| bench.client.look(Instant::ZERO, &mut ahead, &mut bench.out, &mut bench.trace, |_| {});
     assert!(look(&mut bench));
-    assert_eq!((bench.sent().len(), bench.lines().len()), (50 - AHEAD, 2 * AHEAD));
+    assert_eq!((bench.sent().len(), bench.lines().len()), (100 - AHEAD, 2 * AHEAD));
     assert!(!look(&mut bench));
-    assert_eq!((bench.sent().len(), bench.lines().len()), (0, 100));
+    assert_eq!((bench.sent().len(), bench.lines().len()), (0, 200));
 }
 
 /// Frames of a server in order and out of order.

@@ -4,7 +4,7 @@
 //! so that a rule can say exactly what was wrong. Both directions use the same views.
 
 use super::names::{MessageType, Resource, State, UpdateType};
-use crate::protocol::json::{Json, Kind, Name, Names};
+use crate::protocol::json::{Json, Kind, Name, Names, Place};
 
 const CALL_INFO: Name = Name::known("callInfo");
 const SUBSCRIPTIONS: Name = Name::known("subscriptions");
@@ -25,13 +25,61 @@ pub enum Envelope<'d> {
 impl<'d> Envelope<'d> {
     /// The view of a document.
     pub fn of(document: Json<'d>) -> Self {
-        const NAMES: Names<3> = Names::new(["type", "message", "messageAck"]);
-        let [kind, message, ack] = document.pick(&NAMES);
-        let object = |inner: Option<Json<'d>>| inner.filter(|inner| inner.kind() == Kind::Object);
-        match kind.and_then(Json::as_str) {
-            Some("message") => object(message).map_or(Self::Other(document), |body| Self::Message(Message::of(body))),
-            Some("messageAck") => object(ack).map_or(Self::Other(document), |body| Self::Ack(Ack::of(body))),
-            _ => Self::Other(document),
+        Layout::of(document).envelope(document)
+    }
+}
+
+/// Where the parts of an envelope lie in its document: what has to be looked for, without the document.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    form: Form,
+    id: Option<Place>,
+    /// The type of a message, the status of an ack.
+    word: Option<Place>,
+    index: Option<Place>,
+    message_type: Option<MessageType>,
+}
+
+/// What an envelope is, and where the object inside it lies.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Message(Place),
+    Ack(Place),
+    Other,
+}
+
+impl Layout {
+    /// The layout of a document.
+    pub fn of(document: Json<'_>) -> Self {
+        const OUTER: Names<3> = Names::new(["type", "message", "messageAck"]);
+        const OF_MESSAGE: Names<3> = Names::new(["messageId", "type", "subscriptionIndex"]);
+        const OF_ACK: Names<2> = Names::new(["messageId", "status"]);
+        let [kind, message, ack] = document.places(&OUTER);
+        let object = |inner: Option<Place>| inner.filter(|inner| document.at(*inner).kind() == Kind::Object);
+        match (kind.and_then(|kind| document.at(kind).as_str()), object(message), object(ack)) {
+            (Some("message"), Some(body), _) => {
+                let [id, word, index] = document.at(body).places(&OF_MESSAGE);
+                let message_type = word.and_then(|word| document.at(word).as_str()).and_then(MessageType::from_word);
+                Self { form: Form::Message(body), id, word, index, message_type }
+            }
+            (Some("messageAck"), _, Some(body)) => {
+                let [id, word] = document.at(body).places(&OF_ACK);
+                Self { form: Form::Ack(body), id, word, index: None, message_type: None }
+            }
+            _ => Self { form: Form::Other, id: None, word: None, index: None, message_type: None },
+        }
+    }
+
+    /// The view of the document that this is the layout of.
+    ///
+    /// # Panics
+    /// Perhaps, if it is the layout of another document.
+    #[inline]
+    pub const fn envelope(self, document: Json<'_>) -> Envelope<'_> {
+        match self.form {
+            Form::Message(body) => Envelope::Message(Message { document, body, layout: self }),
+            Form::Ack(body) => Envelope::Ack(Ack { document, body, layout: self }),
+            Form::Other => Envelope::Other(document),
         }
     }
 }
@@ -39,91 +87,75 @@ impl<'d> Envelope<'d> {
 /// An acknowledgement.
 #[derive(Debug, Clone, Copy)]
 pub struct Ack<'d> {
-    body: Json<'d>,
-    id: Option<Json<'d>>,
-    status: Option<Json<'d>>,
+    document: Json<'d>,
+    body: Place,
+    layout: Layout,
 }
 
 impl<'d> Ack<'d> {
-    fn of(body: Json<'d>) -> Self {
-        const NAMES: Names<2> = Names::new(["messageId", "status"]);
-        let [id, status] = body.pick(&NAMES);
-        Self { body, id, status }
-    }
-
     /// The id of the message that is acknowledged, if it is a number without sign and fraction.
     pub fn message_id(self) -> Option<u64> {
-        self.id.and_then(Json::as_u64)
+        self.raw_id().and_then(Json::as_u64)
     }
 
     /// The `messageId` as it stands.
-    pub const fn raw_id(self) -> Option<Json<'d>> {
-        self.id
+    pub fn raw_id(self) -> Option<Json<'d>> {
+        self.layout.id.map(|id| self.document.at(id))
     }
 
     /// The status, if it is text.
     pub fn status(self) -> Option<&'d str> {
-        self.status.and_then(Json::as_str)
+        self.raw_status().and_then(Json::as_str)
     }
 
     /// The status as it stands.
-    pub const fn raw_status(self) -> Option<Json<'d>> {
-        self.status
+    pub fn raw_status(self) -> Option<Json<'d>> {
+        self.layout.word.map(|status| self.document.at(status))
     }
 
     /// The object inside the envelope.
     pub fn body(self) -> Json<'d> {
-        self.body
+        self.document.at(self.body)
     }
 }
 
 /// A message of either side.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'d> {
-    body: Json<'d>,
-    id: Option<Json<'d>>,
-    type_name: Option<&'d str>,
-    message_type: Option<MessageType>,
-    index: Option<u64>,
+    document: Json<'d>,
+    body: Place,
+    layout: Layout,
 }
 
 impl<'d> Message<'d> {
-    fn of(body: Json<'d>) -> Self {
-        const NAMES: Names<3> = Names::new(["messageId", "type", "subscriptionIndex"]);
-        let [id, kind, index] = body.pick(&NAMES);
-        let type_name = kind.and_then(Json::as_str);
-        let message_type = type_name.and_then(MessageType::from_word);
-        Self { body, id, type_name, message_type, index: index.and_then(Json::as_u64) }
-    }
-
     /// The id, if it is a number without sign and fraction.
     pub fn message_id(self) -> Option<u64> {
-        self.id.and_then(Json::as_u64)
+        self.raw_id().and_then(Json::as_u64)
     }
 
     /// The `messageId` as it stands.
-    pub const fn raw_id(self) -> Option<Json<'d>> {
-        self.id
+    pub fn raw_id(self) -> Option<Json<'d>> {
+        self.layout.id.map(|id| self.document.at(id))
     }
 
     /// The type as it stands, if it is text.
-    pub const fn type_name(self) -> Option<&'d str> {
-        self.type_name
+    pub fn type_name(self) -> Option<&'d str> {
+        self.layout.word.and_then(|word| self.document.at(word).as_str())
     }
 
     /// The type, if it is a known one.
     pub const fn message_type(self) -> Option<MessageType> {
-        self.message_type
+        self.layout.message_type
     }
 
     /// The object inside the envelope.
     pub fn body(self) -> Json<'d> {
-        self.body
+        self.document.at(self.body)
     }
 
     /// The index of the subscription that an update belongs to, if it is a number without sign and fraction.
-    pub const fn subscription_index(self) -> Option<u64> {
-        self.index
+    pub fn subscription_index(self) -> Option<u64> {
+        self.layout.index.and_then(|index| self.document.at(index).as_u64())
     }
 
     /// The entries of a `subscribeRequest`; `None` if there is no array of that name.
@@ -140,7 +172,7 @@ impl<'d> Message<'d> {
     /// does not have that shape.
     pub fn entries(self, resource: Resource) -> Option<impl Iterator<Item = Entry<'d>>> {
         let single = match resource {
-            Resource::CallInfo => Some(self.body.member(CALL_INFO).filter(|info| info.kind() == Kind::Object)?),
+            Resource::CallInfo => Some(self.body().member(CALL_INFO).filter(|info| info.kind() == Kind::Object)?),
             Resource::Calls | Resource::CallRoster => None,
         };
         let list = match single {
@@ -156,7 +188,7 @@ impl<'d> Message<'d> {
     }
 
     fn array(self, name: Name) -> Option<Json<'d>> {
-        self.body.member(name).filter(|list| list.kind() == Kind::Array)
+        self.body().member(name).filter(|list| list.kind() == Kind::Array)
     }
 }
 
