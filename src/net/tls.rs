@@ -129,16 +129,17 @@ impl ClientTls {
         let doubts = Doubts::default();
         let builder =
             ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-        let mut roots = system_roots();
+        let roots = system_roots();
         let config = match tls {
             Tls::Insecure => {
-                let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
+                let inner = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
                 let verifier = Lenient { inner: inner.ok(), provider, doubts: doubts.clone() };
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
             }
             Tls::System if roots.is_empty() => return Err(TlsError::NothingTrusted),
             Tls::System => builder.with_root_certificates(roots).with_no_client_auth(),
             Tls::CaFile(pem) => {
+                let mut roots = RootCertStore::clone(&roots);
                 for certificate in certificates(pem)? {
                     roots.add(certificate)?;
                 }
@@ -149,13 +150,16 @@ impl ClientTls {
     }
 }
 
-/// What the operating system trusts; certificates that cannot be read are left out.
-fn system_roots() -> RootCertStore {
-    static CERTIFICATES: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
-    let certificates = CERTIFICATES.get_or_init(|| rustls_native_certs::load_native_certs().certs);
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates.iter().cloned());
-    roots
+/// What the operating system trusts; certificates that cannot be read are left out. It is read once: a hundred targets trust
+/// the same.
+fn system_roots() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    let read = || {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Arc::new(roots)
+    };
+    Arc::clone(ROOTS.get_or_init(read))
 }
 
 /// Accepts every certificate, and notes what was wrong with it.

@@ -269,8 +269,7 @@ impl<'d> Json<'d> {
     /// [`Name::OTHER`] finds nothing of sense.
     #[inline]
     pub fn member(self, wanted: Name) -> Option<Self> {
-        let inside = self.node().is_object();
-        Children::of(self, inside).find(|child| child.name() == wanted)
+        self.unnamed_members().find(|child| child.name() == wanted)
     }
 
     /// Where the first member of each of these names lies, found in one go; nothing where there is none or this is no object.
@@ -299,6 +298,11 @@ impl<'d> Json<'d> {
         Self { at: place.0.get(), ..self }
     }
 
+    /// The name of this member as it stands; empty if it is none.
+    pub fn name_text(self) -> &'d str {
+        self.node().key().map_or("", |key| self.tape.str(key))
+    }
+
     /// The name of this member, if it is one and the name is known beforehand.
     #[inline]
     pub fn name(self) -> Name {
@@ -308,10 +312,14 @@ impl<'d> Json<'d> {
     /// The members in document order, repeated names included; none if this is no object.
     pub fn members(self) -> impl Iterator<Item = (&'d str, Self)> {
         let inside = self.node().is_object();
-        Children::of(self, inside).map(move |child| {
-            let name = child.node().key().map_or("", |key| child.tape.str(key));
-            (name, child)
-        })
+        Children::of(self, inside).map(|child| (child.name_text(), child))
+    }
+
+    /// The members in document order, repeated names included, each of which knows its name; none if this is no object.
+    #[inline]
+    pub fn unnamed_members(self) -> impl Iterator<Item = Self> {
+        let inside = self.node().is_object();
+        Children::of(self, inside)
     }
 
     /// The elements in order; none if this is no array.

@@ -268,9 +268,9 @@ fn has_unknown(message: Message<'_>) -> bool {
     }
     let known = |resource: Resource, name: &str| elements::find(resource, name).is_some() || ENTRY.contains(&name);
     match kind.resource() {
-        Some(resource) => message
-            .entries(resource)
-            .is_some_and(|mut entries| entries.any(|entry| entry.fields().any(|(name, _)| !known(resource, name)))),
+        Some(resource) => message.entries(resource).is_some_and(|mut entries| {
+            entries.any(|entry| entry.fields().any(|field| !known(resource, field.name_text())))
+        }),
         None => message.states().is_some_and(|mut states| {
             states.any(|state| state.body().members().any(|(name, _)| !STATE.contains(&name)))
         }),

@@ -556,7 +556,7 @@ fn contradiction(a: &Slot, b: &Slot) -> Option<(Seq, Seq)> {
     };
     let (log_a, log_b) = (&a.content.log, &b.content.log);
     for (at, x) in log_a.iter().enumerate() {
-        for y in log_a[at + 1..].iter().filter(|y| y.key == x.key && y.seq > x.seq) {
+        for y in log_a[at + 1..].iter().filter(|y| y.is_of_same_entry(x) && y.seq > x.seq) {
             let place = |item: &super::upd::Logged| log_b.iter().find(|other| other.same(item));
             let (Some(bx), Some(by)) = (place(x), place(y)) else { continue };
             if by.seq < bx.seq && [x, y].iter().all(|item| once(log_a, item) && once(log_b, item)) {

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::api_view::Override;
 use super::book::Slot;
@@ -19,7 +20,7 @@ use super::sub::{around, blame, spoil, update_index};
 use super::value::Value;
 use crate::protocol::events::names::is_guid;
 use crate::protocol::events::{Entry, Message, MessageType, Resource, UpdateType};
-use crate::protocol::json::{Json, Kind};
+use crate::protocol::json::{Json, Kind, Name};
 use crate::spec::{Domain, elements};
 use crate::trace::Seq;
 
@@ -53,19 +54,34 @@ pub(super) struct Content {
     pub(super) changes_counted: Seq,
 }
 
-/// One change, for comparing the order in which two clients were told.
+/// One change, for comparing the order in which two clients were told. Many are kept, so they are kept as hashes.
 #[derive(Debug)]
 pub(super) struct Logged {
-    pub(super) key: String,
-    place: usize,
-    value: Value,
+    /// Of the entry.
+    key: u64,
+    /// Of the entry, the element and its value.
+    change: u64,
     pub(super) seq: Seq,
 }
 
 impl Logged {
+    fn new(key: &str, place: usize, value: Json<'_>, seq: Seq) -> Self {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let of_key = hasher.finish();
+        place.hash(&mut hasher);
+        super::value::hash(value, &mut hasher);
+        Self { key: of_key, change: hasher.finish(), seq }
+    }
+
     /// Whether it tells the same change.
-    pub(super) fn same(&self, other: &Self) -> bool {
-        (self.place, &self.key, &self.value) == (other.place, &other.key, &other.value)
+    pub(super) const fn same(&self, other: &Self) -> bool {
+        self.change == other.change
+    }
+
+    /// Whether it tells a change of the same entry.
+    pub(super) const fn is_of_same_entry(&self, other: &Self) -> bool {
+        self.key == other.key
     }
 }
 
@@ -120,7 +136,7 @@ impl Content {
 
     fn remember(&mut self, key: &str, place: usize, value: Json<'_>, seq: Seq) {
         if self.log.len() < LOG_KEPT {
-            self.log.push(Logged { key: key.to_owned(), place, value: Value::of(value), seq });
+            self.log.push(Logged::new(key, place, value, seq));
         }
     }
 }
@@ -299,7 +315,7 @@ fn removed(
     if let Some(slot) = connection.book.slots.get_mut(&index) {
         slot.content.told.remove(key);
     }
-    let mut names: Vec<&str> = entry.fields().map(|(name, _)| name).collect();
+    let mut names: Vec<&str> = entry.fields().map(Json::name_text).collect();
     names.sort_unstable();
     let name = if resource == Resource::Calls { "fields-of-a-removed-call" } else { "fields-of-a-removed-participant" };
     scene.docket.note(R::Upd20, name, if names.is_empty() { "none".to_owned() } else { names.join(", ") });
@@ -328,13 +344,13 @@ fn elements_of_entry(
     let mut told = slot.and_then(|slot| slot.content.told.get_mut(key)).map(std::mem::take).unwrap_or_default();
     told.values.resize(table.len(), None);
     told.seqs.resize(table.len(), Seq::default());
-    for (name, json) in entry.fields() {
+    for json in entry.fields() {
         let Some(place) = elements::place(resource, json.name()) else {
-            foreign(connection, mask, name, scene);
+            foreign(connection, mask, json.name_text(), scene);
             continue;
         };
         if mask & (1 << place) == 0 {
-            not_asked(connection, mask, name, scene);
+            not_asked(connection, mask, json.name_text(), scene);
             continue;
         }
         asked += 1;
@@ -342,12 +358,12 @@ fn elements_of_entry(
         match judge_value(&table[place], resource, json, first) {
             Ok(rule) => scene.docket.tested(rule),
             Err(Fault { rule, expected }) => {
-                let expected = format!("{name}: {expected}");
+                let expected = format!("{}: {expected}", table[place].name);
                 scene.fail(rule, connection, vec![], &expected, || Value::of(json).to_string());
             }
         }
         note_form(&table[place].domain, json, scene.docket);
-        meaning(connection, index, key, name, json, scene);
+        meaning(connection, index, key, json, scene);
         let wrong = scene.docket.found_in_all() > findings;
         if told.values[place].as_ref().is_some_and(|value| value.is(json)) {
             repeated.push(place);
@@ -459,14 +475,20 @@ fn not_asked(connection: &Connection, mask: Mask, name: &str, scene: &mut Scene<
 }
 
 /// What a value must be because of what is known of the server.
-fn meaning(connection: &Connection, index: u64, key: &str, name: &str, json: Json<'_>, scene: &mut Scene<'_>) {
-    let Some(slot) = connection.book.slots.get(&index) else { return };
-    let call = match slot.wanted.resource {
-        Resource::Calls => Some(key),
-        _ => slot.wanted.call.as_deref(),
+fn meaning(connection: &Connection, index: u64, key: &str, json: Json<'_>, scene: &mut Scene<'_>) {
+    const DISTRIBUTED_INSTANCES: Name = Name::known("distributedInstances");
+    const JOIN_AUDIO_MUTE_OVERRIDE: Name = Name::known("joinAudioMuteOverride");
+    const MOVED_PARTICIPANT: Name = Name::known("movedParticipant");
+    const MOVED_PARTICIPANT_CALL_BRIDGE: Name = Name::known("movedParticipantCallBridge");
+    const CAN_MOVE: Name = Name::known("canMove");
+    const CAN_MOVE_TO_LOBBY: Name = Name::known("canMoveToLobby");
+    const CALL_CORRELATOR: Name = Name::known("callCorrelator");
+    let call = || {
+        let slot = connection.book.slots.get(&index)?;
+        if slot.wanted.resource == Resource::Calls { Some(key) } else { slot.wanted.call.as_deref() }
     };
-    match name {
-        "distributedInstances" if scene.clustered == Some(false) => {
+    match json.name() {
+        DISTRIBUTED_INSTANCES if scene.clustered == Some(false) => {
             let value = Value::of(json);
             if value.number() == Some(0.0) {
                 scene.docket.tested(R::Upd17);
@@ -476,12 +498,12 @@ fn meaning(connection: &Connection, index: u64, key: &str, name: &str, json: Jso
                 });
             }
         }
-        "joinAudioMuteOverride" => mute_override(connection, call, &Value::of(json), scene),
-        "movedParticipant" => moved(connection, key, &Value::of(json), scene),
-        "movedParticipantCallBridge" => moved_bridge(connection, key, &Value::of(json), scene),
-        "canMove" => scene.docket.tested(R::Upd12),
-        "canMoveToLobby" => scene.docket.tested(R::Upd13),
-        "callCorrelator" => correlator(connection, call, &Value::of(json), scene),
+        JOIN_AUDIO_MUTE_OVERRIDE => mute_override(connection, call(), &Value::of(json), scene),
+        MOVED_PARTICIPANT => moved(connection, key, &Value::of(json), scene),
+        MOVED_PARTICIPANT_CALL_BRIDGE => moved_bridge(connection, key, &Value::of(json), scene),
+        CAN_MOVE => scene.docket.tested(R::Upd12),
+        CAN_MOVE_TO_LOBBY => scene.docket.tested(R::Upd13),
+        CALL_CORRELATOR => correlator(connection, call(), &Value::of(json), scene),
         _ => {}
     }
 }

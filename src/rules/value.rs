@@ -3,6 +3,7 @@
 //! Whether booleans and numbers are sent as JSON values or as text is open (UPD-20), so `true` and `"true"` are the same.
 
 use std::fmt;
+use std::hash::{Hash as _, Hasher};
 
 use crate::protocol::json::{Json, Kind};
 
@@ -77,6 +78,18 @@ impl Value {
     }
 }
 
+/// Hashes a value: those that [`Value`] takes for the same have the same hash.
+pub(super) fn hash(json: Json<'_>, hasher: &mut impl Hasher) {
+    match json.kind() {
+        Kind::Null => 0_u8.hash(hasher),
+        Kind::Bool => (1_u8, json.as_bool()).hash(hasher),
+        // There is one zero.
+        Kind::Number => (2_u8, (json.as_f64().unwrap_or_default() + 0.0).to_bits()).hash(hasher),
+        Kind::Text => (3_u8, json.as_str()).hash(hasher),
+        Kind::Array | Kind::Object => (4_u8, json.to_string()).hash(hasher),
+    }
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -94,6 +107,20 @@ mod tests {
     use super::*;
     use crate::protocol::json::Document;
 
+    fn hash_of(json: Json<'_>) -> u64 {
+        let mut hasher = std::hash::DefaultHasher::new();
+        hash(json, &mut hasher);
+        hasher.finish()
+    }
+
+    #[test]
+    fn numbers_hash_by_value() {
+        let (mut one, mut other) = (Document::new(), Document::new());
+        for (a, b) in [("1", "1.0"), ("0.0", "-0.0"), ("-2", "-2.0")] {
+            assert_eq!(hash_of(one.parse(a).unwrap()), hash_of(other.parse(b).unwrap()), "{a} {b}");
+        }
+    }
+
     #[test]
     fn a_value_is_itself_and_no_other() {
         let texts = ["null", "true", "false", "1", "2", r#""1""#, r#""""#, "[1]", "[2]", r#"{"a":1}"#, r#"{"a":[]}"#];
@@ -101,7 +128,9 @@ mod tests {
             let (mut first, mut second) = (Document::new(), Document::new());
             let value = Value::of(first.parse(one).unwrap());
             for other in texts {
-                assert_eq!(value.is(second.parse(other).unwrap()), one == other, "{one} {other}");
+                let other_json = second.parse(other).unwrap();
+                assert_eq!(value.is(other_json), one == other, "{one} {other}");
+                assert_eq!(hash_of(first.parse(one).unwrap()) == hash_of(other_json), one == other, "{one} {other}");
             }
         }
     }

@@ -3,7 +3,7 @@
 use crate::load::Metric;
 use crate::protocol::events::{Entry, Message, MessageType, Resource, UpdateType};
 use crate::protocol::guid;
-use crate::protocol::json::Json;
+use crate::protocol::json::{Json, Name};
 
 use super::population::{Population, place_of};
 
@@ -40,12 +40,16 @@ pub(super) enum Goal {
 
 impl Effect {
     /// The effect of an element, by its name in updates.
-    fn of_element(name: &str) -> Option<Self> {
+    fn of_element(name: Name) -> Option<Self> {
+        const AUDIO_MUTED: Name = Name::known("audioMuted");
+        const LAYOUT: Name = Name::known("layout");
+        const LOCK_STATE: Name = Name::known("lockState");
+        const RECORDING: Name = Name::known("recording");
         Some(match name {
-            "audioMuted" => Self::Mute,
-            "layout" => Self::Layout,
-            "lockState" => Self::Lock,
-            "recording" => Self::Record,
+            AUDIO_MUTED => Self::Mute,
+            LAYOUT => Self::Layout,
+            LOCK_STATE => Self::Lock,
+            RECORDING => Self::Record,
             _ => return None,
         })
     }
@@ -95,8 +99,8 @@ pub(super) fn of_message<'d>(
             Some(UpdateType::Update) | None => {}
         }
         // The entry that tells that somebody is there may be the one that tells of a change as well.
-        for (name, value) in entry.fields() {
-            if let Some(effect) = Effect::of_element(name) {
+        for value in entry.fields() {
+            if let Some(effect) = Effect::of_element(value.name()) {
                 tell(effect, subject, &|goal| effect.reaches(goal, value));
             }
         }

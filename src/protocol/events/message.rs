@@ -271,11 +271,11 @@ impl<'d> Entry<'d> {
         self.body.member(UPDATE_TYPE).and_then(Json::as_str).and_then(UpdateType::from_word)
     }
 
-    /// All fields but the key and `updateType`.
-    pub fn fields(self) -> impl Iterator<Item = (&'d str, Json<'d>)> {
+    /// All fields but the key and `updateType`, each of which knows its name.
+    pub fn fields(self) -> impl Iterator<Item = Json<'d>> {
         let key = self.resource.entry_key();
         let is_field = move |name: Name| Some(name) != key && (name != UPDATE_TYPE || key.is_none());
-        self.body.members().filter(move |(_, member)| is_field(member.name()))
+        self.body.unnamed_members().filter(move |member| is_field(member.name()))
     }
 
     /// The whole entry.
@@ -299,7 +299,7 @@ mod tests {
         assert_eq!(message.message_type(), Some(MessageType::CallListUpdate));
         let entry = message.entries(Resource::Calls).unwrap().next().unwrap();
         assert_eq!((entry.key(), entry.update_type()), (Some("c"), Some(UpdateType::Add)));
-        assert_eq!(entry.fields().map(|(name, _)| name).collect::<Vec<_>>(), ["name", "participants"]);
+        assert_eq!(entry.fields().map(Json::name_text).collect::<Vec<_>>(), ["name", "participants"]);
         assert!(message.entries(Resource::CallInfo).is_none());
     }
 

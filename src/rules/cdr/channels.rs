@@ -14,6 +14,7 @@ use super::receiver::{Address, Expected, Part, Receiver, Standing, Trouble};
 use super::sessions::Session;
 use crate::protocol::cdr::{FieldName, RecordType};
 use crate::protocol::events::{Entry, Message, MessageType, Resource, UpdateType};
+use crate::protocol::json::Name;
 use crate::rules::guid;
 use crate::rules::registry::R;
 use crate::time::Instant;
@@ -227,7 +228,8 @@ impl Channels {
     }
 
     fn participants(&mut self, call: u128, entry: Entry<'_>, moment: &Moment<'_>) {
-        let Some((_, json)) = entry.fields().find(|(name, _)| *name == "participants") else { return };
+        const PARTICIPANTS: Name = Name::known("participants");
+        let Some(json) = entry.fields().find(|json| json.name() == PARTICIPANTS) else { return };
         let number = json.as_f64().or_else(|| json.as_str()?.parse().ok()).filter(|number: &f64| number.is_finite());
         let conference = self.conference(call);
         if let Some(number) = number.filter(|number| *number > conference.most.0) {
