@@ -1,6 +1,7 @@
 //! The harness as a library, with every rule, the chronicle and the latencies, as a run has them.
 //!
-//! For what only a look from inside can tell: how long updates were under way until they were looked at.
+//! For what only a look from inside can tell: how long updates were under way until the harness had read them, which is what it
+//! reports.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,13 +28,16 @@ struct Watch {
     chronicle: Chronicle,
     latency: LatencyRecorder,
     stamps: Option<UnderWay>,
+    /// What the clock of the system shows at the beginning of the run, in nanoseconds.
+    began_ns: u64,
     sent: Option<Arc<AtomicU64>>,
 }
 
 impl Sink for Watch {
     fn observe(&mut self, observation: &Observation<'_>) {
         if let (Some(stamps), Event::Frame { from: Side::Server, frame, .. }) = (&mut self.stamps, &observation.event) {
-            stamps.take(frame.payload, monotonic_ns());
+            // The instant that the harness goes by: when it had read the update.
+            stamps.take(frame.payload, self.began_ns + observation.at.as_nanos());
         }
         if let (Some(sent), Event::Frame { from: Side::Client, .. }) = (&self.sent, &observation.event) {
             sent.fetch_add(1, Ordering::Relaxed);
@@ -60,6 +64,7 @@ pub(crate) fn run(
     let text = super::scenario(connections);
     let scenario = bridgeproof::scenario::read("listen.yaml", &text).expect("the scenario is in order");
     let clock = Clock::start();
+    let began_ns = monotonic_ns() - clock.now().as_nanos();
     let context = Context {
         judged: Side::Server,
         observer: Side::Client,
@@ -79,6 +84,7 @@ pub(crate) fn run(
                 chronicle: Chronicle::one_of(servers),
                 latency: LatencyRecorder::new(),
                 stamps,
+                began_ns,
                 sent: sent.map(Arc::clone),
             };
             Engine::new("listen", &scenario, Options::default(), watch)

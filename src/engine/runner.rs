@@ -34,6 +34,8 @@ pub struct Engine<'s, S: Sink> {
     handle: Handle<S>,
     work: Option<Pin<Box<dyn Future<Output = End> + Send + 's>>>,
     started: bool,
+    /// Whether something has arrived that was only acknowledged so far.
+    is_looking: bool,
     end: Option<End>,
 }
 
@@ -49,7 +51,7 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
     pub fn new(id: &str, scenario: &'s Scenario, options: Options, sink: S) -> Self {
         let handle = Handle::new(Core::new(scenario, options, sink));
         let work = Box::pin(carry_out(handle.clone(), id.to_owned(), scenario));
-        Self { handle, work: Some(work), started: false, end: None }
+        Self { handle, work: Some(work), started: false, is_looking: false, end: None }
     }
 
     /// Has the engine carry out only this part of the load, beside others that have the rest. The scenario is that of the
@@ -83,6 +85,7 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
             core.take(input);
             (core.is_looking(), core.is_calm())
         });
+        self.is_looking = is_looking;
         if !is_looking && (!is_arrival || !is_calm) {
             self.poll_work();
         }
@@ -90,15 +93,18 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
 
     /// Looks at what has arrived and was only acknowledged so far, or at a part of it. Whether there was something.
     fn look(&mut self) -> bool {
-        let (was_looking, is_through, is_calm) = self.handle.with(|core| {
-            let was_looking = core.is_looking();
+        if !self.is_looking {
+            return false;
+        }
+        let (is_looking, is_calm) = self.handle.with(|core| {
             core.look();
-            (was_looking, !core.is_looking(), core.is_calm())
+            (core.is_looking(), core.is_calm())
         });
-        if was_looking && is_through && !is_calm {
+        self.is_looking = is_looking;
+        if !is_looking && !is_calm {
             self.poll_work();
         }
-        was_looking
+        true
     }
 
     fn poll_work(&mut self) {

@@ -155,6 +155,16 @@ impl Lines {
         self.queue.len()
     }
 
+    /// Puts those that are read next in the order of their engines: what an engine needs stays in the cache while all that came
+    /// for it is handed to it. Within an engine they keep their order, and each is read once before one is read again.
+    pub(super) fn gather(&mut self) {
+        let Self { all, queue, .. } = self;
+        let part = |place: &usize| all.get(*place).and_then(Option::as_ref).map(|line| line.part);
+        if !queue.iter().is_sorted_by_key(part) {
+            queue.make_contiguous().sort_by_key(part);
+        }
+    }
+
     pub(super) fn next_ready(&mut self) -> Option<usize> {
         self.queue.pop_front()
     }
