@@ -61,7 +61,58 @@ pub(super) struct Flight {
 #[derive(Debug, Default)]
 struct Ring {
     lines: VecDeque<Line>,
-    bytes: VecDeque<u8>,
+    bytes: Bytes,
+}
+
+/// The bytes of a ring. Of each observation some are put in and some are dropped, so that both are done by adding.
+#[derive(Debug, Default)]
+struct Bytes {
+    /// As long as there is space.
+    space: Vec<u8>,
+    /// Where the oldest lies.
+    start: usize,
+    length: usize,
+}
+
+impl Bytes {
+    /// Appends bytes. There is space for twice as much where they do not fit, but for no more than `most`.
+    fn append(&mut self, bytes: &[u8], most: usize) {
+        let wanted = self.length + bytes.len();
+        if wanted > self.space.len() {
+            self.set_space((2 * wanted).min(most).max(wanted));
+        }
+        let at = self.place(self.length);
+        let (head, tail) = bytes.split_at(bytes.len().min(self.space.len() - at));
+        self.space[at..at + head.len()].copy_from_slice(head);
+        self.space[..tail.len()].copy_from_slice(tail);
+        self.length = wanted;
+    }
+
+    /// Drops the oldest ones.
+    fn drop_first(&mut self, count: usize) {
+        self.start = self.place(count);
+        self.length -= count;
+    }
+
+    /// The bytes from the one with this number on.
+    fn get(&self, from: usize, count: usize) -> Vec<u8> {
+        (from..from + count).map(|number| self.space[self.place(number)]).collect()
+    }
+
+    /// Where the byte with this number lies; no number is greater than the space.
+    fn place(&self, number: usize) -> usize {
+        let place = self.start + number;
+        if place >= self.space.len() { place - self.space.len() } else { place }
+    }
+
+    /// Has that much space, which is enough for what is there.
+    fn set_space(&mut self, space: usize) {
+        let mut kept = Vec::with_capacity(space);
+        let (head, tail) = (&self.space[self.start..], &self.space[..self.start]);
+        kept.extend(head.iter().chain(tail).take(self.length));
+        kept.resize(space, 0);
+        *self = Self { space: kept, start: 0, length: self.length };
+    }
 }
 
 impl Flight {
@@ -70,7 +121,7 @@ impl Flight {
         let (ring, room) = if is_rare { (&mut self.rare, room.of_rare()) } else { (&mut self.often, room) };
         let text = &text[..text.len().min(room.bytes)];
         ring.trim(Room { lines: room.lines.saturating_sub(1), bytes: room.bytes - text.len() });
-        ring.bytes.extend(text);
+        ring.bytes.append(text, room.bytes);
         ring.lines.push_back(Line { seq, at, words, length: text.len() });
     }
 
@@ -79,7 +130,9 @@ impl Flight {
         for (ring, room) in [(&mut self.often, room), (&mut self.rare, room.of_rare())] {
             ring.trim(room);
             ring.lines.shrink_to(room.lines);
-            ring.bytes.shrink_to(room.bytes);
+            if ring.bytes.space.len() > room.bytes {
+                ring.bytes.set_space(room.bytes);
+            }
         }
     }
 
@@ -91,9 +144,9 @@ impl Flight {
 
 impl Ring {
     fn trim(&mut self, room: Room) {
-        while self.lines.len() > room.lines || self.bytes.len() > room.bytes {
+        while self.lines.len() > room.lines || self.bytes.length > room.bytes {
             let Some(oldest) = self.lines.pop_front() else { return };
-            self.bytes.drain(..oldest.length);
+            self.bytes.drop_first(oldest.length);
         }
     }
 
@@ -102,13 +155,14 @@ impl Ring {
         let line = self.lines[place];
         // Only what findings refer to is ever read.
         let after: usize = self.lines.range(place..).map(|line| line.length).sum();
-        let start = self.bytes.len() - after;
-        Some((line, self.bytes.range(start..start + line.length).copied().collect()))
+        Some((line, self.bytes.get(self.bytes.length - after, line.length)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -129,6 +183,38 @@ mod tests {
         assert_eq!((said(&flight, 9), said(&flight, 11).as_deref()), (None, Some("longer tha")));
         flight.shrink(Room { lines: 0, bytes: 0 });
         assert_eq!(said(&flight, 11), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_ring_holds_what_the_last_observations_said(
+            texts in prop::collection::vec((0..12_usize, prop::bool::weighted(0.1)), 1..60),
+            room in 1..40_usize,
+        ) {
+            let mut flight = Flight::default();
+            let mut room = Room { lines: 5, bytes: room };
+            let mut kept: VecDeque<(Seq, Vec<u8>)> = VecDeque::new();
+            let drop_old = |kept: &mut VecDeque<(Seq, Vec<u8>)>, room: Room| {
+                while kept.len() > room.lines || kept.iter().map(|(_, text)| text.len()).sum::<usize>() > room.bytes {
+                    kept.pop_front();
+                }
+            };
+            for (seq, (length, shrinks)) in (1..).map(Seq).zip(texts) {
+                let text: Vec<u8> = (0..length).map(|place| (seq.0 as usize * 16 + place) as u8).collect();
+                flight.push(false, room, seq, Instant::ZERO, Words::Text, &text);
+                kept.push_back((seq, text[..length.min(room.bytes)].to_vec()));
+                drop_old(&mut kept, room);
+                if shrinks {
+                    room = Room { lines: room.lines.max(3) - 1, bytes: room.bytes.max(2) - 1 };
+                    flight.shrink(room);
+                    drop_old(&mut kept, room);
+                }
+                for known in (1..=seq.0).map(Seq) {
+                    let wanted = kept.iter().find(|(seq, _)| *seq == known).map(|(_, text)| text.clone());
+                    prop_assert_eq!(flight.get(known).map(|(_, text)| text), wanted);
+                }
+            }
+        }
     }
 
     #[test]

@@ -15,8 +15,8 @@ pub(super) const SHAPES: usize = 4;
 /// The longest text whose shape is kept, in bytes.
 const LONGEST: usize = 2048;
 
-/// How many times eight bytes are compared at once.
-const BLOCK: usize = 4;
+/// How many bytes are compared at once, a multiple of eight.
+const BLOCK: usize = 32;
 
 /// How many numbers a text of a known shape may have.
 const NUMBERS: usize = 64;
@@ -69,20 +69,15 @@ impl Shape {
     /// Which numbers may have changed, as bits; nothing if something else did.
     fn compare(&self, text: &[u8]) -> Option<u64> {
         let mut changed = 0;
-        let (old, old_rest) = self.text.as_chunks::<8>();
-        let (new, new_rest) = text.as_chunks::<8>();
+        let (old, old_rest) = self.text.as_chunks::<BLOCK>();
+        let (new, new_rest) = text.as_chunks::<BLOCK>();
         // Most of a text is as it was: that is seen sooner in greater pieces.
-        for ((old, new), kinds) in old.chunks(BLOCK).zip(new.chunks(BLOCK)).zip(self.kinds.chunks(BLOCK)) {
-            if old == new {
-                continue;
-            }
-            for ((old, new), kinds) in old.iter().zip(new).zip(kinds) {
-                changed |= kinds.changed(u64::from_le_bytes(*old), u64::from_le_bytes(*new))?;
+        for (place, (old, new)) in old.iter().zip(new).enumerate() {
+            if old != new {
+                changed |= changed_among(&self.kinds[place * (BLOCK / 8)..], old, new)?;
             }
         }
-        if let (Some(kinds), false) = (self.kinds.get(new.len()), new_rest.is_empty()) {
-            changed |= kinds.changed(few(old_rest), few(new_rest))?;
-        }
+        changed |= changed_among(&self.kinds[old.len() * (BLOCK / 8)..], old_rest, new_rest)?;
         Some(changed)
     }
 
@@ -142,6 +137,15 @@ impl Shape {
     }
 }
 
+/// Which numbers may have changed between two pieces of these kinds, as bits; nothing if something else did.
+fn changed_among(kinds: &[Kinds], old: &[u8], new: &[u8]) -> Option<u64> {
+    let mut changed = 0;
+    for ((old, new), kinds) in old.chunks(8).zip(new.chunks(8)).zip(kinds) {
+        changed |= kinds.changed(few(old), few(new))?;
+    }
+    Some(changed)
+}
+
 impl Kinds {
     /// Which numbers may have changed between these eight bytes, as bits; nothing if something else did.
     #[inline]
@@ -175,8 +179,12 @@ const fn byte_mask(at: usize) -> u64 {
     0xFF << (at % 8 * 8)
 }
 
-/// Less than eight bytes, as eight.
+/// Up to eight bytes, as eight.
+#[inline]
 fn few(bytes: &[u8]) -> u64 {
+    if let Ok(eight) = bytes.try_into() {
+        return u64::from_le_bytes(eight);
+    }
     let mut eight = [0; 8];
     eight[..bytes.len()].copy_from_slice(bytes);
     u64::from_le_bytes(eight)
