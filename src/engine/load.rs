@@ -193,8 +193,7 @@ impl<S: Sink + Send> Handle<S> {
 
 /// What making the population took.
 fn note_setup(metrics: &mut Metrics, setup: &Setup) {
-    let parts = [(Metric::Token, &setup.tokens), (Metric::Upgrade, &setup.upgrades), (Metric::Settle, &setup.settled)];
-    for (metric, times) in parts {
+    for (metric, times) in setup.timed() {
         let mut series = Series::default();
         times.iter().for_each(|time| series.record(*time));
         metrics.add(metric, &series);

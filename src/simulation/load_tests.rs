@@ -198,6 +198,12 @@ fn every_stimulus_is_seen_by_every_client_when_arithmetic_says() {
     assert_eq!((row.count, row.errors), (2000, 0));
     assert!((3_990..=4_010).contains(&row.min_us), "{row:?}");
     assert!((3_990..=4_010).contains(&row.p99_9_us), "{row:?}");
+    // Requests for subscriptions, which all are made before work begins, count like the tokens of their connections.
+    for metric in [Metric::Token, Metric::Upgrade, Metric::Ack, Metric::Settle] {
+        let row = phase.metrics.series(metric).row(metric.as_str()).unwrap();
+        assert!((row.count, row.errors) == (2, 0) && row.min_us >= 3_990, "{row:?}");
+        assert!(metric != Metric::Ack || row.max_us <= 4_010, "{row:?}");
+    }
 }
 
 #[test]

@@ -311,6 +311,7 @@ impl Live {
             }
         }
     }
+        self.fail_ack(number, "no ack in time", now);
 
     /// The time of a piece of work is up.
     fn give_up(&mut self, number: u64, now: Instant) {
@@ -320,6 +321,14 @@ impl Live {
             (_, Some(_)) => "the API did not answer in time",
             _ => "no event in time",
         };
+    /// A request for subscriptions that was sent gets no ack any more, if it is one.
+    fn fail_ack(&mut self, number: u64, cause: &str, now: Instant) {
+        let Some(Work { subject, stamps, .. }) = self.works.get(&number) else { return };
+        if let Subject::Watcher { request: Some(_), is_acked: false, .. } = subject {
+            self.metrics.fail(Metric::Ack, stamps.scheduled, now, cause);
+        }
+    }
+
         self.fail(number, cause, now);
     }
 
@@ -643,6 +652,7 @@ impl Live {
             let Some(work) = self.works.get_mut(&number) else { continue };
             work.waits_for.retain(|waits| *waits != watcher);
             let (is_about, scheduled) = (is_about(work), work.stamps.scheduled);
+                self.fail_ack(number, "the connection was lost", now);
             let metric = self.metric_of(&self.works[&number]);
             self.metrics.fail(metric, scheduled, now, "the connection was lost");
             if is_about {

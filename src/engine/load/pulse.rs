@@ -4,7 +4,7 @@ use super::live::Live;
 use super::population::Setup;
 use crate::load::search::Probe;
 use crate::load::watch::{Standing, Watch};
-use crate::load::{Counts, Executor, Fresh, Metric, Moment};
+use crate::load::{Counts, Executor, Fresh, Moment};
 use crate::time::Instant;
 
 /// What a load takes down each second besides what is timed.
@@ -83,9 +83,7 @@ impl Live {
 pub(super) fn show_setup(watch: &Watch, setup: &Setup) {
     let Some(watcher) = &watch.0 else { return };
     let (mut fresh, mut moment) = (Fresh::default(), Moment::default());
-    for (metric, times) in
-        [(Metric::Token, &setup.tokens), (Metric::Upgrade, &setup.upgrades), (Metric::Settle, &setup.settled)]
-    {
+    for (metric, times) in setup.timed() {
         times.iter().for_each(|time| fresh.record(metric, *time));
     }
     fresh.move_into(&mut moment);
