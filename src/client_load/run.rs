@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::works::{Origin, Stream, Works};
 use crate::load::search::Probe;
-use crate::load::{Counts, Executor, Metric, Row, Schedule, Standing, Threshold, Watch};
+use crate::load::{Counts, Executor, Metric, Pace, Row, Schedule, Standing, Threshold, Watch};
 use crate::time::Instant;
 
 /// How often it is looked whether a threshold ends the load.
@@ -34,7 +34,6 @@ pub(super) struct Run {
     pub(super) works: Works,
     pub(super) later: BinaryHeap<Reverse<(Instant, u64, Later)>>,
     pub(super) origins: BTreeMap<u64, Origin>,
-    pub(super) unserved: u64,
     pub(super) lost: u64,
     /// When thresholds that may end the load are looked at next.
     looks: Option<Instant>,
@@ -70,7 +69,6 @@ impl Run {
             records,
             later: BinaryHeap::new(),
             origins: BTreeMap::new(),
-            unserved: 0,
             lost: 0,
             looks: ends_early.then(|| works.metrics.start() + LOOKS),
             tells: now + TELLS,
@@ -134,9 +132,9 @@ impl Run {
         let schedules = || self.updates.iter().chain(&self.records);
         let paces = || schedules().map(Schedule::pace);
         let all = Counts {
-            begun: paces().map(|pace| pace.taken).sum::<u64>().saturating_sub(self.unserved),
+            begun: paces().map(Pace::begun).sum(),
             late: paces().map(|pace| pace.late).sum(),
-            unserved: self.unserved,
+            unserved: paces().map(|pace| pace.dropped).sum(),
             messages: self.works.received,
             lost_connections: self.lost,
             ..Counts::default()

@@ -16,7 +16,7 @@ use super::run::{Later, Run};
 use super::works::{Origin, Stream, Works};
 use crate::emulator::{Change, ConnectionKey, ExchangeKey, LinkKey, MeetingServer, Note, Output};
 use crate::load::search::Search;
-use crate::load::{Arrival, Executor, Loaded, Metrics, Pace, Phase, Schedule, Stamps, Threshold, Watch};
+use crate::load::{Arrival, Executor, Loaded, Metrics, Pace, Phase, Schedule, Stamps, Threshold, Unserved, Watch};
 use crate::protocol::http::Request;
 use crate::scenario::syntax::{ClientLoad, Stimuli, Stimulus};
 use crate::time::Instant;
@@ -405,9 +405,7 @@ impl LoadedServer {
         }
         run.works.forget(origin);
         if let Some(schedule) = run.schedule(stream) {
-            let is_open = schedule.is_open();
-            schedule.put_back(arrival, now, now + LOOK_AGAIN);
-            run.unserved += u64::from(is_open);
+            schedule.put_back(Unserved::NothingFree, now, now + LOOK_AGAIN);
         }
     }
 
@@ -562,7 +560,6 @@ impl LoadedServer {
             pace,
             planned,
             unfinished: run.works.wind_up(),
-            unserved: run.unserved,
             messages: run.works.received,
             sets: 0,
             records: 0,

@@ -212,7 +212,7 @@ fn a_client_that_acks_after_exactly_30_ms_shows_30_ms() {
     bench.client();
     let phase = bench.phase();
     let ack = phase.metrics.series(Metric::Ack);
-    assert_eq!((ack.count(), ack.errors(), phase.unserved, phase.pace.late, phase.planned), (400, 0, 0, 0, Some(200)));
+    assert_eq!((ack.count(), ack.errors(), phase.pace.dropped, phase.pace.late, phase.planned), (400, 0, 0, 0, Some(200)));
     near(&ack, 0.0, 30.0);
     near(&ack, 100.0, 30.0);
     assert_eq!(phase.metrics.series(Metric::Lag).histogram().unwrap().max(), 1);
@@ -330,7 +330,7 @@ fn failures_are_counted_by_their_causes() {
     let phase = bench.phase();
     let ack = phase.metrics.series(Metric::Ack);
     assert_eq!(ack.failures().most_frequent(), [("the connection was lost", 4)]);
-    assert_eq!((phase.lost_connections, phase.unserved), (1, 5));
+    assert_eq!((phase.lost_connections, phase.pace.dropped), (1, 5));
 
     let text = "title: t\nload:\n  within: 1s\n  records: {executor: {shared-iterations: {iterations: 1}}}\n";
     let mut bench = Bench::new(text, &["cdr-retry-first=400ms", "cdr-retry-factor=1"], refusing);

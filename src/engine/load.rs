@@ -28,7 +28,7 @@ use super::core::{Core, Handle, Stop};
 use super::outcome::StepMark;
 use crate::load::search::Probe;
 use crate::load::together::{ASK_AGAIN, Next};
-use crate::load::{Arrival, Executor, Metric, Metrics, Part, Phase, Schedule, Series, Stamps};
+use crate::load::{Arrival, Executor, Metrics, Part, Phase, Schedule, Series, Stamps, Unserved};
 use crate::protocol::events::Resource;
 use crate::protocol::http::{Method, Request};
 use crate::scenario::syntax::{Load, Stimulus};
@@ -41,10 +41,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How many arrivals are taken before it is looked what else has happened: a schedule may ask for more than can be done.
 const ARRIVALS_AT_ONCE: usize = 1000;
 
-/// How many pieces of work may be under way at a server; arrivals beyond find nothing free.
+/// How many pieces of work may be under way at a server; arrivals beyond begin nothing.
 const UNDER_WAY: usize = 10_000;
 
-/// How many requests to a server may have no answer; arrivals beyond find nothing free. Each takes a connection, and a server
+/// How many requests to a server may have no answer; arrivals beyond begin nothing. Each takes a connection, and a server
 /// that is flooded with those tells nothing of how much it bears.
 const UNANSWERED: usize = 1000;
 
@@ -157,7 +157,7 @@ impl<S: Sink + Send> Handle<S> {
         });
         let live = live.expect("only here it is taken away");
         let (lost_connections, gone) = (live.lost_connections(), live.all.gone());
-        let Live { schedule, metrics, messages, sets, records, unserved, is_aborted, all, .. } = *live;
+        let Live { schedule, metrics, messages, sets, records, is_aborted, all, .. } = *live;
         let phase = Phase {
             executor,
             begun_at: begins,
@@ -167,7 +167,6 @@ impl<S: Sink + Send> Handle<S> {
             pace: *schedule.pace(),
             planned: schedule.planned(),
             unfinished,
-            unserved,
             messages,
             sets,
             records,
@@ -276,8 +275,9 @@ impl<S: Sink> Core<S> {
         let Arrival { number, scheduled } = arrival;
         let stamps = Stamps { scheduled, sent: self.now };
         let Some(stimulus) = live.draw() else { return live.schedule.finished(self.now) };
+        let is_crowded = live.works.len() >= UNDER_WAY || live.unanswered_count() >= UNANSWERED;
         let begun = match stimulus {
-            _ if live.works.len() >= UNDER_WAY || live.unanswered_count() >= UNANSWERED => None,
+            _ if is_crowded => None,
             Stimulus::Mute | Stimulus::Layout => self.change_party(live, stimulus),
             Stimulus::Lock | Stimulus::Record => self.change_one_call(live, stimulus),
             Stimulus::JoinAndLeave => self.invite(live),
@@ -296,8 +296,8 @@ impl<S: Sink> Core<S> {
                 );
             }
             None => {
-                live.unserved += u64::from(live.schedule.is_open());
-                live.schedule.put_back(arrival, self.now, self.now + LOOK_AGAIN);
+                let why = if is_crowded { Unserved::Crowded } else { Unserved::NothingFree };
+                live.schedule.put_back(why, self.now, self.now + LOOK_AGAIN);
             }
         }
     }

@@ -350,9 +350,12 @@ pub struct LoadResult {
     pub begun: u64,
     /// How many of them began late.
     pub late: u64,
-    /// How many of them found nothing that they could be about: all was still being changed.
+    /// How many more were dropped: they found nothing that they could be about, or too much was under way.
     #[serde(default)]
     pub unserved: u64,
+    /// How many of those that were dropped were since too much was under way at the target.
+    #[serde(default)]
+    pub crowded: u64,
     /// How many had not come to their end when they were given up.
     pub unfinished: u64,
     /// How many connections were lost.
@@ -549,7 +552,10 @@ pub struct LoadProbe {
     /// Whether these were so many that it says nothing of the target.
     #[serde(default)]
     pub unpaced: bool,
-    /// How many of them were dropped: nothing was free that they could be about.
+    /// How many of them were dropped: nothing was free that they could be about, or too much was under way.
     #[serde(default)]
     pub unserved: u64,
+    /// How many of those were since too much was under way at the target.
+    #[serde(default)]
+    pub crowded: u64,
 }

@@ -109,8 +109,6 @@ pub(in super::super) struct Live {
     pub(super) orders: VecDeque<Order>,
     /// Requests for subscriptions that wait until nothing waits for their watcher.
     pub(super) held: Vec<u64>,
-    /// Arrivals for which nothing was free.
-    pub(super) unserved: u64,
     /// Messages that were received.
     pub(super) messages: u64,
     /// Sets of records that were received.
@@ -203,7 +201,6 @@ impl Live {
             extra: HashMap::new(),
             orders: VecDeque::new(),
             held: Vec::new(),
-            unserved: 0,
             messages: 0,
             sets: 0,
             records: 0,
@@ -311,25 +308,25 @@ impl Live {
             }
         }
     }
-        self.fail_ack(number, "no ack in time", now);
 
     /// The time of a piece of work is up.
     fn give_up(&mut self, number: u64, now: Instant) {
+        self.fail_ack(number, "no ack in time", now);
         let Some(work) = self.works.get(&number) else { return };
         let cause = match (&work.subject, work.exchange) {
             (Subject::Watcher { .. }, _) => "subscriptions were not settled in time",
             (_, Some(_)) => "the API did not answer in time",
             _ => "no event in time",
         };
+        self.fail(number, cause, now);
+    }
+
     /// A request for subscriptions that was sent gets no ack any more, if it is one.
     fn fail_ack(&mut self, number: u64, cause: &str, now: Instant) {
         let Some(Work { subject, stamps, .. }) = self.works.get(&number) else { return };
         if let Subject::Watcher { request: Some(_), is_acked: false, .. } = subject {
             self.metrics.fail(Metric::Ack, stamps.scheduled, now, cause);
         }
-    }
-
-        self.fail(number, cause, now);
     }
 
     /// A piece of work has failed, for each of those that should have been told of it.
@@ -652,10 +649,10 @@ impl Live {
             let Some(work) = self.works.get_mut(&number) else { continue };
             work.waits_for.retain(|waits| *waits != watcher);
             let (is_about, scheduled) = (is_about(work), work.stamps.scheduled);
-                self.fail_ack(number, "the connection was lost", now);
             let metric = self.metric_of(&self.works[&number]);
             self.metrics.fail(metric, scheduled, now, "the connection was lost");
             if is_about {
+                self.fail_ack(number, "the connection was lost", now);
                 self.end(number, now);
             } else {
                 self.look(number, now);

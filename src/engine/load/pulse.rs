@@ -52,9 +52,9 @@ impl Live {
     pub(super) fn turn(&mut self, now: Instant, findings: u64) {
         let pace = self.schedule.pace();
         let all = Counts {
-            begun: pace.taken.saturating_sub(self.unserved),
+            begun: pace.begun(),
             late: pace.late,
-            unserved: self.unserved,
+            unserved: pace.dropped,
             messages: self.messages,
             records: self.records,
             findings,

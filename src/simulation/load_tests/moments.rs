@@ -47,7 +47,7 @@ fn moments_add_up_to_what_was_measured_in_all() {
     let kept = phase.metrics.timeline().moments();
     assert!(kept.len() >= 15 && kept.len() < 20, "{}", kept.len());
     let counts = counted(&kept);
-    assert_eq!((counts.begun, counts.messages, counts.unserved), (200, phase.messages, phase.unserved));
+    assert_eq!((counts.begun, counts.messages, counts.unserved), (200, phase.messages, phase.pace.dropped));
     assert_eq!(counts.cpu_user_ms, 5 * (seen.len() as u64 - 1));
     assert!(kept.iter().all(|moment| moment.memory_kib == 9));
     // What setting up took is shown, in a moment before the others, and no second of the load has it.
