@@ -142,14 +142,16 @@ impl Run {
         let mut moment = self.works.metrics.turn(now, all.since(&self.counted));
         if let Some(watcher) = &self.watch.0.0 {
             let elapsed = now.since(self.begun);
-            let middle = self.begun + moment.middle();
+            let length = schedules().map(|schedule| schedule.end().since(self.begun)).max().unwrap_or_default();
+            let (from, to) = moment.span(length);
+            let (from, to) = (self.begun + from, self.begun + to);
             let standing = Standing {
                 probe: self.watch.1,
                 stage: Standing::stage_of(&self.executor, elapsed),
                 elapsed,
-                length: schedules().map(|schedule| schedule.end().since(self.begun)).max().unwrap_or_default(),
+                length,
                 warm_up: self.works.metrics.start().since(self.begun),
-                planned_per_s: schedules().map(|schedule| schedule.rate_at(middle)).sum(),
+                planned_per_s: schedules().map(|schedule| schedule.rate_between(from, to)).sum(),
             };
             watcher.watch(&standing, &mut moment);
         }

@@ -331,12 +331,16 @@ impl Schedule {
         }
     }
 
-    /// The rate that is meant at an instant, in arrivals per second over all parts; `None` where none is.
-    pub fn rate_at(&self, now: Instant) -> Option<f64> {
-        match &self.kind {
-            Kind::Open { course, .. } => Some(course.rate_at(now.since(self.start))),
-            _ => None,
+    /// The rate that is meant between two instants, in arrivals per second over all parts; `None` where none is. Nothing is
+    /// meant behind the end.
+    pub fn rate_between(&self, from: Instant, to: Instant) -> Option<f64> {
+        let Kind::Open { course, .. } = &self.kind else { return None };
+        let (since, until) = (from.since(self.start), to.min(self.end).since(self.start));
+        let (working, whole) = (until.saturating_sub(since), to.since(from));
+        if working.is_zero() {
+            return Some(0.0);
         }
+        Some(course.rate_at(since + working / 2) * (working.as_secs_f64() / whole.as_secs_f64()))
     }
 
     /// When it begins.
@@ -449,6 +453,19 @@ mod tests {
         assert!(schedule.is_over(at(30)));
         let mut slow = Schedule::new(&executor, at(0), LAG);
         assert!(slow.take(at(1000)).is_none() && slow.is_over(at(1000)));
+    }
+
+    #[test]
+    fn a_rate_is_meant_until_the_end_and_not_behind_it() {
+        let executor =
+            Executor::ConstantArrivalRate { rate: Rate::new(20.0), time_unit: SECOND, duration: SECOND * 5 / 2 };
+        let schedule = Schedule::new(&executor, at(500), LAG);
+        let rate = |from, to| schedule.rate_between(at(from), at(to));
+        assert_eq!([rate(500, 1500), rate(2500, 3000), rate(2500, 3500), rate(3500, 4500)].map(Option::unwrap), [
+            20.0, 20.0, 10.0, 0.0
+        ]);
+        let users = Schedule::new(&Executor::ConstantVus { vus: 1, duration: SECOND }, at(0), LAG);
+        assert_eq!(users.rate_between(at(0), at(500)), None);
     }
 
     #[test]

@@ -105,9 +105,10 @@ impl Moment {
         &self.tallies
     }
 
-    /// Its middle, since the beginning.
-    pub const fn middle(&self) -> Duration {
-        Duration::from_millis(self.at_s * 1000 + self.length_s * 500)
+    /// When it begins and ends, since the beginning; but for what is behind `end`.
+    pub fn span(&self, end: Duration) -> (Duration, Duration) {
+        let began = Duration::from_secs(self.at_s);
+        (began, Duration::from_secs(self.at_s + self.length_s).min(end).max(began))
     }
 
     /// What failed, by cause; metrics of which nothing failed are left out.

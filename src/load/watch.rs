@@ -25,7 +25,8 @@ pub struct Standing {
     pub length: Duration,
     /// How much of the beginning is not measured.
     pub warm_up: Duration,
-    /// The rate that was meant in the middle of the last second, in stimuli per second; `None` where none is meant.
+    /// The rate that was meant in the last second as long as work began in it, in stimuli per second; `None` where none is
+    /// meant.
     pub planned_per_s: Option<f64>,
 }
 

@@ -102,7 +102,12 @@ impl Beat {
         }
         let received = [(moment.counts.messages, "messages"), (moment.counts.records, "records")].into_iter();
         let some = received.filter(|(count, what)| *count > 0 || (*what == "messages" && moment.counts.records == 0));
-        parts.extend(some.map(|(count, what)| format!("{:.0} {what}/s", per_s(count, self.lasted()))));
+        // A few that came in a moment make no rate.
+        let is_moment = self.lasted() < Duration::from_secs(1);
+        parts.extend(some.map(|(count, what)| match is_moment {
+            true => format!("{count} {what}"),
+            false => format!("{:.0} {what}/s", per_s(count, self.lasted())),
+        }));
         parts.join(", ")
     }
 }
@@ -210,6 +215,9 @@ mod tests {
         let mut long = searching.clone();
         long.scenario = "my-loads/of-the-lab/in-spring/steady".to_owned();
         assert!(long.line().starts_with("..b/in-spring/steady probe 3"), "{}", long.line());
+        let mut moment = over.clone();
+        moment.standing.elapsed = Duration::from_millis(61_004);
+        assert!(moment.line().ends_with(" 41 messages"), "{}", moment.line());
         let set_up = Beat { moment: Moment::default(), ..beat(0, 4) };
         let all = [set_up, second, troubled, searching, ramp, ten, last, over, listening];
         let lines: Vec<String> = all.iter().map(|beat| beat.line() + "\n").collect();

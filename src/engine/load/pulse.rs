@@ -64,14 +64,16 @@ impl Live {
         let mut moment = self.metrics.turn(now, all.since(&self.pulse.counted));
         self.pulse.counted = all;
         if let Some(watcher) = &self.pulse.watch.0 {
-            let elapsed = now.since(self.pulse.begun_at);
+            let begun_at = self.pulse.begun_at;
+            let (elapsed, length) = (now.since(begun_at), self.pulse.executor.duration());
+            let (from, to) = moment.span(length);
             let standing = Standing {
                 probe: self.pulse.probe,
                 stage: Standing::stage_of(&self.pulse.executor, elapsed),
                 elapsed,
-                length: self.pulse.executor.duration(),
-                warm_up: self.metrics.start().since(self.pulse.begun_at),
-                planned_per_s: self.schedule.rate_at(self.pulse.begun_at + moment.middle()),
+                length,
+                warm_up: self.metrics.start().since(begun_at),
+                planned_per_s: self.schedule.rate_between(begun_at + from, begun_at + to),
             };
             watcher.watch(&standing, &mut moment);
         }

@@ -88,6 +88,14 @@ fn who_watches_is_told_of_every_second_and_where_the_load_stands() {
 }
 
 #[test]
+fn in_the_second_in_which_a_load_ends_the_rate_is_that_until_its_end() {
+    let load = MUTES.replace("rate: 100, duration: 10s", "rate: 100, duration: 2500ms");
+    let (_, _, seen) = watched(&load, Server { settings: boundless(), seed: 5, ..Server::default() });
+    let rates: Vec<_> = seen[1..].iter().map(|(one, moment)| (one.planned_per_s, moment.counts.begun)).collect();
+    assert_eq!(rates, [(Some(100.0), 100), (Some(100.0), 100), (Some(100.0), 50)]);
+}
+
+#[test]
 fn findings_show_in_the_second_in_which_they_are_made() {
     let mutants = vec![crate::emulator::mutants::make("every-fourth-change-told-twice").unwrap()];
     let server = Server { settings: boundless(), mutants, seed: 5 };
