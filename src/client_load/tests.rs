@@ -212,7 +212,10 @@ fn a_client_that_acks_after_exactly_30_ms_shows_30_ms() {
     bench.client();
     let phase = bench.phase();
     let ack = phase.metrics.series(Metric::Ack);
-    assert_eq!((ack.count(), ack.errors(), phase.pace.dropped, phase.pace.late, phase.planned), (400, 0, 0, 0, Some(200)));
+    assert_eq!(
+        (ack.count(), ack.errors(), phase.pace.dropped, phase.pace.late, phase.planned),
+        (400, 0, 0, 0, Some(200))
+    );
     near(&ack, 0.0, 30.0);
     near(&ack, 100.0, 30.0);
     assert_eq!(phase.metrics.series(Metric::Lag).histogram().unwrap().max(), 1);

@@ -230,7 +230,17 @@ impl Schedule {
             Executor::Listen { .. } => Kind::Listen,
         };
         let end = start + executor.duration();
-        Self { start, end, kind, index, of, taken: 0, finished: 0, pace: Pace::new(max_lag), before: Pace::new(max_lag) }
+        Self {
+            start,
+            end,
+            kind,
+            index,
+            of,
+            taken: 0,
+            finished: 0,
+            pace: Pace::new(max_lag),
+            before: Pace::new(max_lag),
+        }
     }
 
     /// The next instant at which something is to be done: the next arrival, else the end. It may have passed. `None` where
@@ -461,9 +471,10 @@ mod tests {
             Executor::ConstantArrivalRate { rate: Rate::new(20.0), time_unit: SECOND, duration: SECOND * 5 / 2 };
         let schedule = Schedule::new(&executor, at(500), LAG);
         let rate = |from, to| schedule.rate_between(at(from), at(to));
-        assert_eq!([rate(500, 1500), rate(2500, 3000), rate(2500, 3500), rate(3500, 4500)].map(Option::unwrap), [
-            20.0, 20.0, 10.0, 0.0
-        ]);
+        assert_eq!(
+            [rate(500, 1500), rate(2500, 3000), rate(2500, 3500), rate(3500, 4500)].map(Option::unwrap),
+            [20.0, 20.0, 10.0, 0.0]
+        );
         let users = Schedule::new(&Executor::ConstantVus { vus: 1, duration: SECOND }, at(0), LAG);
         assert_eq!(users.rate_between(at(0), at(500)), None);
     }

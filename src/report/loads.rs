@@ -527,8 +527,12 @@ pub(super) mod tests {
             let probe = Probe { number: 1, rate: 50.0, purpose: Purpose::Staircase };
             // Another rate has nothing to do with the limit.
             let other = Probe { number: 2, rate: 100.0, purpose: Purpose::Staircase };
-            let other = Point { probe: other, verdict: Verdict::Lagged, detail: Phase { pace: pace(0, 90, 90), ..phase(0) } };
-            let curve = vec![other, Point { probe, verdict, detail: Phase { pace: pace(late, unserved, crowded), ..phase(late) } }];
+            let other =
+                Point { probe: other, verdict: Verdict::Lagged, detail: Phase { pace: pace(0, 90, 90), ..phase(0) } };
+            let curve = vec![
+                other,
+                Point { probe, verdict, detail: Phase { pace: pace(late, unserved, crowded), ..phase(late) } },
+            ];
             let capacity = Capacity { rate: Some(25.0), broke_at: Some(50.0), limit: Limit::Generator };
             let loaded = Loaded::Search { capacity: Some(capacity), curve };
             capacity_of(&result_of("load/capacity", &loaded, on_clients))
@@ -566,10 +570,14 @@ pub(super) mod tests {
         );
         assert!(course.contains(", 60 dropped since too much was under way;"), "{course}");
         let (why, course) = of(45);
-        assert!(why.contains(", since for 45 of them too many requests had") && why.contains("; for 15 nothing was free"));
+        assert!(
+            why.contains(", since for 45 of them too many requests had") && why.contains("; for 15 nothing was free")
+        );
         assert!(course.contains(", 15 dropped since nothing was free, 45 dropped since too much was under way;"));
         let (why, course) = of(0);
-        assert!(why.contains(", since nothing was free to be changed: the load needs") && !course.contains("under way"));
+        assert!(
+            why.contains(", since nothing was free to be changed: the load needs") && !course.contains("under way")
+        );
     }
 
     fn capacity_of(load: &LoadResult) -> String {

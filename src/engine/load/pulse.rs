@@ -86,7 +86,10 @@ pub(super) fn show_setup(watch: &Watch, setup: &Setup) {
     let Some(watcher) = &watch.0 else { return };
     let (mut fresh, mut moment) = (Fresh::default(), Moment::default());
     for (metric, times) in setup.timed() {
-        times.iter().for_each(|time| fresh.record(metric, *time));
+        for time in times {
+            fresh.record(metric, *time);
+            fresh.record_from_send(metric, *time);
+        }
     }
     fresh.move_into(&mut moment);
     watcher.begins();
