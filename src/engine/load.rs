@@ -22,7 +22,7 @@ use self::live::{Left, Order, Subject, Then, Work};
 pub(super) use self::population::client_name;
 use self::population::{Population, Setup};
 use self::pulse::{Pulse, show_setup};
-use super::api_client::{EXCHANGE_GRACE, request};
+use super::api_client::{EXCHANGE_GRACE, Fruitless, request};
 use super::client::Client;
 use super::core::{Core, Handle, Stop};
 use super::outcome::StepMark;
@@ -419,7 +419,7 @@ impl<S: Sink> Core<S> {
     }
 
     /// An answer came, or none will. Whether it belongs to the load.
-    pub(super) fn tell_load(&mut self, exchange: ExchangeId, made: Result<Option<&str>, &str>) -> bool {
+    pub(super) fn tell_load(&mut self, exchange: ExchangeId, made: Result<Option<&str>, Fruitless>) -> bool {
         let now = self.now;
         let is_stray = self.api.strays.remove(&exchange);
         is_stray || self.live.as_mut().is_some_and(|live| live.answered(exchange, made, now))
