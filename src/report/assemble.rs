@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::known::Known;
-use super::loads;
 use super::model::{
     CharacteristicResult, FindingResult, Report, RequirementResult, Run, SCHEMA, ScenarioResult, Target, Tool, Verdict,
 };
+use super::{loads, thresholds};
 use crate::exit::ExitCode;
 use crate::load::{LatencyRecorder, Loaded};
 use crate::rules::{Finding, Judgement};
@@ -55,8 +55,10 @@ pub struct ScenarioRun {
     pub exercises: Vec<RequirementId>,
     /// Why it was not carried out at all.
     pub skipped: Option<String>,
-    /// Why it was not carried out to the end.
+    /// Why it was not carried out to the end, or says nothing of the target all the same.
     pub unfinished: Option<String>,
+    /// Whether it was not carried out to the end.
+    pub is_cut_short: bool,
     /// What the rules say.
     pub judgement: Judgement,
     /// Its steps in order.
@@ -137,6 +139,11 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
     let loads: Vec<_> = order.iter().filter_map(|run| Some((run.id.as_str(), run.loaded.as_ref()?))).collect();
     let of_loads = loads.iter().flat_map(|(id, loaded)| loads::latencies(id, loaded));
     let latency = latency.rows().into_iter().map(Into::into).chain(of_loads).collect();
+    let is_cut_short = |id: &str| order.iter().any(|run| run.id == id && run.is_cut_short);
+    let thresholds: Vec<_> =
+        loads.iter().flat_map(|(id, loaded)| loads::thresholds(id, loaded, is_cut_short(id))).collect();
+    // A run that missed what was asked of it is none that passed.
+    let verdict = if thresholds.iter().any(thresholds::is_missed) { Verdict::Fail } else { verdict };
     let mut report = Report {
         schema: SCHEMA,
         tool: Tool { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
@@ -149,7 +156,7 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
         findings,
         characteristics,
         latency,
-        thresholds: loads.iter().flat_map(|(id, loaded)| loads::thresholds(id, loaded)).collect(),
+        thresholds,
         loads: order.iter().filter_map(|run| loads::result(run)).collect(),
         harness: None,
         errors: facts.errors,
@@ -173,7 +180,7 @@ fn exit_code(report: &Report, mut codes: Vec<ExitCode>, only_measured: bool) -> 
     if report.run.interrupted {
         codes.push(ExitCode::Interrupted);
     }
-    let missed = report.thresholds.iter().filter(|threshold| !threshold.passed && !threshold.undecided);
+    let missed = report.thresholds.iter().filter(|one| thresholds::is_missed(one));
     codes.extend(missed.map(|one| if one.relative { ExitCode::Regression } else { ExitCode::Threshold }));
     if report.requirements.iter().all(|one| one.tested == 0) && !only_measured {
         codes.push(ExitCode::NothingTested);

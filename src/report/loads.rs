@@ -13,12 +13,21 @@ pub(super) fn latencies(scenario: &str, loaded: &Loaded) -> Vec<Latency> {
     rows.into_iter().map(|row| Latency { scenario: Some(scenario.to_owned()), ..row.into() }).collect()
 }
 
-/// What became of the thresholds, likewise.
-pub(super) fn thresholds(scenario: &str, loaded: &Loaded) -> Vec<ThresholdResult> {
+/// What became of the thresholds, likewise. Of a load that was cut short, or of which much was dropped, what the rest would have
+/// been is not known: what its part does not miss is undecided.
+pub(super) fn thresholds(scenario: &str, loaded: &Loaded, is_cut_short: bool) -> Vec<ThresholdResult> {
     let Some(phase) = representative(loaded) else { return Vec::new() };
+    // The probes of a search that was cut short have come to their end.
+    let is_cut_short = phase.lost_connections > 0 || (is_cut_short && matches!(loaded, Loaded::Once(_)));
     let outcomes = phase.thresholds.iter().cloned().map(|one| {
-        let undecided = !phase.is_paced || one.is_undecided();
-        ThresholdResult { scenario: scenario.to_owned(), undecided, ..one.into() }
+        let part = match one.passed {
+            passed if is_cut_short && (passed || one.value.is_none()) => ", until the load was cut short",
+            true if !phase.is_served() => ", of those that were not dropped",
+            _ => "",
+        };
+        let undecided = !phase.is_paced || one.is_undecided() || !part.is_empty();
+        let (passed, observed) = (one.passed && !undecided, format!("{}{part}", one.told));
+        ThresholdResult { scenario: scenario.to_owned(), undecided, passed, observed, ..one.into() }
     });
     outcomes.collect()
 }
@@ -488,11 +497,11 @@ pub(super) mod tests {
             assert_eq!(report.exit_code, code.number(), "{holds}");
             let text = crate::report::text::render(&report, &crate::report::text::Options::default());
             let text = anstream::adapter::strip_str(&text).to_string();
-            let missed = if holds { "" } else { ", 1 threshold missed" };
+            let (verdict, missed) = if holds { ("inconclusive", "") } else { ("fail", ", 1 threshold missed") };
             for text in [&text, &crate::report::markdown::render(&report), &crate::report::html::render(&report)] {
                 assert!(text.contains("50 of 200 arrivals dropped, since nothing was free to be changed"), "{text}");
                 assert!(
-                    text.contains(&format!("inconclusive{missed}, 50 of 200 arrivals dropped"))
+                    text.contains(&format!("{verdict}{missed}, 50 of 200 arrivals dropped"))
                         || text.contains(&format!("{missed}, 50 of 200 arrivals dropped</title>")),
                     "{text}"
                 );
@@ -519,6 +528,35 @@ pub(super) mod tests {
             assert!(reason.contains("update: p(99) <= baseline * 1.10: 5") && reason.contains(why), "{reason}");
             assert_eq!(super::super::thresholds::result(&report.thresholds[0]), "undecided");
         }
+    }
+
+    #[test]
+    fn what_a_part_of_a_load_does_not_miss_is_undecided() {
+        let judged = |text, values| {
+            let mut phase = phase(0);
+            let stamps = crate::load::Stamps::at(Instant::ZERO);
+            (0..values).for_each(|_| phase.metrics.record(Metric::Ack, stamps, Instant::from_millis(5)));
+            Condition::parse(text).unwrap().judge(Metric::Ack, &phase.metrics.series(Metric::Ack), None)
+        };
+        let asked = || vec![judged("max<9ms", 3), judged("max<1ms", 3), judged("max<9ms", 0)];
+        let told = |phase: Phase, is_cut_short| -> Vec<_> {
+            let results = thresholds("load/steady", &Loaded::Once(Box::new(phase)), is_cut_short);
+            assert!(results.iter().all(|one| !(one.passed && one.undecided)));
+            results.iter().map(|one| (super::super::thresholds::result(one), one.observed.clone())).collect()
+        };
+        let of = |all: [(&'static str, &str); 3]| all.map(|(result, told)| (result, told.to_owned()));
+        let whole = Phase { thresholds: asked(), ..phase(0) };
+        let nothing = "nothing was measured";
+        assert_eq!(told(whole.clone(), false), of([("met", "5 ms"), ("missed", "5 ms"), ("missed", nothing)]));
+        let cut = [
+            ("undecided", "5 ms, until the load was cut short"),
+            ("missed", "5 ms"),
+            ("undecided", "nothing was measured, until the load was cut short"),
+        ];
+        assert_eq!(told(whole.clone(), true), of(cut));
+        assert_eq!(told(Phase { lost_connections: 1, ..whole.clone() }, false), of(cut));
+        let dropped = told(Phase { pace: pace(0, 60, 0), ..whole }, false);
+        assert_eq!(dropped[0], ("undecided", "5 ms, of those that were not dropped".to_owned()));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct Report {
     pub run: Run,
     /// What it was run against.
     pub target: Target,
-    /// The worst verdict of any requirement.
+    /// The worst verdict of any requirement or scenario; `fail` as well where a threshold was missed.
     pub verdict: Verdict,
     /// The exit code of the process.
     pub exit_code: u8,
@@ -323,9 +323,10 @@ pub struct ThresholdResult {
     pub expression: String,
     /// The value that was measured: microseconds for times, a share from 0 to 1 for `rate`; `null` where nothing was.
     pub value: Option<f64>,
-    /// Whether it was met. What was not measured is not met.
+    /// Whether it was met. What was not measured, or is undecided, is not met.
     pub passed: bool,
-    /// Whether nothing is known, since the harness could not keep its schedule.
+    /// Whether nothing is known: the harness could not keep its schedule, there is nothing to compare with, or only a part of
+    /// the load was measured, and that part does not miss it.
     #[serde(default)]
     pub undecided: bool,
     /// Whether it compares with an earlier run.
