@@ -22,10 +22,25 @@ pub fn help<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str> + Clon
     (!all.is_empty() && all.len() <= MOST_LISTED).then(|| format!("known are {}", list(&all)))
 }
 
+/// The help for an unknown word among many known ones: the nearest, or the few that are least unlike it.
+pub fn among_many<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str> + Clone) -> String {
+    if let Some(near) = nearest(word, candidates.clone()) {
+        return format!("did you mean `{near}`?");
+    }
+    let likeness = |candidate: &str| strsim::jaro_winkler(&word.to_lowercase(), candidate);
+    let mut all: Vec<(f64, &str)> = candidates.into_iter().map(|one| (likeness(one), one)).collect();
+    all.sort_by(|(one, name), (other, other_name)| other.total_cmp(one).then(name.cmp(other_name)));
+    let few: Vec<&str> = all.into_iter().take(FEW).map(|(_, name)| name).collect();
+    format!("the nearest are {}", list(&few))
+}
+
 /// The words as a list in a sentence.
 fn list(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
+
+/// How many words are told that are not near.
+const FEW: usize = 3;
 
 /// More words than these are no help.
 const MOST_LISTED: usize = 32;
@@ -48,5 +63,8 @@ mod tests {
     fn without_a_near_word_the_known_ones_are_listed() {
         assert_eq!(help("zebra", ["token", "client"]).unwrap(), "known are `token`, `client`");
         assert_eq!(help("zebra", []), None);
+        let many = ["ack-twice", "ack-late", "token-forever", "acks-missing"];
+        assert_eq!(among_many("ack-twise", many), "did you mean `ack-twice`?");
+        assert_eq!(among_many("acknowledged", many), "the nearest are `ack-late`, `ack-twice`, `acks-missing`");
     }
 }
