@@ -64,7 +64,7 @@ pub fn serve(
         // Whom the load waits for has to find a place.
         settings.connection_limit = settings.connection_limit.max(u64::from(load.given.load.value.connections()));
     }
-    crate::run::check_mutants(&config.mutants)?;
+    crate::run::check_server_mutants(&config.mutants)?;
     if let Some(folder) = &config.report_dir {
         histograms::forget(folder)?;
     }
