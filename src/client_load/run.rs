@@ -147,6 +147,7 @@ impl Run {
             let (from, to) = (self.begun + from, self.begun + to);
             let standing = Standing {
                 probe: self.watch.1,
+                listens: false,
                 stage: Standing::stage_of(&self.executor, elapsed),
                 elapsed,
                 length,

@@ -19,6 +19,8 @@ pub struct Standing {
     pub probe: Option<Probe>,
     /// The stage that is under way, counted from 1, and how many there are; `None` without stages.
     pub stage: Option<(usize, usize)>,
+    /// Whether it begins nothing and only listens.
+    pub listens: bool,
     /// How long ago work began to begin.
     pub elapsed: Duration,
     /// How long work begins, or may begin at most.

@@ -127,7 +127,11 @@ fn short(scenario: &str) -> String {
 /// Where a load stands, in words.
 fn place(standing: &Standing) -> String {
     let left = standing.length.saturating_sub(standing.elapsed);
-    let left = if left.is_zero() { "waiting for the last".to_owned() } else { format!("{} left", clock(left)) };
+    let left = match (left.is_zero(), standing.listens) {
+        (false, _) => format!("{} left", clock(left)),
+        (true, false) => "waiting for the last".to_owned(),
+        (true, true) => "over".to_owned(),
+    };
     let mut words = Vec::new();
     if let Some(probe) = standing.probe {
         words.push(format!("probe {} at {:.1}", probe.number, probe.rate));
@@ -207,6 +211,10 @@ mod tests {
         last.extend(over.clone());
         let mut listening = beat(0, 4);
         listening.standing.planned_per_s = None;
+        listening.standing.listens = true;
+        let mut heard = Beat { moment: Moment::at(59, Counts { messages: 9, ..Counts::default() }), ..beat(59, 4) };
+        heard.standing = Standing { planned_per_s: None, listens: true, ..heard.standing };
+        assert_eq!(heard.line(), "load/steady over, 0 findings, 9 messages/s");
         listening.moment = Moment::at(0, Counts { messages: 1500, ..Counts::default() });
         let mut whole = beat(58, 4);
         whole.extend(Beat { moment: Moment::at(59, Counts { begun: 20, ..Counts::default() }), ..beat(59, 4) });

@@ -162,6 +162,9 @@ pub fn headline(report: &Report) -> String {
 
 /// How a load went, in a sentence.
 pub fn course(load: &LoadResult) -> String {
+    if load.executor == LISTEN {
+        return listened(load);
+    }
     let seconds = load.duration_ms as f64 / 1000.0;
     let rate = if seconds > 0.0 { load.begun as f64 / seconds } else { 0.0 };
     let of = load.planned.map_or_else(String::new, |planned| format!(" of {planned}"));
@@ -185,6 +188,19 @@ pub fn course(load: &LoadResult) -> String {
         text.push_str("; ended early by a threshold");
     }
     text
+}
+
+/// How a load went that begins nothing.
+fn listened(load: &LoadResult) -> String {
+    let seconds = load.duration_ms as f64 / 1000.0;
+    let heard = load.messages + load.records;
+    let rate = if seconds > 0.0 { heard as f64 / seconds } else { 0.0 };
+    let lost = match load.lost_connections {
+        0 => String::new(),
+        lost => format!(", {lost} connections lost"),
+    };
+    let aborted = if load.aborted { "; ended early by a threshold" } else { "" };
+    format!("{}: {} heard in {seconds:.1} s, {rate:.1} per second{lost}{aborted}", load.scenario, received(load))
 }
 
 /// What was received: messages, or sets with records, or both.
@@ -409,9 +425,12 @@ const fn word(executor: &Executor) -> &'static str {
         Executor::RampingArrivalRate { .. } => "ramping-arrival-rate",
         Executor::ConstantVus { .. } => "constant-vus",
         Executor::SharedIterations { .. } => "shared-iterations",
-        Executor::Listen { .. } => "listen",
+        Executor::Listen { .. } => LISTEN,
     }
 }
+
+/// The executor that begins nothing.
+const LISTEN: &str = "listen";
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -437,7 +456,7 @@ pub(super) mod tests {
         let missed =
             Condition::parse("p(99)<1ms").unwrap().judge(Metric::Update, &metrics.series(Metric::Update), None);
         Phase {
-            executor: Executor::Listen { duration: Duration::from_secs(10) },
+            executor: Executor::ConstantVus { vus: 4, duration: Duration::from_secs(10) },
             begun_at: Instant::ZERO,
             ended_at: Instant::from_millis(10_000),
             pace: pace(late, 2, 0),
@@ -528,6 +547,22 @@ pub(super) mod tests {
             assert!(reason.contains("update: p(99) <= baseline * 1.10: 5") && reason.contains(why), "{reason}");
             assert_eq!(super::super::thresholds::result(&report.thresholds[0]), "undecided");
         }
+    }
+
+    #[test]
+    fn a_load_that_listens_tells_what_it_heard() {
+        let executor = Executor::Listen { duration: Duration::from_secs(10) };
+        let mut phase = Phase { executor, pace: Pace::default(), planned: Some(0), ..phase(0) };
+        let told = |phase: &Phase| course(&result_of("load/listen", &Loaded::Once(Box::new(phase.clone())), false));
+        assert_eq!(told(&phase), "load/listen: 4000 messages heard in 10.0 s, 400.0 per second");
+        (phase.lost_connections, phase.is_aborted) = (2, true);
+        assert!(
+            told(&phase).ends_with("per second, 2 connections lost; ended early by a threshold"),
+            "{}",
+            told(&phase)
+        );
+        phase.executor = Executor::ConstantVus { vus: 1, duration: Duration::from_secs(10) };
+        assert!(told(&phase).starts_with("load/listen: 0 of 0 begun in 10.0 s"), "{}", told(&phase));
     }
 
     #[test]

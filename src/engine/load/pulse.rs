@@ -69,6 +69,7 @@ impl Live {
             let (from, to) = moment.span(length);
             let standing = Standing {
                 probe: self.pulse.probe,
+                listens: matches!(self.pulse.executor, Executor::Listen { .. }),
                 stage: Standing::stage_of(&self.pulse.executor, elapsed),
                 elapsed,
                 length,
