@@ -9,6 +9,7 @@ use super::known::Known;
 use super::model::{
     CharacteristicResult, FindingResult, Report, RequirementResult, Run, SCHEMA, ScenarioResult, Target, Tool, Verdict,
 };
+use super::quantity::counted;
 use super::{loads, thresholds};
 use crate::exit::ExitCode;
 use crate::load::{LatencyRecorder, Loaded};
@@ -81,6 +82,8 @@ pub struct ScenarioRun {
     pub loaded: Option<Loaded>,
     /// Whether that was a load on clients.
     pub on_clients: bool,
+    /// How many thresholds it has that are not judged, since what is known of it is a trace.
+    pub thresholds_untold: u64,
     /// What it cannot put to the test, and why: that is no gap in it.
     pub beyond: BTreeMap<RequirementId, String>,
     /// Whether nothing was to be judged: a load that only measures.
@@ -160,10 +163,27 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
         loads: order.iter().filter_map(|run| loads::result(run)).collect(),
         harness: None,
         errors: facts.errors,
+        notes: notes(&order),
     };
     let only_measured = !order.is_empty() && order.iter().all(|run| run.unjudged);
     report.exit_code = exit_code(&report, facts.exit_codes, only_measured).number();
     report
+}
+
+/// What the reader of a recorded run should know.
+fn notes(order: &[&ScenarioRun]) -> Vec<String> {
+    let of_loads = order.iter().filter(|run| run.thresholds_untold > 0);
+    let note = |run: &&&ScenarioRun| {
+        let count = counted(usize::try_from(run.thresholds_untold).unwrap_or(usize::MAX), "threshold");
+        format!(
+            "{}: {count} not judged again: a trace does not tell when stimuli were due; the run's own report does",
+            run.id
+        )
+    };
+    let mut notes: Vec<String> = of_loads.map(|run| note(&run)).collect();
+    // Each server that a load was spread over has a trace.
+    notes.dedup();
+    notes
 }
 
 /// The exit code that a report and other parts of the run ask for.
@@ -502,6 +522,19 @@ mod tests {
         failing.judgement.findings = vec![finding("MSG-01")];
         let waived = assemble(facts(), &[failing]);
         assert_eq!((waived.verdict, waived.exit_code), (Verdict::Xfail, 0));
+    }
+
+    #[test]
+    fn thresholds_that_a_trace_does_not_tell_of_are_told_once_for_all_servers() {
+        let mut run = scenario("load/steady", &["MSG-03"]);
+        run.thresholds_untold = 2;
+        let other = ScenarioRun { server: Some("b".to_owned()), ..run.clone() };
+        let report = assemble(facts(), &[run, other, scenario("a/b", &["MSG-01"])]);
+        let told = "load/steady: 2 thresholds not judged again: a trace does not tell when stimuli were due; the run's own \
+                    report does";
+        assert_eq!(report.notes, [told]);
+        let text = crate::report::text::render(&report, &crate::report::text::Options::default());
+        assert!(text.lines().any(|line| line == told), "{text}");
     }
 
     #[test]

@@ -45,6 +45,9 @@ pub struct Report {
     pub harness: Option<Harness>,
     /// Trouble with the environment that the run met (network, target), in words.
     pub errors: Vec<String>,
+    /// What else should be known of it: nothing that is wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Report {

@@ -365,6 +365,7 @@ fn run_of(
         skipped: None,
         unfinished,
         is_cut_short: false,
+        thresholds_untold: 0,
         steps: outcome
             .steps
             .iter()
@@ -403,6 +404,7 @@ fn begin_line(planned: &Planned, server: Option<String>, context: &Context, bega
         reaction_ns: nanos(context.deadlines.reaction),
         redelivery_ns: nanos(context.deadlines.redelivery),
         began_ns: began.as_nanos(),
+        thresholds: planned.scenario.load.as_ref().map_or(0, |load| load.value.thresholds().len() as u64),
     }
 }
 
