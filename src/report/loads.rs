@@ -21,8 +21,8 @@ pub(super) fn thresholds(scenario: &str, loaded: &Loaded, is_cut_short: bool) ->
     let is_cut_short = phase.lost_connections > 0 || (is_cut_short && matches!(loaded, Loaded::Once(_)));
     let outcomes = phase.thresholds.iter().cloned().map(|one| {
         let part = match one.passed {
-            passed if is_cut_short && (passed || one.value.is_none()) => ", until the load was cut short",
-            true if !phase.is_served() => ", of those that were not dropped",
+            passed if is_cut_short && (passed || one.value.is_none()) => ", then cut short",
+            true if !phase.is_served() => ", of those not dropped",
             _ => "",
         };
         let undecided = !phase.is_paced || one.is_undecided() || !part.is_empty();
@@ -584,14 +584,14 @@ pub(super) mod tests {
         let nothing = "nothing was measured";
         assert_eq!(told(whole.clone(), false), of([("met", "5 ms"), ("missed", "5 ms"), ("missed", nothing)]));
         let cut = [
-            ("undecided", "5 ms, until the load was cut short"),
+            ("undecided", "5 ms, then cut short"),
             ("missed", "5 ms"),
-            ("undecided", "nothing was measured, until the load was cut short"),
+            ("undecided", "nothing was measured, then cut short"),
         ];
         assert_eq!(told(whole.clone(), true), of(cut));
         assert_eq!(told(Phase { lost_connections: 1, ..whole.clone() }, false), of(cut));
         let dropped = told(Phase { pace: pace(0, 60, 0), ..whole }, false);
-        assert_eq!(dropped[0], ("undecided", "5 ms, of those that were not dropped".to_owned()));
+        assert_eq!(dropped[0], ("undecided", "5 ms, of those not dropped".to_owned()));
     }
 
     #[test]

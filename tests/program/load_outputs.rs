@@ -88,7 +88,7 @@ fn metrics_are_served_while_the_run_lasts_and_an_independent_parser_reads_them()
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"), "{head}");
         assert!(body.ends_with("# EOF\n"), "{body}");
-        if body.contains("metric=\"update_mute\"") {
+        if body.contains("seconds_count{scenario=\"small\",metric=\"update_mute\"}") {
             break parsed(body);
         }
         assert!(now() < until, "no update was timed: {body}");
