@@ -124,18 +124,16 @@ pub(crate) fn check_mutants(names: &[String]) -> Result<(), Failure> {
 /// # Errors
 /// A name that none has, with what may have been meant; one of a client or receiver, with what it is for.
 pub(crate) fn check_server_mutants(names: &[String]) -> Result<(), Failure> {
-    for name in names.iter().filter(|name| mutants::find(name).is_none()) {
-        let whose = match (bends::find(name), receiver::bends::find(name)) {
-            (Some(_), _) => "an events client",
-            (_, Some(_)) => "a CDR receiver",
-            (None, None) => return Err(no_mutant(name, server_mutants())),
-        };
-        return Err(Failure::usage(format!(
-            "`{name}` is a mutant of {whose}, and an emulated server cannot have it; `bridgeproof run --mutant {name}` \
-             plays it, and `bridgeproof prove --list` tells whose each is"
-        )));
-    }
-    Ok(())
+    let Some(name) = names.iter().find(|name| mutants::find(name).is_none()) else { return Ok(()) };
+    let whose = match (bends::find(name), receiver::bends::find(name)) {
+        (Some(_), _) => "an events client",
+        (_, Some(_)) => "a CDR receiver",
+        (None, None) => return Err(no_mutant(name, server_mutants())),
+    };
+    Err(Failure::usage(format!(
+        "`{name}` is a mutant of {whose}, and an emulated server cannot have it; `bridgeproof run --mutant {name}` plays \
+         it, and `bridgeproof prove --list` tells whose each is"
+    )))
 }
 
 fn server_mutants() -> impl Iterator<Item = &'static str> {
