@@ -196,9 +196,9 @@ fn choose(words: &[String]) -> Result<(Vec<Fault>, Vec<&'static dialects::Dialec
 fn unknown(word: &str) -> Failure {
     let faults = faults().chain(faults_of_loads()).map(|mutant| mutant.name);
     let names: Vec<&str> = faults.chain(dialects::DIALECTS.iter().map(|dialect| dialect.name)).collect();
-    let help = suggest::among_many(word, names);
+    let help = suggest::among_many(word, names).map_or_else(String::new, |help| format!("{help}; "));
     Failure::usage(format!(
-        "`{word}` is no mutant, no dialect and no requirement; {help}; `bridgeproof prove --list` names all mutants"
+        "`{word}` is no mutant, no dialect and no requirement; {help}`bridgeproof prove --list` names all mutants"
     ))
 }
 

@@ -164,7 +164,9 @@ mod tests {
     fn a_word_that_names_nothing_gets_the_nearest_names() {
         let told = list(&["client-pingz"]).unwrap_err().message;
         assert!(told.contains("did you mean `client-pings`?"), "{told}");
+        let told = list(&["told-twice"]).unwrap_err().message;
+        assert!(told.contains("near are `") && told.contains("-told-twice`"), "{told}");
         let told = list(&["nonsuch"]).unwrap_err().message;
-        assert!(told.contains("the nearest are `") && told.contains("prove --list"), "{told}");
+        assert!(told.ends_with("no requirement; `bridgeproof prove --list` names all mutants"), "{told}");
     }
 }

@@ -142,7 +142,8 @@ fn server_mutants() -> impl Iterator<Item = &'static str> {
 
 fn no_mutant(name: &str, known: impl Iterator<Item = &'static str>) -> Failure {
     let help = scenario::suggest::among_many(name, known.collect::<Vec<_>>());
-    Failure::usage(format!("no mutant is called `{name}`; {help}; `bridgeproof prove --list` names all"))
+    let help = help.map_or_else(String::new, |help| format!("{help}; "));
+    Failure::usage(format!("no mutant is called `{name}`; {help}`bridgeproof prove --list` names all"))
 }
 
 /// Decides which scenarios run.
