@@ -29,7 +29,7 @@ use crate::scenario::need::Need;
 use crate::scenario::syntax::Scenario;
 use crate::scenario::{self, Source, suggest};
 use crate::spec::{RequirementId, requirements};
-use crate::traceability::{Fault, faults, is_about};
+use crate::traceability::{Fault, Whose, faults, faults_of_loads, is_about};
 
 pub mod histories;
 pub mod history;
@@ -141,6 +141,31 @@ fn load() -> Result<Vec<Loaded>, Failure> {
     library::conformance().into_iter().map(read).collect()
 }
 
+/// All mutants that the words name, those that only a load finds included; without words all that there are.
+///
+/// # Errors
+/// A word that names nothing.
+pub fn mutants(words: &[String]) -> Result<Vec<Fault>, Failure> {
+    let all = || faults().chain(faults_of_loads());
+    let mut chosen: Vec<Fault> = if words.is_empty() { all().collect() } else { Vec::new() };
+    for word in words {
+        let before = chosen.len();
+        chosen.extend(all().filter(|one| is_named(one, word)));
+        if chosen.len() == before {
+            return Err(unknown(word));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    chosen.retain(|one| seen.insert(one.name));
+    Ok(chosen)
+}
+
+/// Whether a word names a mutant: by its name, by the requirement that it breaks, or by the area of that.
+fn is_named(one: &Fault, word: &str) -> bool {
+    let upper = word.to_ascii_uppercase();
+    fits(word, one.name) || one.breaks == upper || one.breaks.split('-').next() == Some(upper.as_str())
+}
+
 /// The mutants and dialects that the words name.
 fn choose(words: &[String]) -> Result<(Vec<Fault>, Vec<&'static dialects::Dialect>), Failure> {
     if words.is_empty() {
@@ -150,14 +175,13 @@ fn choose(words: &[String]) -> Result<(Vec<Fault>, Vec<&'static dialects::Dialec
     let mut spoken: Vec<&'static dialects::Dialect> = Vec::new();
     for word in words {
         let upper = word.to_ascii_uppercase();
-        let area = |id: &str| id.split('-').next() == Some(upper.as_str());
-        let named = |one: &Fault| fits(word, one.name) || one.breaks == upper || area(one.breaks);
         let before = chosen.len() + spoken.len();
-        chosen.extend(faults().filter(named));
+        chosen.extend(faults().filter(|one| is_named(one, word)));
         spoken.extend(dialects::DIALECTS.iter().filter(|dialect| fits(word, dialect.name)));
         let requirement = requirements::all().any(|id| id.as_str() == upper || id.get().area() == upper);
         if chosen.len() + spoken.len() == before && !requirement {
-            return Err(unknown(word));
+            let rare = faults_of_loads().find(|one| fits(word, one.name));
+            return Err(rare.map_or_else(|| unknown(word), |rare| too_rare(&rare)));
         }
     }
     let mut seen = BTreeSet::new();
@@ -170,9 +194,31 @@ fn choose(words: &[String]) -> Result<(Vec<Fault>, Vec<&'static dialects::Dialec
 }
 
 fn unknown(word: &str) -> Failure {
-    let names = faults().map(|mutant| mutant.name).chain(dialects::DIALECTS.iter().map(|dialect| dialect.name));
-    let help = suggest::help(word, names.collect::<Vec<_>>()).map_or_else(String::new, |help| format!("; {help}"));
-    Failure::usage(format!("`{word}` is no mutant, no dialect and no requirement{help}"))
+    let faults = faults().chain(faults_of_loads()).map(|mutant| mutant.name);
+    let names: Vec<&str> = faults.chain(dialects::DIALECTS.iter().map(|dialect| dialect.name)).collect();
+    let help = suggest::among_many(word, names).map_or_else(String::new, |help| format!("{help}; "));
+    Failure::usage(format!(
+        "`{word}` is no mutant, no dialect and no requirement; {help}`bridgeproof prove --list` names all mutants"
+    ))
+}
+
+/// How to try a mutant that the suite does not find.
+fn too_rare(one: &Fault) -> Failure {
+    Failure::usage(format!(
+        "`{}` deviates too rarely for the suite; only a load finds it: {}",
+        one.name,
+        how_to_try(one)
+    ))
+}
+
+/// How a mutant is tried.
+pub fn how_to_try(one: &Fault) -> String {
+    match one.whose {
+        Whose::ServerUnderLoad => {
+            format!("bridgeproof run load/steady --rate 200 --duration 2m --mutant {}", one.name)
+        }
+        Whose::Server | Whose::Client | Whose::Receiver => format!("bridgeproof prove {} --details", one.name),
+    }
 }
 
 /// The work, longest pieces first.
@@ -458,5 +504,7 @@ mod tests {
         assert_eq!(chosen(&["late"]).unwrap(), (0, 1));
         let failure = chosen(&["ack-of-request-mising"]).unwrap_err();
         assert!(failure.message.contains("did you mean `ack-of-request-missing`?"), "{failure}");
+        let failure = chosen(&["one-in-a-hundred-thousand-told-twice"]).unwrap_err();
+        assert!(failure.message.contains("bridgeproof run load/steady --rate 200"), "{failure}");
     }
 }

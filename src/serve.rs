@@ -64,7 +64,7 @@ pub fn serve(
         // Whom the load waits for has to find a place.
         settings.connection_limit = settings.connection_limit.max(u64::from(load.given.load.value.connections()));
     }
-    crate::run::check_mutants(&config.mutants)?;
+    crate::run::check_server_mutants(&config.mutants)?;
     if let Some(folder) = &config.report_dir {
         histograms::forget(folder)?;
     }
@@ -242,6 +242,7 @@ fn add_load(scenario: &mut ScenarioRun, load: &LoadConfig, ending: &Ending, mut 
         Ending::Interrupted => Some("interrupted".to_owned()),
         Ending::NobodyCame(why) => Some(why.clone()),
     };
+    scenario.is_cut_short = *ending != Ending::Done;
     (scenario.loaded, scenario.on_clients) = (loaded, true);
 }
 

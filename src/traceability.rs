@@ -50,6 +50,21 @@ pub struct Fault {
     pub collateral: &'static [(&'static str, &'static str)],
     /// How a real product comes to have it.
     pub story: &'static str,
+    /// Who has it.
+    pub whose: Whose,
+}
+
+/// Who has a fault on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// The emulated server.
+    Server,
+    /// The emulated server, so rarely that only a load finds it.
+    ServerUnderLoad,
+    /// An events client.
+    Client,
+    /// A CDR receiver.
+    Receiver,
 }
 
 impl Fault {
@@ -59,27 +74,34 @@ impl Fault {
     }
 }
 
-/// All faults on purpose: the emulator's mutants, then the bent clients and receivers.
+/// The faults on purpose that the suite finds: the emulator's mutants, then the bent clients and receivers.
 pub fn faults() -> impl Iterator<Item = Fault> {
-    let of_server = mutants::all().map(|one| Fault {
-        name: one.name,
-        breaks: one.breaks,
-        collateral: one.collateral,
-        story: one.story,
-    });
+    let of_server = mutants::all().map(|one| of_server(one, Whose::Server));
     let of_clients = bends::ALL.iter().map(|one| Fault {
         name: one.name,
         breaks: one.breaks,
         collateral: one.collateral,
         story: one.story,
+        whose: Whose::Client,
     });
     let of_receivers = receiver::bends::ALL.iter().map(|one| Fault {
         name: one.name,
         breaks: one.breaks,
         collateral: one.collateral,
         story: one.story,
+        whose: Whose::Receiver,
     });
     of_server.chain(of_clients).chain(of_receivers)
+}
+
+/// The faults on purpose that only a load finds.
+pub fn faults_of_loads() -> impl Iterator<Item = Fault> {
+    mutants::registry::OF_LOADS.iter().map(|one| of_server(one, Whose::ServerUnderLoad))
+}
+
+const fn of_server(mutant: &mutants::Registered, whose: Whose) -> Fault {
+    let mutants::Registered { name, breaks, collateral, story, .. } = *mutant;
+    Fault { name, breaks, collateral, story, whose }
 }
 
 /// All requirements in the order of the catalogue.

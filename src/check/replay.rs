@@ -104,6 +104,7 @@ impl UnderWay {
             title: begin.title,
             exercises: requirements(&begin.exercises),
             began: Instant::from_nanos(begin.began_ns),
+            thresholds_untold: begin.thresholds,
             ..ScenarioRun::default()
         };
         Ok(Self {
@@ -218,12 +219,13 @@ mod tests {
     #[test]
     fn a_whole_scenario_is_made_again() {
         let mut replay = Replay::default();
-        let lines = [BEGIN, &observation(1, "a/b"), &observation(2, "a/b"), END, SKIP];
+        let begin = BEGIN.replace("\"began_ns\":7", "\"began_ns\":7,\"thresholds\":2");
+        let lines = [&begin, &observation(1, "a/b"), &observation(2, "a/b"), END, SKIP];
         assert!(taken(&mut replay, &lines).iter().all(Result::is_ok));
         let runs = replay.finish();
         assert_eq!((runs[0].observations, runs[0].steps.len(), runs[0].exercises.len()), (2, 2, 1));
         assert_eq!((&runs[0].unfinished, runs[0].duration), (&None, Duration::from_nanos(9)));
-        assert_eq!(runs[1].skipped.as_deref(), Some("why"));
+        assert_eq!((runs[1].skipped.as_deref(), runs[0].thresholds_untold), (Some("why"), 2));
     }
 
     #[test]

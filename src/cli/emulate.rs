@@ -63,7 +63,7 @@ pub struct Args {
     /// `bridgeproof dialects` lists them.
     #[arg(long, value_name = "NAME|KEY=VALUE", value_delimiter = ',')]
     pub dialect: Vec<String>,
-    /// Break it on purpose; `bridgeproof rules ID` names the faults for each requirement.
+    /// Break it on purpose; `bridgeproof prove --list` names the mutants.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub mutant: Vec<String>,
     /// Decides every random choice; drawn and shown without.

@@ -8,8 +8,9 @@ use super::output::{note, result};
 use super::progress::Shown;
 use crate::exit::{ExitCode, Failure};
 use crate::net::entropy;
-use crate::prove::{Config, prove};
+use crate::prove::{Config, how_to_try, mutants, prove};
 use crate::report::{folder, model};
+use crate::traceability::{Fault, Whose};
 
 /// Shown below the options.
 const EXAMPLES: &str = "\
@@ -18,6 +19,7 @@ Examples:
   bridgeproof prove MSG SUB-05 --details   the mutants that break these, one by one
   bridgeproof prove 'ack-*' late           mutants and dialects by name
   bridgeproof prove --whole                the whole suite against every mutant
+  bridgeproof prove --list UPD             which mutants there are, without playing them
 
 Exit codes: 0 proven, 1 a mutant survived, collateral is undeclared, a conformant server was failed or left undecided, 130 interrupted.";
 
@@ -28,6 +30,9 @@ pub struct Args {
     /// Mutants, dialects, requirements or areas (`*` stands for anything); everything without.
     #[arg(value_name = "ID")]
     pub words: Vec<String>,
+    /// List the mutants, each with whom it breaks, the requirement and how it comes about; nothing is played.
+    #[arg(long)]
+    pub list: bool,
     /// Play the whole suite against every mutant, not only against a sample of them.
     #[arg(long)]
     pub whole: bool,
@@ -63,6 +68,10 @@ pub struct Args {
 /// # Errors
 /// A word that names nothing, or a report folder that cannot be written.
 pub(super) fn execute(args: &Args) -> Result<ExitCode, Failure> {
+    if args.list {
+        result(&listed(&mutants(&args.words)?))?;
+        return Ok(ExitCode::Pass);
+    }
     if let Some(path) = &args.report_dir {
         folder::prepare(path)?;
     }
@@ -109,4 +118,55 @@ pub(super) fn execute(args: &Args) -> Result<ExitCode, Failure> {
         (true, false) => ExitCode::Pass,
         (false, false) => ExitCode::Failed,
     })
+}
+
+/// The mutants by whose they are: one line each, and how such a one is tried.
+fn listed(chosen: &[Fault]) -> String {
+    let width = chosen.iter().map(|one| one.name.len()).max().unwrap_or_default();
+    let mut parts = Vec::new();
+    for (whose, head) in [
+        (Whose::Server, "of the emulated server"),
+        (Whose::ServerUnderLoad, "of the emulated server, so rare that only a load finds them"),
+        (Whose::Client, "of events clients"),
+        (Whose::Receiver, "of CDR receivers"),
+    ] {
+        let of_it: Vec<&Fault> = chosen.iter().filter(|one| one.whose == whose).collect();
+        let Some(first) = of_it.first() else { continue };
+        let mut part = format!("mutants {head}, such as: {}\n\n", how_to_try(first));
+        for Fault { name, breaks, story, .. } in of_it {
+            part.push_str(&format!("{name:width$}  {breaks:8} {story}\n"));
+        }
+        parts.push(part);
+    }
+    parts.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(words: &[&str]) -> Result<String, Failure> {
+        mutants(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).map(|chosen| listed(&chosen))
+    }
+
+    #[test]
+    fn every_mutant_has_a_line_with_what_it_breaks() {
+        let all = list(&[]).unwrap();
+        let line = |name: &str| all.lines().find(|line| line.split(' ').next() == Some(name)).unwrap_or_default();
+        assert!(line("one-in-a-hundred-thousand-told-twice").contains("  UPD-06   A buffer is full"), "{all}");
+        assert!(line("client-pings").contains("  WS-06 ") && line("receiver-answers-204").contains("  CDR-20 "));
+        assert!(all.contains("only a load finds them, such as: bridgeproof run load/steady --rate 200"), "{all}");
+        let of_one = list(&["UPD-06", "client-p*"]).unwrap();
+        assert!(of_one.contains("told-twice") && of_one.contains("client-pongs") && !of_one.contains("CDR-20"));
+    }
+
+    #[test]
+    fn a_word_that_names_nothing_gets_the_nearest_names() {
+        let told = list(&["client-pingz"]).unwrap_err().message;
+        assert!(told.contains("did you mean `client-pings`?"), "{told}");
+        let told = list(&["told-twice"]).unwrap_err().message;
+        assert!(told.contains("near are `") && told.contains("-told-twice`"), "{told}");
+        let told = list(&["nonsuch"]).unwrap_err().message;
+        assert!(told.ends_with("no requirement; `bridgeproof prove --list` names all mutants"), "{told}");
+    }
 }

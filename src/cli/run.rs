@@ -93,7 +93,7 @@ pub struct Args {
     /// How long that command may take before it is ended and counts as failed; 300s without.
     #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Target")]
     pub restart_deadline: Option<Duration>,
-    /// Break the embedded emulator on purpose; `bridgeproof rules ID` names the faults for each requirement.
+    /// Break the embedded emulator on purpose; `bridgeproof prove --list` names the mutants.
     #[arg(
         long,
         value_name = "NAME",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::works::{Origin, Stream, Works};
 use crate::load::search::Probe;
-use crate::load::{Counts, Executor, Metric, Row, Schedule, Standing, Threshold, Watch};
+use crate::load::{Counts, Executor, Metric, Pace, Row, Schedule, Standing, Threshold, Watch};
 use crate::time::Instant;
 
 /// How often it is looked whether a threshold ends the load.
@@ -34,7 +34,6 @@ pub(super) struct Run {
     pub(super) works: Works,
     pub(super) later: BinaryHeap<Reverse<(Instant, u64, Later)>>,
     pub(super) origins: BTreeMap<u64, Origin>,
-    pub(super) unserved: u64,
     pub(super) lost: u64,
     /// When thresholds that may end the load are looked at next.
     looks: Option<Instant>,
@@ -70,7 +69,6 @@ impl Run {
             records,
             later: BinaryHeap::new(),
             origins: BTreeMap::new(),
-            unserved: 0,
             lost: 0,
             looks: ends_early.then(|| works.metrics.start() + LOOKS),
             tells: now + TELLS,
@@ -134,9 +132,9 @@ impl Run {
         let schedules = || self.updates.iter().chain(&self.records);
         let paces = || schedules().map(Schedule::pace);
         let all = Counts {
-            begun: paces().map(|pace| pace.taken).sum::<u64>().saturating_sub(self.unserved),
+            begun: paces().map(Pace::begun).sum(),
             late: paces().map(|pace| pace.late).sum(),
-            unserved: self.unserved,
+            unserved: paces().map(|pace| pace.dropped).sum(),
             messages: self.works.received,
             lost_connections: self.lost,
             ..Counts::default()
@@ -144,14 +142,17 @@ impl Run {
         let mut moment = self.works.metrics.turn(now, all.since(&self.counted));
         if let Some(watcher) = &self.watch.0.0 {
             let elapsed = now.since(self.begun);
-            let middle = self.begun + moment.middle();
+            let length = schedules().map(|schedule| schedule.end().since(self.begun)).max().unwrap_or_default();
+            let (from, to) = moment.span(length);
+            let (from, to) = (self.begun + from, self.begun + to);
             let standing = Standing {
                 probe: self.watch.1,
+                listens: false,
                 stage: Standing::stage_of(&self.executor, elapsed),
                 elapsed,
-                length: schedules().map(|schedule| schedule.end().since(self.begun)).max().unwrap_or_default(),
+                length,
                 warm_up: self.works.metrics.start().since(self.begun),
-                planned_per_s: schedules().map(|schedule| schedule.rate_at(middle)).sum(),
+                planned_per_s: schedules().map(|schedule| schedule.rate_between(from, to)).sum(),
             };
             watcher.watch(&standing, &mut moment);
         }

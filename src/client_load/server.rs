@@ -13,10 +13,10 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::audience::Audience;
 use super::run::{Later, Run};
-use super::works::{Origin, Stream, Works};
+use super::works::{Origin, Stream, Unreachable, Works};
 use crate::emulator::{Change, ConnectionKey, ExchangeKey, LinkKey, MeetingServer, Note, Output};
 use crate::load::search::Search;
-use crate::load::{Arrival, Executor, Loaded, Metrics, Pace, Phase, Schedule, Stamps, Threshold, Watch};
+use crate::load::{Arrival, Executor, Loaded, Metrics, Pace, Phase, Schedule, Stamps, Threshold, Unserved, Watch};
 use crate::protocol::http::Request;
 use crate::scenario::syntax::{ClientLoad, Stimuli, Stimulus};
 use crate::time::Instant;
@@ -63,6 +63,7 @@ pub struct LoadedServer {
     calls: Vec<Call>,
     audience: Audience,
     is_stale: bool,
+    unreachable: Unreachable,
     random: ChaCha8Rng,
     turns: BTreeMap<Stimulus, usize>,
     /// The call leg of the caller who makes records, and whether it is connected.
@@ -98,6 +99,7 @@ impl LoadedServer {
             calls,
             audience: Audience::default(),
             is_stale: true,
+            unreachable: Unreachable::default(),
             random: ChaCha8Rng::seed_from_u64(seed),
             turns: BTreeMap::new(),
             caller: None,
@@ -137,14 +139,13 @@ impl LoadedServer {
         self.listen(now);
     }
 
-    /// Takes note that the connection to a CDR receiver is open, or could not be opened.
-    pub fn handle_link(&mut self, now: Instant, link: LinkKey, opened: bool) {
-        if opened {
-            self.server.handle_link_opened(now, link);
-        } else {
-            self.server.handle_link_failed(now, link);
+    /// Takes note that the connection to a CDR receiver is open, or could not be opened, and why.
+    pub fn handle_link(&mut self, now: Instant, link: LinkKey, opened: Result<(), &str>) {
+        match opened {
+            Ok(()) => self.server.handle_link_opened(now, link),
+            Err(_) => self.server.handle_link_failed(now, link),
         }
-        self.listen(now);
+        self.listen_with(now, opened.err());
     }
 
     /// Takes bytes of a CDR receiver.
@@ -252,6 +253,11 @@ impl LoadedServer {
 
     /// Takes the notes of the server.
     fn listen(&mut self, at: Instant) {
+        self.listen_with(at, None);
+    }
+
+    /// Likewise, where there is a reason why a receiver cannot be connected to.
+    fn listen_with(&mut self, at: Instant, why: Option<&str>) {
         if let Stage::Running(run) = &mut self.stage {
             run.turn_if_due(at);
         }
@@ -265,8 +271,9 @@ impl LoadedServer {
                 self.audience.forget(connection);
             }
             self.is_stale |= note == Note::Audience;
+            self.unreachable.hear(&note, why);
             if let Stage::Running(run) = &mut self.stage {
-                run.works.hear(note, at);
+                run.works.hear(note, at, &self.unreachable);
             }
         }
         if let Stage::Running(run) = &mut self.stage {
@@ -332,7 +339,7 @@ impl LoadedServer {
     fn go_on(&mut self) {
         let now = self.now;
         if let Stage::Running(run) = &mut self.stage {
-            run.works.handle_timeout(now);
+            run.works.handle_timeout(now, &self.unreachable);
             run.take_ends(now);
         }
         self.end_what_lasts();
@@ -405,9 +412,7 @@ impl LoadedServer {
         }
         run.works.forget(origin);
         if let Some(schedule) = run.schedule(stream) {
-            let is_open = schedule.is_open();
-            schedule.put_back(arrival, now, now + LOOK_AGAIN);
-            run.unserved += u64::from(is_open);
+            schedule.put_back(Unserved::NothingFree, now, now + LOOK_AGAIN);
         }
     }
 
@@ -562,7 +567,6 @@ impl LoadedServer {
             pace,
             planned,
             unfinished: run.works.wind_up(),
-            unserved: run.unserved,
             messages: run.works.received,
             sets: 0,
             records: 0,

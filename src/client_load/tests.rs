@@ -23,6 +23,7 @@ enum Parcel {
     Bytes(ConnectionKey, Vec<u8>),
     Answer(LinkKey, &'static str),
     Up(LinkKey),
+    Refused(LinkKey),
     Hang(ConnectionKey),
 }
 
@@ -38,6 +39,8 @@ struct Bench {
     readers: BTreeMap<LinkKey, RequestReader>,
     /// How many records each POST held.
     sets: Vec<usize>,
+    /// Whether receivers refuse connections.
+    refuses: bool,
 }
 
 impl Bench {
@@ -56,6 +59,7 @@ impl Bench {
             opened: None,
             readers: BTreeMap::new(),
             sets: Vec::new(),
+            refuses: false,
         }
     }
 
@@ -127,7 +131,7 @@ impl Bench {
                 Output::Send { connection, bytes } => self.message(connection, bytes),
                 Output::OpenLink { link, .. } => {
                     self.readers.insert(link, RequestReader::new(Limits::default()));
-                    self.put(self.now, Parcel::Up(link));
+                    self.put(self.now, if self.refuses { Parcel::Refused(link) } else { Parcel::Up(link) });
                 }
                 Output::SendLink { link, bytes } => self.set(link, &bytes),
                 Output::Close { .. } | Output::Drop { .. } | Output::CloseLink { .. } => {}
@@ -172,7 +176,8 @@ impl Bench {
                 None => self.server.handle_timeout(self.now),
                 Some(Parcel::Bytes(connection, bytes)) => self.server.handle_bytes(self.now, connection, &bytes),
                 Some(Parcel::Hang(connection)) => self.server.handle_ended(self.now, connection),
-                Some(Parcel::Up(link)) => self.server.handle_link(self.now, link, true),
+                Some(Parcel::Up(link)) => self.server.handle_link(self.now, link, Ok(())),
+                Some(Parcel::Refused(link)) => self.server.handle_link(self.now, link, Err("Connection refused")),
                 Some(Parcel::Answer(link, status)) => {
                     let status = if status == "success" { "200 OK" } else { "503 Service Unavailable" };
                     let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
@@ -212,7 +217,10 @@ fn a_client_that_acks_after_exactly_30_ms_shows_30_ms() {
     bench.client();
     let phase = bench.phase();
     let ack = phase.metrics.series(Metric::Ack);
-    assert_eq!((ack.count(), ack.errors(), phase.unserved, phase.pace.late, phase.planned), (400, 0, 0, 0, Some(200)));
+    assert_eq!(
+        (ack.count(), ack.errors(), phase.pace.dropped, phase.pace.late, phase.planned),
+        (400, 0, 0, 0, Some(200))
+    );
     near(&ack, 0.0, 30.0);
     near(&ack, 100.0, 30.0);
     assert_eq!(phase.metrics.series(Metric::Lag).histogram().unwrap().max(), 1);
@@ -330,13 +338,29 @@ fn failures_are_counted_by_their_causes() {
     let phase = bench.phase();
     let ack = phase.metrics.series(Metric::Ack);
     assert_eq!(ack.failures().most_frequent(), [("the connection was lost", 4)]);
-    assert_eq!((phase.lost_connections, phase.unserved), (1, 5));
+    assert_eq!((phase.lost_connections, phase.pace.dropped), (1, 5));
 
     let text = "title: t\nload:\n  within: 1s\n  records: {executor: {shared-iterations: {iterations: 1}}}\n";
     let mut bench = Bench::new(text, &["cdr-retry-first=400ms", "cdr-retry-factor=1"], refusing);
     bench.receiver();
     let answer = bench.phase().metrics.series(Metric::Answer).into_owned();
     assert_eq!(answer.failures().most_frequent(), [("answered 503", 3), ("no answer in time", 1)]);
+}
+
+#[test]
+fn a_receiver_that_refuses_connections_is_the_cause_however_long_it_is_left_in_peace() {
+    let text =
+        "title: t\nload:\n  within: 2s\n  records: {executor: {constant-arrival-rate: {rate: 10, duration: 1s}}}\n";
+    let accepting: Reaction = |at| Some((at, "success"));
+    for (first, times) in [("cdr-retry-first=400ms", 12..40), ("cdr-retry-first=600s", 11..12)] {
+        let mut bench = Bench::new(text, &[first, "cdr-retry-factor=1"], accepting);
+        bench.refuses = true;
+        bench.receiver();
+        let answer = bench.phase().metrics.series(Metric::Answer).into_owned();
+        let failures = answer.failures().most_frequent();
+        let [("no connection: Connection refused", count)] = failures[..] else { panic!("{failures:?}") };
+        assert!(answer.count() == 0 && times.contains(&count), "{failures:?}");
+    }
 }
 
 #[test]

@@ -41,6 +41,32 @@ struct Sent {
     causes: Vec<Cause>,
 }
 
+/// The receivers to which there is no connection, and why. A Call Bridge leaves them in peace for a while, so that the time of
+/// a record may be up before a set with it was ever to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Unreachable(BTreeMap<ReceiverKey, String>);
+
+impl Unreachable {
+    /// Takes what became of a set; `why` is given where its receiver could not be connected to.
+    pub(super) fn hear(&mut self, note: &Note, why: Option<&str>) {
+        match (note, why) {
+            (Note::Unanswered { receiver, .. }, Some(why)) => {
+                self.0.insert(*receiver, format!("no connection: {why}"));
+            }
+            (Note::Posted { receiver, .. }, _) => drop(self.0.remove(receiver)),
+            _ => {}
+        }
+    }
+
+    /// Why so many receivers have not reacted in time.
+    fn causes(&self, left: u32) -> impl Iterator<Item = &str> {
+        self.0.values().map(String::as_str).chain(std::iter::repeat(NO_ANSWER)).take(left as usize)
+    }
+}
+
+/// That nothing became of a record in its time.
+const NO_ANSWER: &str = "no answer in time";
+
 /// All that waits.
 #[derive(Debug)]
 pub(super) struct Works {
@@ -136,7 +162,7 @@ impl Works {
     }
 
     /// Takes what became of something.
-    pub(super) fn hear(&mut self, note: Note, at: Instant) {
+    pub(super) fn hear(&mut self, note: Note, at: Instant, unreachable: &Unreachable) {
         match note {
             Note::Told { connection, id, causes } => drop(self.sent.insert((connection, id), Sent { at, causes })),
             Note::Acked { connection, id, good } => self.acked(connection, id, good, at),
@@ -147,11 +173,13 @@ impl Works {
             Note::Posted { receiver, .. } => drop(self.posted.insert(receiver, at)),
             Note::Answered { receiver, records, status, good } => {
                 self.received += 1;
-                self.answered(receiver, &records, (!good).then(|| format!("answered {status}")), at);
+                self.answered(receiver, &records, (!good).then(|| format!("answered {status}")).as_deref(), at);
             }
             Note::Unanswered { receiver, records } => {
-                let cause = if self.posted.contains_key(&receiver) { "no answer to a set" } else { "no connection" };
-                self.answered(receiver, &records, Some(cause.to_owned()), at);
+                let known = unreachable.0.get(&receiver).map(String::as_str);
+                let was_posted = self.posted.contains_key(&receiver);
+                let cause = known.unwrap_or(if was_posted { "no answer to a set" } else { "no connection" });
+                self.answered(receiver, &records, Some(cause), at);
             }
         }
     }
@@ -189,13 +217,13 @@ impl Works {
     }
 
     /// A set was answered, or failed for this cause: then it will be sent again.
-    fn answered(&mut self, receiver: ReceiverKey, records: &[u64], failed: Option<String>, at: Instant) {
+    fn answered(&mut self, receiver: ReceiverKey, records: &[u64], failed: Option<&str>, at: Instant) {
         let sent = self.posted.remove(&receiver);
         for index in records {
             let Some(number) = self.records.get(index).copied() else { continue };
             let Some(Work { scheduled, .. }) = self.works.get(&number) else { continue };
             let scheduled = *scheduled;
-            match &failed {
+            match failed {
                 None => {
                     self.metrics.record(Metric::Answer, Stamps { scheduled, sent: sent.unwrap_or(at) }, at);
                     self.settle(Cause(number));
@@ -220,13 +248,13 @@ impl Works {
     }
 
     /// Gives up what had its time.
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    pub(super) fn handle_timeout(&mut self, now: Instant, unreachable: &Unreachable) {
         while let Some(Reverse((at, number))) = self.deadlines.peek().copied() {
             if at > now {
                 break;
             }
             self.deadlines.pop();
-            self.give_up(number, now);
+            self.give_up(number, now, unreachable);
         }
         if self.sent.len() > REMEMBERED {
             self.sent.retain(|_, sent| sent.causes.iter().any(|cause| self.works.contains_key(&cause.0)));
@@ -244,14 +272,13 @@ impl Works {
         left
     }
 
-    fn give_up(&mut self, number: u64, now: Instant) {
+    fn give_up(&mut self, number: u64, now: Instant, unreachable: &Unreachable) {
         let Some(Work { origin, scheduled, left }) = self.works.remove(&number) else { return };
-        let (metric, cause) = match origin.0 {
-            Stream::Updates => (Metric::Ack, "no ack in time"),
-            Stream::Records => (Metric::Answer, "no answer in time"),
-        };
-        for _ in 0..left {
-            self.metrics.fail(metric, scheduled, now, cause);
+        match origin.0 {
+            Stream::Updates => (0..left).for_each(|_| self.metrics.fail(Metric::Ack, scheduled, now, "no ack in time")),
+            Stream::Records => {
+                unreachable.causes(left).for_each(|cause| self.metrics.fail(Metric::Answer, scheduled, now, cause));
+            }
         }
         self.end_part(origin);
     }

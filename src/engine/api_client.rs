@@ -4,6 +4,7 @@
 //! removed at the end all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use super::core::{Core, Handle, Seen, Stop};
@@ -22,12 +23,41 @@ const BUSY_PAUSE: Duration = Duration::from_millis(500);
 /// How long an exchange may take beyond the time to react.
 pub(super) const EXCHANGE_GRACE: Duration = Duration::from_secs(5);
 
-/// What is said of a request that was refused, before the status.
-const REFUSED: &str = "the API refused";
+/// Why nothing came of a request, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fruitless {
+    /// It was refused with this status: nothing was changed or made.
+    Refused(u16),
+    /// It was answered with this status of a server in trouble, which may have changed or made something.
+    Failed(u16),
+    /// There was no answer, though the request may have arrived.
+    Unanswered,
+}
 
-/// Whether that is why nothing came of a request: then nothing was changed or made.
-pub(super) fn is_refusal(cause: &str) -> bool {
-    cause.starts_with(REFUSED)
+impl Fruitless {
+    /// What an answer says of the request; nothing where it succeeded.
+    const fn of(status: u16) -> Option<Self> {
+        match status {
+            200..=299 => None,
+            500..=599 => Some(Self::Failed(status)),
+            _ => Some(Self::Refused(status)),
+        }
+    }
+
+    /// Whether nothing was changed or made.
+    pub(super) const fn is_refusal(self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
+}
+
+impl fmt::Display for Fruitless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(status) => write!(f, "the API refused with {status}"),
+            Self::Failed(status) => write!(f, "the API answered {status}"),
+            Self::Unanswered => f.write_str("the API gave no answer"),
+        }
+    }
 }
 
 /// The collections whose objects are removed at the end.
@@ -112,13 +142,8 @@ impl<S: Sink> Core<S> {
         self.last_seen = Some(Seen::Told(format!("{method} {target} was answered {}", response.status)));
         self.observe(Event::ResponseReceived { exchange, response: &response });
         self.api.note(method, &target, &response);
-        let failed = match response.status {
-            200..=299 => None,
-            status @ 500..=599 => Some(format!("the API answered {status}")),
-            status => Some(format!("{REFUSED} with {status}")),
-        };
         let made = response.headers.get("Location").map(|location| id_of(below_base(location)));
-        if self.tell_load(exchange, failed.as_deref().map_or(Ok(made), Err)) {
+        if self.tell_load(exchange, Fruitless::of(response.status).map_or(Ok(made), Err)) {
             return;
         }
         self.api.answers.insert(exchange, Ok(response));
@@ -129,7 +154,7 @@ impl<S: Sink> Core<S> {
         self.last_activity = self.now;
         self.last_seen = Some(Seen::Told(format!("{method} {target} failed: {error}")));
         self.observe(Event::RequestFailed { exchange, error: &error });
-        if self.tell_load(exchange, Err("the API gave no answer")) {
+        if self.tell_load(exchange, Err(Fruitless::Unanswered)) {
             return;
         }
         if !self.reception.is_restarting {

@@ -85,3 +85,76 @@ impl Clients {
         due
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chacha20::ChaCha8Rng;
+    use rand::SeedableRng as _;
+
+    use super::*;
+    use crate::engine::events_client::AckPolicy;
+
+    fn clients(names: &[&str]) -> Clients {
+        names.iter().map(|name| ((*name).to_owned(), Client::new(1))).collect()
+    }
+
+    fn line(connection: u32) -> EventsClient {
+        EventsClient::new(ConnectionId(connection), AckPolicy::default(), ChaCha8Rng::seed_from_u64(1), 1 << 20)
+    }
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_millis(ms)
+    }
+
+    /// Has a client want to act then, as the engine does it.
+    fn wants(clients: &mut Clients, name: &str, ms: Option<u64>) {
+        let client = clients.get_mut(name).unwrap();
+        client.close_deadline = ms.map(at);
+        let due = client.poll_timeout();
+        clients.note_due(due);
+    }
+
+    #[test]
+    fn a_client_is_found_by_its_name_and_by_its_newest_connection() {
+        let mut clients = clients(&["bob", "alice"]);
+        assert!(clients.get("alice").is_some() && clients.get("carol").is_none());
+        assert_eq!(clients.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["alice", "bob"]);
+        assert!(clients.on(ConnectionId(1)).is_none(), "nobody has a connection");
+        clients.begin("bob", line(1));
+        clients.begin("alice", line(2));
+        clients.begin("carol", line(3));
+        let names = [1, 2, 3].map(|id| clients.name_of(ConnectionId(id)).map(String::as_str));
+        assert_eq!(names, [Some("bob"), Some("alice"), None]);
+        assert!(clients.on(ConnectionId(1)).unwrap().is_open() && clients.get("bob").unwrap().is_connected());
+        clients.begin("bob", line(4));
+        assert!(clients.on(ConnectionId(1)).is_none() && clients.name_of(ConnectionId(1)).is_none());
+        assert_eq!(clients.name_of(ConnectionId(4)).map(String::as_str), Some("bob"));
+    }
+
+    #[test]
+    fn those_whose_time_has_come_are_told_once_and_the_others_stay_due() {
+        let mut clients = clients(&["a", "b", "c", "d"]);
+        assert_eq!((clients.poll_timeout(), clients.take_due(at(1_000_000))), (None, Vec::new()));
+        [("a", 30), ("b", 10), ("c", 20)].iter().for_each(|(name, ms)| wants(&mut clients, name, Some(*ms)));
+        wants(&mut clients, "d", None);
+        assert_eq!((clients.poll_timeout(), clients.take_due(at(9))), (Some(at(10)), Vec::new()));
+        assert_eq!(clients.take_due(at(20)), ["b", "c"]);
+        assert_eq!(clients.poll_timeout(), Some(at(30)));
+        // They have acted.
+        ["b", "c"].iter().for_each(|name| wants(&mut clients, name, None));
+        assert_eq!((clients.take_due(at(29)), clients.take_due(at(30))), (Vec::new(), vec!["a".to_owned()]));
+        assert_eq!(clients.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_client_that_wants_nothing_any_more_is_looked_at_in_vain_and_hides_no_other() {
+        let mut clients = clients(&["a", "b"]);
+        [("a", 10), ("b", 20)].iter().for_each(|(name, ms)| wants(&mut clients, name, Some(*ms)));
+        wants(&mut clients, "a", None);
+        assert_eq!((clients.poll_timeout(), clients.take_due(at(10))), (Some(at(10)), Vec::new()));
+        assert_eq!(clients.poll_timeout(), Some(at(20)));
+        // One that wants to act earlier than all others comes first.
+        wants(&mut clients, "a", Some(15));
+        assert_eq!(clients.take_due(at(15)), ["a"]);
+    }
+}

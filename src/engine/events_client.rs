@@ -580,19 +580,23 @@ impl EventsClient {
 
 impl Outgoing {
     fn ack<S: Sink>(&mut self, now: Instant, id: u64, status: &str, out: &mut Vec<u8>, trace: &mut Tracer<S>) {
-        let mut text = std::mem::take(&mut self.text);
-        text.clear();
-        write::ack_into(id, status, &mut text);
-        self.frame(now, Header::new(Opcode::TEXT, text.len() as u64), true, &text, out, trace);
+        let header = self.compose_ack(id, status, None);
+        let text = std::mem::take(&mut self.text);
+        self.frame(now, header, true, &text, out, trace);
         self.text = text;
+    }
+
+    /// Makes the text of an ack. Its header.
+    fn compose_ack(&mut self, id: u64, status: &str, mask: Option<[u8; 4]>) -> Header {
+        self.text.clear();
+        write::ack_into(id, status, &mut self.text);
+        Header { mask, ..Header::new(Opcode::TEXT, self.text.len() as u64) }
     }
 
     /// Writes an ack that is yet to be observed. Its mask.
     fn write_ack(&mut self, id: u64, status: &str, out: &mut Vec<u8>) -> [u8; 4] {
         let mask = self.random.random();
-        self.text.clear();
-        write::ack_into(id, status, &mut self.text);
-        let header = Header { mask: Some(mask), ..Header::new(Opcode::TEXT, self.text.len() as u64) };
+        let header = self.compose_ack(id, status, Some(mask));
         frame::encode(&header, &self.text, out);
         mask
     }
@@ -605,9 +609,7 @@ impl Outgoing {
         document: &mut Document,
         trace: &mut Tracer<S>,
     ) {
-        self.text.clear();
-        write::ack_into(id, status, &mut self.text);
-        let header = Header { mask: Some(mask), ..Header::new(Opcode::TEXT, self.text.len() as u64) };
+        let header = self.compose_ack(id, status, Some(mask));
         let (connection, from, payload) = (self.connection, Side::Client, &self.text[..]);
         let text = Some(Text::of(payload, document));
         trace.observe(now, Event::Frame { connection, from, frame: Frame { header, payload }, text });

@@ -22,13 +22,13 @@ use self::live::{Left, Order, Subject, Then, Work};
 pub(super) use self::population::client_name;
 use self::population::{Population, Setup};
 use self::pulse::{Pulse, show_setup};
-use super::api_client::{EXCHANGE_GRACE, request};
+use super::api_client::{EXCHANGE_GRACE, Fruitless, request};
 use super::client::Client;
 use super::core::{Core, Handle, Stop};
 use super::outcome::StepMark;
 use crate::load::search::Probe;
 use crate::load::together::{ASK_AGAIN, Next};
-use crate::load::{Arrival, Executor, Metric, Metrics, Part, Phase, Schedule, Series, Stamps};
+use crate::load::{Arrival, Executor, Metrics, Part, Phase, Schedule, Series, Stamps, Unserved};
 use crate::protocol::events::Resource;
 use crate::protocol::http::{Method, Request};
 use crate::scenario::syntax::{Load, Stimulus};
@@ -41,10 +41,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How many arrivals are taken before it is looked what else has happened: a schedule may ask for more than can be done.
 const ARRIVALS_AT_ONCE: usize = 1000;
 
-/// How many pieces of work may be under way at a server; arrivals beyond find nothing free.
+/// How many pieces of work may be under way at a server; arrivals beyond begin nothing.
 const UNDER_WAY: usize = 10_000;
 
-/// How many requests to a server may have no answer; arrivals beyond find nothing free. Each takes a connection, and a server
+/// How many requests to a server may have no answer; arrivals beyond begin nothing. Each takes a connection, and a server
 /// that is flooded with those tells nothing of how much it bears.
 const UNANSWERED: usize = 1000;
 
@@ -157,7 +157,7 @@ impl<S: Sink + Send> Handle<S> {
         });
         let live = live.expect("only here it is taken away");
         let (lost_connections, gone) = (live.lost_connections(), live.all.gone());
-        let Live { schedule, metrics, messages, sets, records, unserved, is_aborted, all, .. } = *live;
+        let Live { schedule, metrics, messages, sets, records, is_aborted, all, .. } = *live;
         let phase = Phase {
             executor,
             begun_at: begins,
@@ -167,7 +167,6 @@ impl<S: Sink + Send> Handle<S> {
             pace: *schedule.pace(),
             planned: schedule.planned(),
             unfinished,
-            unserved,
             messages,
             sets,
             records,
@@ -193,8 +192,7 @@ impl<S: Sink + Send> Handle<S> {
 
 /// What making the population took.
 fn note_setup(metrics: &mut Metrics, setup: &Setup) {
-    let parts = [(Metric::Token, &setup.tokens), (Metric::Upgrade, &setup.upgrades), (Metric::Settle, &setup.settled)];
-    for (metric, times) in parts {
+    for (metric, times) in setup.timed() {
         let mut series = Series::default();
         times.iter().for_each(|time| series.record(*time));
         metrics.add(metric, &series);
@@ -277,8 +275,9 @@ impl<S: Sink> Core<S> {
         let Arrival { number, scheduled } = arrival;
         let stamps = Stamps { scheduled, sent: self.now };
         let Some(stimulus) = live.draw() else { return live.schedule.finished(self.now) };
+        let is_crowded = live.works.len() >= UNDER_WAY || live.unanswered_count() >= UNANSWERED;
         let begun = match stimulus {
-            _ if live.works.len() >= UNDER_WAY || live.unanswered_count() >= UNANSWERED => None,
+            _ if is_crowded => None,
             Stimulus::Mute | Stimulus::Layout => self.change_party(live, stimulus),
             Stimulus::Lock | Stimulus::Record => self.change_one_call(live, stimulus),
             Stimulus::JoinAndLeave => self.invite(live),
@@ -297,8 +296,8 @@ impl<S: Sink> Core<S> {
                 );
             }
             None => {
-                live.unserved += u64::from(live.schedule.is_open());
-                live.schedule.put_back(arrival, self.now, self.now + LOOK_AGAIN);
+                let why = if is_crowded { Unserved::Crowded } else { Unserved::NothingFree };
+                live.schedule.put_back(why, self.now, self.now + LOOK_AGAIN);
             }
         }
     }
@@ -420,7 +419,7 @@ impl<S: Sink> Core<S> {
     }
 
     /// An answer came, or none will. Whether it belongs to the load.
-    pub(super) fn tell_load(&mut self, exchange: ExchangeId, made: Result<Option<&str>, &str>) -> bool {
+    pub(super) fn tell_load(&mut self, exchange: ExchangeId, made: Result<Option<&str>, Fruitless>) -> bool {
         let now = self.now;
         let is_stray = self.api.strays.remove(&exchange);
         is_stray || self.live.as_mut().is_some_and(|live| live.answered(exchange, made, now))

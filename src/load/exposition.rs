@@ -52,7 +52,47 @@ struct State {
 struct Load {
     counts: Counts,
     planned_per_s: Option<f64>,
-    metrics: BTreeMap<Metric, (Tally, Causes)>,
+    metrics: BTreeMap<Metric, Measured>,
+}
+
+/// What was measured of a metric.
+#[derive(Debug, Default)]
+struct Measured {
+    scheduled: Tally,
+    /// From the actual send, of what a schedule may have asked for.
+    sent: Tally,
+    causes: Causes,
+}
+
+impl Load {
+    /// The updates of all kinds together.
+    fn updates(&self, of: fn(&Measured) -> &Tally) -> Tally {
+        let mut whole = Tally::default();
+        let kinds = Metric::UPDATES.iter().filter_map(|kind| self.metrics.get(kind));
+        kinds.for_each(|kind| whole.merge(of(kind)));
+        whole
+    }
+
+    /// What was timed of a metric, where something was; from the scheduled instant, and from the actual send where that is
+    /// something else.
+    fn timed(&self, metric: Metric) -> impl Iterator<Item = (&'static str, Tally)> {
+        let both = match (metric, self.metrics.get(&metric)) {
+            (Metric::Update, _) => (self.updates(|kind| &kind.scheduled), self.updates(|kind| &kind.sent)),
+            (_, Some(measured)) => (measured.scheduled.clone(), measured.sent.clone()),
+            (_, None) => Default::default(),
+        };
+        let is_other = !both.1.has_values_of(&both.0);
+        let all = [(metric.as_str(), both.0, true), (metric.as_str_from_send(), both.1, is_other)];
+        all.into_iter().filter(|(_, tally, shows)| tally.count() > 0 && *shows).map(|(name, tally, _)| (name, tally))
+    }
+
+    /// How many failed of a metric.
+    fn errors(&self, metric: Metric) -> u64 {
+        match metric {
+            Metric::Update => Metric::UPDATES.iter().map(|kind| self.errors(*kind)).sum(),
+            _ => self.metrics.get(&metric).map_or(0, |measured| measured.scheduled.errors()),
+        }
+    }
 }
 
 impl Exposition {
@@ -65,9 +105,7 @@ impl Exposition {
     pub fn finished(&self, scenario: &str, findings: u64) {
         let mut state = self.state();
         state.finished += 1;
-        if findings > 0 {
-            state.findings.insert(scenario.to_owned(), findings);
-        }
+        state.findings.insert(scenario.to_owned(), findings);
         if let Some(load) = state.loads.get_mut(scenario) {
             load.planned_per_s = None;
         }
@@ -81,10 +119,13 @@ impl Exposition {
         load.counts = load.counts.plus(&moment.counts);
         load.planned_per_s = standing.planned_per_s;
         for (metric, tally) in moment.tallies() {
-            load.metrics.entry(*metric).or_default().0.merge(tally);
+            load.metrics.entry(*metric).or_default().scheduled.merge(tally);
+        }
+        for (metric, tally) in moment.tallies_from_send() {
+            load.metrics.entry(*metric).or_default().sent.merge(tally);
         }
         for (metric, causes) in moment.causes() {
-            load.metrics.entry(*metric).or_default().1.merge(causes);
+            load.metrics.entry(*metric).or_default().causes.merge(causes);
         }
     }
 
@@ -119,7 +160,11 @@ type Counted = (&'static str, fn(&Counts) -> u64, &'static str);
 const COUNTED: [Counted; 6] = [
     ("bridgeproof_stimuli", |counts| counts.begun, "Stimuli that began."),
     ("bridgeproof_stimuli_late", |counts| counts.late, "Stimuli that began late, since the harness was."),
-    ("bridgeproof_stimuli_unserved", |counts| counts.unserved, "Stimuli for which nothing was free."),
+    (
+        "bridgeproof_stimuli_unserved",
+        |counts| counts.unserved,
+        "Stimuli that were dropped: nothing was free, or too much was under way.",
+    ),
     ("bridgeproof_messages", |counts| counts.messages, "Messages that were received."),
     ("bridgeproof_records", |counts| counts.records, "Call detail records that were received."),
     ("bridgeproof_connections_lost", |counts| counts.lost_connections, "Connections of a load that were lost."),
@@ -161,10 +206,12 @@ impl Text {
 
     fn latencies(&mut self, loads: &BTreeMap<String, Load>) {
         const NAME: &str = "bridgeproof_latency_seconds";
-        self.family(NAME, "histogram", "Latencies of loads from the scheduled instant; lag is the harness's own.");
+        let help = "Latencies of loads from the scheduled instant, or from the actual send; update is all update_* together, \
+                    lag is the harness's own.";
+        self.family(NAME, "histogram", help);
         for (scenario, load) in loads {
-            for (metric, (tally, _)) in load.metrics.iter().filter(|(_, (tally, _))| tally.count() > 0) {
-                let of = [("scenario", scenario.as_str()), ("metric", metric.as_str())];
+            for (metric, tally) in Metric::ALL.into_iter().flat_map(|metric| load.timed(metric)) {
+                let of = [("scenario", scenario.as_str()), ("metric", metric)];
                 for bound in BOUNDS_US {
                     let bound_s = format!("{:?}", bound as f64 / 1e6);
                     let labels = [of[0], of[1], ("le", bound_s.as_str())];
@@ -176,10 +223,18 @@ impl Text {
                 self.sample(&format!("{NAME}_sum"), &of, tally.sum_us() as f64 / 1e6);
             }
         }
-        self.family("bridgeproof_failures", "counter", "What was waited for in vain, or failed, by cause.");
+        // From the beginning on, so that the first failure is an increase and not a new series.
+        self.family("bridgeproof_errors", "counter", "What was waited for in vain, or failed.");
         for (scenario, load) in loads {
-            for (metric, (_, causes)) in &load.metrics {
-                for (cause, times) in causes.most_frequent() {
+            for metric in Metric::ALL.into_iter().filter(|metric| *metric != Metric::Lag) {
+                let labels = [("scenario", scenario.as_str()), ("metric", metric.as_str())];
+                self.sample("bridgeproof_errors_total", &labels, load.errors(metric) as f64);
+            }
+        }
+        self.family("bridgeproof_failures", "counter", "The same by cause, as far as causes have come up.");
+        for (scenario, load) in loads {
+            for (metric, measured) in &load.metrics {
+                for (cause, times) in measured.causes.most_frequent() {
                     let labels = [("scenario", scenario.as_str()), ("metric", metric.as_str()), ("cause", cause)];
                     self.sample("bridgeproof_failures_total", &labels, times as f64);
                 }
@@ -218,8 +273,13 @@ mod tests {
         let standing = Standing { planned_per_s: Some(20.0), ..Standing::default() };
         for _ in 0..3 {
             let (mut fresh, mut moment) = (Fresh::default(), Moment::default());
-            fresh.record(Metric::UpdateMute, Duration::from_millis(4));
-            fresh.record(Metric::UpdateMute, Duration::from_secs(90));
+            for (metric, ms, from_send) in
+                [(Metric::UpdateMute, 4, 3), (Metric::UpdateMute, 90_000, 1), (Metric::UpdateLock, 4, 4)]
+            {
+                fresh.record(metric, Duration::from_millis(ms));
+                fresh.record_from_send(metric, Duration::from_millis(from_send));
+            }
+            fresh.fail(Metric::UpdateLock, "no event in time");
             fresh.fail(Metric::Api, "said \"no\"\\\n");
             fresh.move_into(&mut moment);
             moment.counts = Counts { begun: 20, messages: 40, findings: 1, ..Counts::default() };
@@ -239,6 +299,15 @@ mod tests {
             "bridgeproof_latency_seconds_bucket{scenario=\"load/steady\",metric=\"update_mute\",le=\"+Inf\"} 6",
             "bridgeproof_latency_seconds_count{scenario=\"load/steady\",metric=\"update_mute\"} 6",
             "bridgeproof_latency_seconds_sum{scenario=\"load/steady\",metric=\"update_mute\"} 270.012",
+            "bridgeproof_latency_seconds_count{scenario=\"load/steady\",metric=\"update\"} 9",
+            "bridgeproof_latency_seconds_bucket{scenario=\"load/steady\",metric=\"update\",le=\"0.005\"} 6",
+            "bridgeproof_latency_seconds_sum{scenario=\"load/steady\",metric=\"update_from_send\"} 0.024",
+            "bridgeproof_latency_seconds_count{scenario=\"load/steady\",metric=\"update_mute_from_send\"} 6",
+            "bridgeproof_latency_seconds_count{scenario=\"load/steady\",metric=\"update_lock\"} 3",
+            "bridgeproof_errors_total{scenario=\"load/steady\",metric=\"update\"} 3",
+            "bridgeproof_errors_total{scenario=\"load/steady\",metric=\"api\"} 3",
+            "bridgeproof_errors_total{scenario=\"load/steady\",metric=\"settle\"} 0",
+            "bridgeproof_findings_total{scenario=\"messages/acked\"} 0",
             "bridgeproof_failures_total{scenario=\"load/steady\",metric=\"api\",cause=\"said \\\"no\\\"\\\\\\n\"} 3",
             "bridgeproof_cpu_seconds_total{mode=\"user\"} 1.5",
             "bridgeproof_memory_bytes 2048",
@@ -247,6 +316,7 @@ mod tests {
             assert!(text.lines().any(|own| own == line), "{line} in\n{text}");
         }
         assert!(text.ends_with("\n# EOF\n"), "{text}");
+        assert!(!text.contains("update_lock_from_send"), "what is the same stands there once: {text}");
         exposition.finished("load/steady", 5);
         let text = exposition.render(None);
         assert!(text.contains("findings_total{scenario=\"load/steady\"} 5") && !text.contains("planned_per_second{"));

@@ -34,7 +34,7 @@ metrics! {
     Token = "token";
     /// From the request to upgrade to the open connection.
     Upgrade = "upgrade";
-    /// From a message to its ack.
+    /// From a message to its ack: a client's request for subscriptions, or of a load on clients an update.
     Ack = "ack";
     /// From a request for subscriptions until all of them are settled: active, as far as they can be.
     Settle = "settle";

@@ -67,9 +67,10 @@ impl Metrics {
             return;
         }
         let timed = self.timed(metric);
-        timed.scheduled.record(at.since(stamps.scheduled));
-        timed.sent.record(at.since(stamps.sent));
-        self.timeline.record(at.since(self.origin), kind(metric), at.since(stamps.scheduled));
+        let (time, from_send) = (at.since(stamps.scheduled), at.since(stamps.sent));
+        timed.scheduled.record(time);
+        timed.sent.record(from_send);
+        self.timeline.record(at.since(self.origin), kind(metric), time, from_send);
     }
 
     /// Something that was scheduled at an instant has failed, or has not come about in its time.

@@ -35,7 +35,7 @@ pub use metric::Metric;
 pub use metrics::{Metrics, Stamps};
 pub use outcome::{Loaded, Phase, Share, is_served};
 pub use recorder::{LatencyRecorder, Tap};
-pub use schedule::{Arrival, Executor, Pace, Schedule};
+pub use schedule::{Arrival, Executor, Pace, Schedule, Unserved};
 pub use series::{Row, Series};
 pub use stages::{Rate, Stage};
 pub use tally::Tally;

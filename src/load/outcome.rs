@@ -29,8 +29,6 @@ pub struct Phase {
     pub planned: Option<u64>,
     /// How many had begun and not come to their end when it was given up.
     pub unfinished: u64,
-    /// How many arrivals began nothing, since all that they could have been about was still being changed.
-    pub unserved: u64,
     /// How many messages of the server were received meanwhile.
     pub messages: u64,
     /// How many sets of records were received meanwhile.
@@ -86,9 +84,9 @@ impl Share {
         Self {
             server: server.to_owned(),
             connections,
-            begun: phase.pace.taken.saturating_sub(phase.unserved),
+            begun: phase.pace.begun(),
             late: phase.pace.late,
-            unserved: phase.unserved,
+            unserved: phase.pace.dropped,
             unfinished: phase.unfinished,
             messages: phase.messages,
             records: phase.records,
@@ -118,7 +116,6 @@ impl Phase {
         self.pace.merge(&other.pace);
         self.planned = self.planned.zip(other.planned).map(|(own, other)| own + other);
         self.unfinished += other.unfinished;
-        self.unserved += other.unserved;
         self.messages += other.messages;
         self.sets += other.sets;
         self.records += other.records;
@@ -148,7 +145,7 @@ impl Phase {
     /// Whether nearly all arrivals had something to begin with. Otherwise those that found nothing because the target was slow
     /// are missing from what was measured.
     pub fn is_served(&self) -> bool {
-        is_served(self.unserved, self.pace.taken)
+        is_served(self.pace.dropped, self.pace.taken)
     }
 
     /// Whether all that was asked of it was met, as far as that can be said.

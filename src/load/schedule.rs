@@ -99,10 +99,23 @@ pub struct Pace {
     pub max_lag: Duration,
     /// How many were taken.
     pub taken: u64,
-    /// How many of them later than `max_lag` after their time.
+    /// How many of them began nothing.
+    pub dropped: u64,
+    /// How many of those since too much was under way at the target; the others found nothing that they could be about.
+    pub crowded: u64,
+    /// How many of those that began did so later than `max_lag` after their time.
     pub late: u64,
     /// The latest.
     pub worst: Duration,
+}
+
+/// Why what was taken begins nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unserved {
+    /// Nothing is free that it could be about.
+    NothingFree,
+    /// Too much is under way at the target already.
+    Crowded,
 }
 
 impl Pace {
@@ -118,22 +131,30 @@ impl Pace {
         self.worst = self.worst.max(lag);
     }
 
-    /// Takes one back that did not begin after all.
-    fn take_back(&mut self, lag: Duration) {
-        self.taken = self.taken.saturating_sub(1);
-        self.late = self.late.saturating_sub(u64::from(lag > self.max_lag));
+    /// Counts one that began nothing. It has no lateness.
+    fn drop(&mut self, why: Unserved) {
+        self.taken += 1;
+        self.dropped += 1;
+        self.crowded += u64::from(why == Unserved::Crowded);
     }
 
     /// Adds the pace of another part of the load.
     pub fn merge(&mut self, other: &Self) {
         self.taken += other.taken;
+        self.dropped += other.dropped;
+        self.crowded += other.crowded;
         self.late += other.late;
         self.worst = self.worst.max(other.worst);
     }
 
-    /// The share that was late; zero where nothing was taken.
+    /// How many began something.
+    pub const fn begun(&self) -> u64 {
+        self.taken.saturating_sub(self.dropped)
+    }
+
+    /// The share of those that began which was late; zero where none did.
     pub fn late_share(&self) -> f64 {
-        if self.taken == 0 { 0.0 } else { self.late as f64 / self.taken as f64 }
+        if self.begun() == 0 { 0.0 } else { self.late as f64 / self.begun() as f64 }
     }
 
     /// Whether no more than this share was late. Otherwise the run tells of the harness, not of the target.
@@ -155,6 +176,8 @@ pub struct Schedule {
     taken: u64,
     finished: u64,
     pace: Pace,
+    /// The pace before what was taken last.
+    before: Pace,
 }
 
 #[derive(Debug, Clone)]
@@ -207,7 +230,17 @@ impl Schedule {
             Executor::Listen { .. } => Kind::Listen,
         };
         let end = start + executor.duration();
-        Self { start, end, kind, index, of, taken: 0, finished: 0, pace: Pace::new(max_lag) }
+        Self {
+            start,
+            end,
+            kind,
+            index,
+            of,
+            taken: 0,
+            finished: 0,
+            pace: Pace::new(max_lag),
+            before: Pace::new(max_lag),
+        }
     }
 
     /// The next instant at which something is to be done: the next arrival, else the end. It may have passed. `None` where
@@ -245,19 +278,23 @@ impl Schedule {
         };
         let number = self.index + self.taken * self.of;
         self.taken += 1;
+        self.before = self.pace;
         self.pace.add(now.since(scheduled));
         Some(Arrival { number, scheduled })
     }
 
-    /// What was taken last cannot begin, since nothing is free that it could be about. An arrival of an open schedule has
-    /// passed; a virtual user tries again at `again`, so that time goes on meanwhile.
-    pub fn put_back(&mut self, arrival: Arrival, now: Instant, again: Instant) {
-        let Kind::Closed { free, left, .. } = &mut self.kind else { return self.finished(now) };
+    /// What was taken last cannot begin. An arrival of an open schedule has passed; a virtual user tries again at `again`,
+    /// so that time goes on meanwhile.
+    pub fn put_back(&mut self, why: Unserved, now: Instant, again: Instant) {
+        self.pace = self.before;
+        let Kind::Closed { free, left, .. } = &mut self.kind else {
+            self.pace.drop(why);
+            return self.finished(now);
+        };
         let place = free.partition_point(|due| *due <= again);
         free.insert(place, again);
         *left = left.saturating_add(1);
         self.taken = self.taken.saturating_sub(1);
-        self.pace.take_back(now.since(arrival.scheduled));
     }
 
     /// A piece of work has come to its end, well or not: its virtual user is free.
@@ -270,11 +307,6 @@ impl Schedule {
             let place = free.partition_point(|due| *due <= now);
             free.insert(place, now);
         }
-    }
-
-    /// Whether work begins at its time, whatever became of earlier work.
-    pub const fn is_open(&self) -> bool {
-        matches!(self.kind, Kind::Open { .. })
     }
 
     /// Whether nothing begins any more.
@@ -309,12 +341,16 @@ impl Schedule {
         }
     }
 
-    /// The rate that is meant at an instant, in arrivals per second over all parts; `None` where none is.
-    pub fn rate_at(&self, now: Instant) -> Option<f64> {
-        match &self.kind {
-            Kind::Open { course, .. } => Some(course.rate_at(now.since(self.start))),
-            _ => None,
+    /// The rate that is meant between two instants, in arrivals per second over all parts; `None` where none is. Nothing is
+    /// meant behind the end.
+    pub fn rate_between(&self, from: Instant, to: Instant) -> Option<f64> {
+        let Kind::Open { course, .. } = &self.kind else { return None };
+        let (since, until) = (from.since(self.start), to.min(self.end).since(self.start));
+        let (working, whole) = (until.saturating_sub(since), to.since(from));
+        if working.is_zero() {
+            return Some(0.0);
         }
+        Some(course.rate_at(since + working / 2) * (working.as_secs_f64() / whole.as_secs_f64()))
     }
 
     /// When it begins.
@@ -427,6 +463,40 @@ mod tests {
         assert!(schedule.is_over(at(30)));
         let mut slow = Schedule::new(&executor, at(0), LAG);
         assert!(slow.take(at(1000)).is_none() && slow.is_over(at(1000)));
+    }
+
+    #[test]
+    fn a_rate_is_meant_until_the_end_and_not_behind_it() {
+        let executor =
+            Executor::ConstantArrivalRate { rate: Rate::new(20.0), time_unit: SECOND, duration: SECOND * 5 / 2 };
+        let schedule = Schedule::new(&executor, at(500), LAG);
+        let rate = |from, to| schedule.rate_between(at(from), at(to));
+        assert_eq!(
+            [rate(500, 1500), rate(2500, 3000), rate(2500, 3500), rate(3500, 4500)].map(Option::unwrap),
+            [20.0, 20.0, 10.0, 0.0]
+        );
+        let users = Schedule::new(&Executor::ConstantVus { vus: 1, duration: SECOND }, at(0), LAG);
+        assert_eq!(users.rate_between(at(0), at(500)), None);
+    }
+
+    #[test]
+    fn what_begins_nothing_has_no_lateness() {
+        let mut open = Schedule::new(&rate(10.0, 1), at(0), LAG);
+        let mut after = |now, why: Option<Unserved>| {
+            open.take(at(now)).unwrap();
+            why.into_iter().for_each(|why| open.put_back(why, at(now), at(now)));
+            *open.pace()
+        };
+        after(0, None);
+        after(130, None);
+        after(700, Some(Unserved::NothingFree));
+        let pace = after(700, Some(Unserved::Crowded));
+        assert_eq!((pace.taken, pace.begun(), pace.dropped, pace.crowded), (4, 2, 2, 1));
+        assert_eq!((pace.late, pace.worst, pace.late_share()), (1, Duration::from_millis(30), 0.5));
+        let mut users = Schedule::new(&Executor::ConstantVus { vus: 1, duration: SECOND }, at(0), LAG);
+        users.take(at(500)).unwrap();
+        users.put_back(Unserved::Crowded, at(500), at(510));
+        assert_eq!((*users.pace(), users.next_due(at(500))), (Pace::new(LAG), Some(at(510))));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Moment {
     pub memory_kib: u64,
     /// The metrics of which something came, in the order of reports; kinds of updates only, not all together.
     tallies: Vec<(Metric, Tally)>,
+    /// The same from the actual send. Only moments that are shown have it, not those that are kept.
+    from_send: Vec<(Metric, Tally)>,
     /// What failed, by cause. Only moments that are shown have it, not those that are kept.
     causes: Vec<(Metric, Causes)>,
 }
@@ -105,9 +107,15 @@ impl Moment {
         &self.tallies
     }
 
-    /// Its middle, since the beginning.
-    pub const fn middle(&self) -> Duration {
-        Duration::from_millis(self.at_s * 1000 + self.length_s * 500)
+    /// When it begins and ends, since the beginning; but for what is behind `end`.
+    pub fn span(&self, end: Duration) -> (Duration, Duration) {
+        let began = Duration::from_secs(self.at_s);
+        (began, Duration::from_secs(self.at_s + self.length_s).min(end).max(began))
+    }
+
+    /// The same from the actual send, of what a schedule may have asked for.
+    pub fn tallies_from_send(&self) -> &[(Metric, Tally)] {
+        &self.from_send
     }
 
     /// What failed, by cause; metrics of which nothing failed are left out.
@@ -117,10 +125,7 @@ impl Moment {
 
     /// Adds what came of a metric.
     pub fn add(&mut self, metric: Metric, tally: &Tally) {
-        match self.tallies.binary_search_by_key(&metric, |(own, _)| *own) {
-            Ok(place) => self.tallies[place].1.merge(tally),
-            Err(place) => self.tallies.insert(place, (metric, tally.clone())),
-        }
+        add(&mut self.tallies, metric, tally);
     }
 
     /// Adds failures by cause, which the tally has already counted.
@@ -136,6 +141,7 @@ impl Moment {
         self.counts = self.counts.plus(&other.counts);
         self.memory_kib = self.memory_kib.max(other.memory_kib);
         other.tallies.iter().for_each(|(metric, tally)| self.add(*metric, tally));
+        other.from_send.iter().for_each(|(metric, tally)| add(&mut self.from_send, *metric, tally));
         other.causes.iter().for_each(|(metric, causes)| self.add_causes(*metric, causes));
     }
 
@@ -149,6 +155,19 @@ impl Moment {
                 }
             }
         }
+        for (metric, dense) in Metric::ALL.into_iter().zip(&mut fresh.from_send) {
+            if let Some((tally, _)) = dense.take() {
+                add(&mut self.from_send, metric, &tally);
+            }
+        }
+    }
+}
+
+/// Adds what came of a metric to tallies in the order of reports.
+fn add(tallies: &mut Vec<(Metric, Tally)>, metric: Metric, tally: &Tally) {
+    match tallies.binary_search_by_key(&metric, |(own, _)| *own) {
+        Ok(place) => tallies[place].1.merge(tally),
+        Err(place) => tallies.insert(place, (metric, tally.clone())),
     }
 }
 
@@ -156,12 +175,18 @@ impl Moment {
 #[derive(Debug, Clone, Default)]
 pub struct Fresh {
     all: [Dense; Metric::ALL.len()],
+    from_send: [Dense; Metric::ALL.len()],
 }
 
 impl Fresh {
     /// Takes a value; one that is longer than an hour counts as an error.
     pub fn record(&mut self, metric: Metric, time: Duration) {
         self.all[metric as usize].record(time);
+    }
+
+    /// Takes how long the same took from the actual send.
+    pub fn record_from_send(&mut self, metric: Metric, time: Duration) {
+        self.from_send[metric as usize].record(time);
     }
 
     /// Counts a failure.
@@ -193,10 +218,14 @@ impl Default for Timeline {
 }
 
 impl Timeline {
-    /// Takes a value that came about so long after the beginning.
-    pub fn record(&mut self, since: Duration, metric: Metric, time: Duration) {
+    /// Takes a value that came about so long after the beginning: from the scheduled instant, and from the actual send.
+    pub fn record(&mut self, since: Duration, metric: Metric, time: Duration, from_send: Duration) {
         self.turn_to(since);
         self.fresh.record(metric, time);
+        // The harness's own lateness has but one beginning.
+        if metric != Metric::Lag {
+            self.fresh.record_from_send(metric, from_send);
+        }
     }
 
     /// Counts a failure.
@@ -221,6 +250,7 @@ impl Timeline {
     /// Keeps a moment; if there is one of its interval, both together.
     pub fn keep(&mut self, mut moment: Moment) {
         moment.causes.clear();
+        moment.from_send.clear();
         let mut place = self.place(moment.at_s);
         while place >= MOST {
             self.join();
@@ -304,27 +334,30 @@ mod tests {
     fn a_second_shows_its_values_its_failures_and_what_was_counted() {
         let mut line = Timeline::default();
         let ms = Duration::from_millis;
-        (1..=100).for_each(|one| line.record(ms(2000 + one), METRIC, ms(one)));
+        (1..=100).for_each(|one| line.record(ms(2000 + one), METRIC, ms(one), ms(one / 2)));
         line.fail(ms(2999), METRIC, "late");
-        line.record(ms(2999), Metric::UpdateLock, ms(7));
+        line.record(ms(2999), Metric::UpdateLock, ms(7), ms(7));
         assert_eq!(line.turns(), ms(3000));
         let shown = line.turn(ms(5000), Counts { messages: 9, ..Counts::default() });
         assert_eq!((shown.at_s, shown.length_s, shown.counts.messages), (2, 1, 9));
         assert_eq!(shown.causes()[0].1.most_frequent(), [("late", 1)]);
+        let sent: Vec<_> = shown.tallies_from_send().iter().map(|(metric, one)| (*metric, one.max_us())).collect();
+        assert_eq!(sent, [(METRIC, 50_000), (Metric::UpdateLock, 7000)]);
         line.keep(shown);
         let moments = line.moments();
         assert_eq!(moments.len(), 3);
         assert_eq!(moments[0], Moment::at(0, Counts::default()));
         let (mutes, updates) = (moments[2].tally(METRIC).unwrap(), moments[2].tally(Metric::Update).unwrap());
         assert_eq!((mutes.count(), mutes.errors(), updates.count()), (100, 1, 101));
-        assert!(moments[2].causes().is_empty() && moments[2].tally(Metric::Api).is_none());
+        assert!(moments[2].causes().is_empty() && moments[2].tallies_from_send().is_empty());
+        assert!(moments[2].tally(Metric::Api).is_none());
     }
 
     #[test]
     fn a_week_takes_no_more_room_than_five_minutes() {
         let mut line = Timeline::default();
         let at = |second| Duration::from_secs(second);
-        (0..604_800).step_by(60).for_each(|second| line.record(at(second), METRIC, at(1)));
+        (0..604_800).step_by(60).for_each(|second| line.record(at(second), METRIC, at(1), at(1)));
         let moments = line.moments();
         assert!(moments.len() <= MOST && moments.len() > MOST / 2);
         let count = |moments: &[Moment]| {
@@ -352,7 +385,7 @@ mod tests {
                     if failed {
                         line.fail(since, METRIC, "late");
                     } else {
-                        line.record(since, METRIC, Duration::from_micros(micros));
+                        line.record(since, METRIC, Duration::from_micros(micros), Duration::ZERO);
                     }
                 }
             }

@@ -318,7 +318,6 @@ mod tests {
             is_paced: late == 0,
             planned: Some(arrivals),
             unfinished: 0,
-            unserved: 0,
             messages: arrivals,
             sets: 0,
             records: 0,

@@ -19,13 +19,16 @@ pub struct Standing {
     pub probe: Option<Probe>,
     /// The stage that is under way, counted from 1, and how many there are; `None` without stages.
     pub stage: Option<(usize, usize)>,
+    /// Whether it begins nothing and only listens.
+    pub listens: bool,
     /// How long ago work began to begin.
     pub elapsed: Duration,
     /// How long work begins, or may begin at most.
     pub length: Duration,
     /// How much of the beginning is not measured.
     pub warm_up: Duration,
-    /// The rate that was meant in the middle of the last second, in stimuli per second; `None` where none is meant.
+    /// The rate that was meant in the last second as long as work began in it, in stimuli per second; `None` where none is
+    /// meant.
     pub planned_per_s: Option<f64>,
 }
 

@@ -37,7 +37,7 @@ pub trait Served: Send + 'static {
     fn handle_ended(&mut self, now: Instant, connection: ConnectionKey);
 
     /// Takes note that the connection to a CDR receiver is open, or could not be opened.
-    fn handle_link(&mut self, now: Instant, link: LinkKey, opened: bool);
+    fn handle_link(&mut self, now: Instant, link: LinkKey, opened: Result<(), &str>);
 
     /// Takes bytes of a CDR receiver, which were read at this instant.
     fn handle_link_bytes(&mut self, now: Instant, link: LinkKey, bytes: &[u8]);
@@ -68,8 +68,8 @@ impl Served for MeetingServer {
         Self::handle_ended(self, now, connection);
     }
 
-    fn handle_link(&mut self, now: Instant, link: LinkKey, opened: bool) {
-        if opened {
+    fn handle_link(&mut self, now: Instant, link: LinkKey, opened: Result<(), &str>) {
+        if opened.is_ok() {
             Self::handle_link_opened(self, now, link);
         } else {
             Self::handle_link_failed(self, now, link);
@@ -254,8 +254,8 @@ impl<S: Served> Task<S> {
             observer.on_link(now, link, happening);
         });
         match news {
-            News::Opened => self.server.handle_link(now, link, true),
-            News::Failed(_) => self.server.handle_link(now, link, false),
+            News::Opened => self.server.handle_link(now, link, Ok(())),
+            News::Failed(why) => self.server.handle_link(now, link, Err(&why)),
             News::Incoming(Incoming::Bytes(bytes), read) => self.server.handle_link_bytes(read, link, &bytes),
             News::Incoming(Incoming::Ended(_), _) => self.server.handle_link_ended(now, link),
         }

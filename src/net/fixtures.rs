@@ -170,7 +170,7 @@ impl Served for Echo {
         }
     }
 
-    fn handle_link(&mut self, _: Instant, _: LinkKey, _: bool) {}
+    fn handle_link(&mut self, _: Instant, _: LinkKey, _: Result<(), &str>) {}
 
     fn handle_link_bytes(&mut self, _: Instant, _: LinkKey, _: &[u8]) {}
 

@@ -7,7 +7,8 @@
 //!
 //! Whoever records never waits for the disk, since that would be taken for a latency of the server. What is on its way has a
 //! bound: where the disk is slower than that, [`PartFeed::offer`] refuses, and the part is cut there. Where the file cannot
-//! be written, the recording ends and the run goes on. Both are told at once, see [`Recording::notice`].
+//! be written, the recording ends and the run goes on. Both are told at once, see [`Recording::notice`]. The report is worth
+//! more than the recording: room for it is taken before, and given back when the recording is closed.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
@@ -40,6 +41,10 @@ const QUEUED_BYTES: usize = 4 << 20;
 /// How many buffers are kept to be used again.
 const SPARE: usize = 16;
 
+/// How much room is kept free on the disk while a run is recorded, in bytes, so that its report has a place however full the
+/// disk becomes: many times what a report takes.
+const RESERVED_BYTES: usize = 8 << 20;
+
 /// How long the end of a run waits while the file takes nothing.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -48,6 +53,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Recording {
     feed: Feed,
     notices: UnboundedReceiver<String>,
+    /// Takes the room that the report will need.
+    reserve: Option<File>,
 }
 
 /// Where what is recorded is handed over. Copies lead to the same file.
@@ -96,7 +103,8 @@ impl Recording {
     /// If it cannot be created, or the system gives no thread.
     pub fn create(folder: &Path, name: &str) -> io::Result<Self> {
         let path = folder.join(name);
-        Self::into(File::create(&path)?, path, name)
+        let reserve = reserved(&path);
+        Ok(Self { reserve, ..Self::into(File::create(&path)?, path, name)? })
     }
 
     fn into(file: impl Write + Send + 'static, path: PathBuf, name: &str) -> io::Result<Self> {
@@ -120,7 +128,7 @@ impl Recording {
             waiting: VecDeque::new(),
         };
         thread::Builder::new().name("recording".to_owned()).spawn(move || writer.run(&taken))?;
-        Ok(Self { feed: Feed { orders, shared }, notices })
+        Ok(Self { feed: Feed { orders, shared }, notices, reserve: None })
     }
 
     /// Where what is recorded is handed over.
@@ -139,9 +147,10 @@ impl Recording {
         std::iter::from_fn(|| self.notices.try_recv().ok()).collect()
     }
 
-    /// Waits until everything is written, as long as the file takes something.
+    /// Waits until everything is written, as long as the file takes something. Then the report has room.
     pub fn close(&mut self) {
         self.close_within(PATIENCE);
+        self.reserve = None;
     }
 
     fn close_within(&mut self, patience: Duration) {
@@ -406,6 +415,28 @@ impl Writer {
     }
 }
 
+/// A file that takes the room of the report, or as much of it as there is: the disk may be full already. Noise, since some
+/// file systems keep no room for what can be compressed.
+fn reserved(path: &Path) -> Option<File> {
+    // A number that no part has.
+    let mut file = beside(path, u32::MAX).ok()?;
+    let mut state = 1_u64;
+    let mut noise = Vec::with_capacity(PIECE_BYTES);
+    for _ in 0..RESERVED_BYTES / PIECE_BYTES {
+        noise.clear();
+        while noise.len() < PIECE_BYTES {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            noise.extend_from_slice(&state.to_le_bytes());
+        }
+        if file.write_all(&noise).is_err() {
+            break;
+        }
+    }
+    Some(file)
+}
+
 /// A file for a part that has to wait. It is gone when it is closed, where the system can do that.
 fn beside(path: &Path, part: u32) -> io::Result<File> {
     let mut name = path.as_os_str().to_owned();
@@ -585,6 +616,19 @@ mod tests {
         let [told] = recording.notices().try_into().unwrap();
         assert!(told.contains("not whole") && told.contains("it has taken nothing for"), "{told}");
         assert!(!told.contains("goes on"), "{told}");
+    }
+
+    #[test]
+    fn the_room_of_the_report_is_kept_while_a_run_is_recorded_and_given_back_at_its_end() {
+        let root = tempfile::tempdir().unwrap();
+        let mut recording = Recording::create(root.path(), "t.zst").unwrap();
+        let kept = recording.reserve.as_ref().and_then(|file| file.metadata().ok()).map(|file| file.len());
+        assert_eq!(kept, Some(RESERVED_BYTES as u64));
+        recording.feed().lines(b"head\n".to_vec());
+        recording.close();
+        assert!(recording.reserve.is_none());
+        let left: Vec<_> = fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["t.zst"]);
     }
 
     #[test]

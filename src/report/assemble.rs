@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::known::Known;
-use super::loads;
 use super::model::{
     CharacteristicResult, FindingResult, Report, RequirementResult, Run, SCHEMA, ScenarioResult, Target, Tool, Verdict,
 };
+use super::quantity::counted;
+use super::{loads, thresholds};
 use crate::exit::ExitCode;
 use crate::load::{LatencyRecorder, Loaded};
 use crate::rules::{Finding, Judgement};
@@ -55,8 +56,10 @@ pub struct ScenarioRun {
     pub exercises: Vec<RequirementId>,
     /// Why it was not carried out at all.
     pub skipped: Option<String>,
-    /// Why it was not carried out to the end.
+    /// Why it was not carried out to the end, or says nothing of the target all the same.
     pub unfinished: Option<String>,
+    /// Whether it was not carried out to the end.
+    pub is_cut_short: bool,
     /// What the rules say.
     pub judgement: Judgement,
     /// Its steps in order.
@@ -79,6 +82,8 @@ pub struct ScenarioRun {
     pub loaded: Option<Loaded>,
     /// Whether that was a load on clients.
     pub on_clients: bool,
+    /// How many thresholds it has that are not judged, since what is known of it is a trace.
+    pub thresholds_untold: u64,
     /// What it cannot put to the test, and why: that is no gap in it.
     pub beyond: BTreeMap<RequirementId, String>,
     /// Whether nothing was to be judged: a load that only measures.
@@ -137,6 +142,11 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
     let loads: Vec<_> = order.iter().filter_map(|run| Some((run.id.as_str(), run.loaded.as_ref()?))).collect();
     let of_loads = loads.iter().flat_map(|(id, loaded)| loads::latencies(id, loaded));
     let latency = latency.rows().into_iter().map(Into::into).chain(of_loads).collect();
+    let is_cut_short = |id: &str| order.iter().any(|run| run.id == id && run.is_cut_short);
+    let thresholds: Vec<_> =
+        loads.iter().flat_map(|(id, loaded)| loads::thresholds(id, loaded, is_cut_short(id))).collect();
+    // A run that missed what was asked of it is none that passed.
+    let verdict = if thresholds.iter().any(thresholds::is_missed) { Verdict::Fail } else { verdict };
     let mut report = Report {
         schema: SCHEMA,
         tool: Tool { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
@@ -149,14 +159,31 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
         findings,
         characteristics,
         latency,
-        thresholds: loads.iter().flat_map(|(id, loaded)| loads::thresholds(id, loaded)).collect(),
+        thresholds,
         loads: order.iter().filter_map(|run| loads::result(run)).collect(),
         harness: None,
         errors: facts.errors,
+        notes: notes(&order),
     };
     let only_measured = !order.is_empty() && order.iter().all(|run| run.unjudged);
     report.exit_code = exit_code(&report, facts.exit_codes, only_measured).number();
     report
+}
+
+/// What the reader of a recorded run should know.
+fn notes(order: &[&ScenarioRun]) -> Vec<String> {
+    let of_loads = order.iter().filter(|run| run.thresholds_untold > 0);
+    let note = |run: &&&ScenarioRun| {
+        let count = counted(usize::try_from(run.thresholds_untold).unwrap_or(usize::MAX), "threshold");
+        format!(
+            "{}: {count} not judged again: a trace does not tell when stimuli were due; the run's own report does",
+            run.id
+        )
+    };
+    let mut notes: Vec<String> = of_loads.map(|run| note(&run)).collect();
+    // Each server that a load was spread over has a trace.
+    notes.dedup();
+    notes
 }
 
 /// The exit code that a report and other parts of the run ask for.
@@ -173,7 +200,7 @@ fn exit_code(report: &Report, mut codes: Vec<ExitCode>, only_measured: bool) -> 
     if report.run.interrupted {
         codes.push(ExitCode::Interrupted);
     }
-    let missed = report.thresholds.iter().filter(|threshold| !threshold.passed && !threshold.undecided);
+    let missed = report.thresholds.iter().filter(|one| thresholds::is_missed(one));
     codes.extend(missed.map(|one| if one.relative { ExitCode::Regression } else { ExitCode::Threshold }));
     if report.requirements.iter().all(|one| one.tested == 0) && !only_measured {
         codes.push(ExitCode::NothingTested);
@@ -495,6 +522,19 @@ mod tests {
         failing.judgement.findings = vec![finding("MSG-01")];
         let waived = assemble(facts(), &[failing]);
         assert_eq!((waived.verdict, waived.exit_code), (Verdict::Xfail, 0));
+    }
+
+    #[test]
+    fn thresholds_that_a_trace_does_not_tell_of_are_told_once_for_all_servers() {
+        let mut run = scenario("load/steady", &["MSG-03"]);
+        run.thresholds_untold = 2;
+        let other = ScenarioRun { server: Some("b".to_owned()), ..run.clone() };
+        let report = assemble(facts(), &[run, other, scenario("a/b", &["MSG-01"])]);
+        let told = "load/steady: 2 thresholds not judged again: a trace does not tell when stimuli were due; the run's own \
+                    report does";
+        assert_eq!(report.notes, [told]);
+        let text = crate::report::text::render(&report, &crate::report::text::Options::default());
+        assert!(text.lines().any(|line| line == told), "{text}");
     }
 
     #[test]

@@ -127,6 +127,7 @@ pub(crate) fn load() -> LoadResult {
         begun: 100,
         late: 0,
         unserved: 0,
+        crowded: 0,
         unfinished: 0,
         lost_connections: 0,
         gone: 0,

@@ -42,6 +42,9 @@ pub fn render(report: &Report) -> String {
     for one in &report.findings {
         finding(&mut out, report, one);
     }
+    for note in &report.notes {
+        let _ = writeln!(out, "<p>{}</p>", html(note));
+    }
     lists(&mut out, report);
     out.push_str("</body></html>\n");
     out

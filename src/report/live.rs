@@ -102,7 +102,12 @@ impl Beat {
         }
         let received = [(moment.counts.messages, "messages"), (moment.counts.records, "records")].into_iter();
         let some = received.filter(|(count, what)| *count > 0 || (*what == "messages" && moment.counts.records == 0));
-        parts.extend(some.map(|(count, what)| format!("{:.0} {what}/s", per_s(count, self.lasted()))));
+        // A few that came in a moment make no rate.
+        let is_moment = self.lasted() < Duration::from_secs(1);
+        parts.extend(some.map(|(count, what)| match is_moment {
+            true => format!("{count} {what}"),
+            false => format!("{:.0} {what}/s", per_s(count, self.lasted())),
+        }));
         parts.join(", ")
     }
 }
@@ -122,7 +127,11 @@ fn short(scenario: &str) -> String {
 /// Where a load stands, in words.
 fn place(standing: &Standing) -> String {
     let left = standing.length.saturating_sub(standing.elapsed);
-    let left = if left.is_zero() { "waiting for the last".to_owned() } else { format!("{} left", clock(left)) };
+    let left = match (left.is_zero(), standing.listens) {
+        (false, _) => format!("{} left", clock(left)),
+        (true, false) => "waiting for the last".to_owned(),
+        (true, true) => "over".to_owned(),
+    };
     let mut words = Vec::new();
     if let Some(probe) = standing.probe {
         words.push(format!("probe {} at {:.1}", probe.number, probe.rate));
@@ -202,6 +211,10 @@ mod tests {
         last.extend(over.clone());
         let mut listening = beat(0, 4);
         listening.standing.planned_per_s = None;
+        listening.standing.listens = true;
+        let mut heard = Beat { moment: Moment::at(59, Counts { messages: 9, ..Counts::default() }), ..beat(59, 4) };
+        heard.standing = Standing { planned_per_s: None, listens: true, ..heard.standing };
+        assert_eq!(heard.line(), "load/steady over, 0 findings, 9 messages/s");
         listening.moment = Moment::at(0, Counts { messages: 1500, ..Counts::default() });
         let mut whole = beat(58, 4);
         whole.extend(Beat { moment: Moment::at(59, Counts { begun: 20, ..Counts::default() }), ..beat(59, 4) });
@@ -210,6 +223,9 @@ mod tests {
         let mut long = searching.clone();
         long.scenario = "my-loads/of-the-lab/in-spring/steady".to_owned();
         assert!(long.line().starts_with("..b/in-spring/steady probe 3"), "{}", long.line());
+        let mut moment = over.clone();
+        moment.standing.elapsed = Duration::from_millis(61_004);
+        assert!(moment.line().ends_with(" 41 messages"), "{}", moment.line());
         let set_up = Beat { moment: Moment::default(), ..beat(0, 4) };
         let all = [set_up, second, troubled, searching, ramp, ten, last, over, listening];
         let lines: Vec<String> = all.iter().map(|beat| beat.line() + "\n").collect();

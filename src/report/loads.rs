@@ -5,7 +5,7 @@ use super::model::{Latency, LoadHarness, LoadProbe, LoadResult, Report, Threshol
 use super::moments;
 use super::quantity::{counted, span};
 use crate::load::search::{Point, Verdict};
-use crate::load::{Executor, Loaded, Metric, Phase, is_served};
+use crate::load::{Executor, Loaded, Metric, Pace, Phase, is_served};
 
 /// The latencies of a load; of a search for a capacity, those at the highest rate that held.
 pub(super) fn latencies(scenario: &str, loaded: &Loaded) -> Vec<Latency> {
@@ -13,12 +13,21 @@ pub(super) fn latencies(scenario: &str, loaded: &Loaded) -> Vec<Latency> {
     rows.into_iter().map(|row| Latency { scenario: Some(scenario.to_owned()), ..row.into() }).collect()
 }
 
-/// What became of the thresholds, likewise.
-pub(super) fn thresholds(scenario: &str, loaded: &Loaded) -> Vec<ThresholdResult> {
+/// What became of the thresholds, likewise. Of a load that was cut short, or of which much was dropped, what the rest would have
+/// been is not known: what its part does not miss is undecided.
+pub(super) fn thresholds(scenario: &str, loaded: &Loaded, is_cut_short: bool) -> Vec<ThresholdResult> {
     let Some(phase) = representative(loaded) else { return Vec::new() };
+    // The probes of a search that was cut short have come to their end.
+    let is_cut_short = phase.lost_connections > 0 || (is_cut_short && matches!(loaded, Loaded::Once(_)));
     let outcomes = phase.thresholds.iter().cloned().map(|one| {
-        let undecided = !phase.is_paced || one.is_undecided();
-        ThresholdResult { scenario: scenario.to_owned(), undecided, ..one.into() }
+        let part = match one.passed {
+            passed if is_cut_short && (passed || one.value.is_none()) => ", then cut short",
+            true if !phase.is_served() => ", of those not dropped",
+            _ => "",
+        };
+        let undecided = !phase.is_paced || one.is_undecided() || !part.is_empty();
+        let (passed, observed) = (one.passed && !undecided, format!("{}{part}", one.told));
+        ThresholdResult { scenario: scenario.to_owned(), undecided, passed, observed, ..one.into() }
     });
     outcomes.collect()
 }
@@ -59,7 +68,9 @@ pub fn capacity(load: &LoadResult) -> Option<String> {
         .curve
         .iter()
         .filter(|probe| load.broke_at_per_s == Some(probe.rate) && probe.verdict == Verdict::Lagged.as_str());
-    let lag = Lag::of(lagged.map(|probe| (!probe.unpaced, is_served(probe.unserved, probe.arrivals))));
+    let lag = lagged.fold(Lag::default(), |lag, probe| {
+        lag.with(!probe.unpaced, is_served(probe.unserved, probe.arrivals), (probe.unserved, probe.crowded))
+    });
     Some(match (load.capacity_per_s, limit) {
         (Some(rate), "threshold") => format!("{}: capacity {rate:.1} stimuli {unit}{above}", load.scenario),
         (Some(rate), limit) => {
@@ -79,41 +90,56 @@ fn per(load: &LoadResult) -> String {
 #[derive(Debug, Clone, Copy, Default)]
 struct Lag {
     late: bool,
-    dropped: bool,
+    nothing_free: bool,
+    crowded: bool,
 }
 
 impl Lag {
-    /// From the tries of the rate: whether each kept its schedule, and whether nearly all arrivals began something.
-    fn of(tries: impl Iterator<Item = (bool, bool)>) -> Self {
-        tries.fold(Self::default(), |lag, (is_paced, is_served)| Self {
-            late: lag.late || !is_paced,
-            dropped: lag.dropped || !is_served,
-        })
+    /// Adds a try of the rate: whether it kept its schedule, whether nearly all arrivals began something, how many were
+    /// dropped, and how many of those since too much was under way.
+    const fn with(self, is_paced: bool, is_served: bool, (dropped, crowded): (u64, u64)) -> Self {
+        Self {
+            late: self.late || !is_paced,
+            nothing_free: self.nothing_free || (!is_served && dropped > crowded),
+            crowded: self.crowded || (!is_served && crowded > 0),
+        }
     }
 }
 
 /// How many arrivals of a rate that could not be kept were late or dropped, to stand behind the rate.
 fn lag_of(probe: &LoadProbe) -> String {
     let is_dropped = !is_served(probe.unserved, probe.arrivals);
-    let late = format!("{} of {} began late", probe.late, arrivals(probe.arrivals));
+    let late = format!("{} of {} began late", probe.late, arrivals(probe.arrivals.saturating_sub(probe.unserved)));
     let all =
         [(probe.unpaced || !is_dropped).then_some(late), is_dropped.then(|| dropped(probe.unserved, probe.arrivals))];
     format!(": {}", all.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
 /// Why a search ended without a rate that broke a threshold.
-fn limit_in_words(limit: &str, lag: Lag, on_clients: bool) -> &'static str {
-    match limit {
-        "generator" => match (lag.dropped, lag.late, on_clients) {
-            (false, ..) => "the harness allows no more",
-            (true, false, false) => "the participants and calls that the load has allow no more",
-            (true, true, false) => "neither the harness nor the participants and calls that the load has allow more",
-            (true, false, true) => "there was nobody who could be told",
-            (true, true, true) => "the harness allows no more, and there was nobody who could be told",
+fn limit_in_words(limit: &str, lag: Lag, on_clients: bool) -> String {
+    let told = match limit {
+        "generator" if on_clients => match (lag.nothing_free, lag.late) {
+            (false, _) => "the harness allows no more",
+            (true, false) => "there was nobody who could be told",
+            (true, true) => "the harness allows no more, and there was nobody who could be told",
         },
+        "generator" => {
+            let limits = [
+                (lag.late, "the harness"),
+                (lag.nothing_free, "the participants and calls that the load has"),
+                (lag.crowded, "the requests and stimuli that may be under way at a server"),
+            ];
+            let limits: Vec<&str> = limits.into_iter().filter(|(is_one, _)| *is_one).map(|(_, limit)| limit).collect();
+            return match limits.as_slice() {
+                [] | ["the harness"] => "the harness allows no more".to_owned(),
+                [one] => format!("{one} allow no more"),
+                several => format!("neither {} allow more", several.join(" nor ")),
+            };
+        }
         "up_to" => "the highest rate that was to be tried held",
         _ => "results contradicted each other too often",
-    }
+    };
+    told.to_owned()
 }
 
 /// So many arrivals.
@@ -136,6 +162,9 @@ pub fn headline(report: &Report) -> String {
 
 /// How a load went, in a sentence.
 pub fn course(load: &LoadResult) -> String {
+    if load.executor == LISTEN {
+        return listened(load);
+    }
     let seconds = load.duration_ms as f64 / 1000.0;
     let rate = if seconds > 0.0 { load.begun as f64 / seconds } else { 0.0 };
     let of = load.planned.map_or_else(String::new, |planned| format!(" of {planned}"));
@@ -143,9 +172,10 @@ pub fn course(load: &LoadResult) -> String {
     let counts = [
         (load.late, "late"),
         (
-            load.unserved,
+            load.unserved.saturating_sub(load.crowded),
             if load.on_clients { "dropped since nobody was there" } else { "dropped since nothing was free" },
         ),
+        (load.crowded, "dropped since too much was under way"),
         (load.unfinished, "unfinished"),
         (load.lost_connections, "connections lost"),
         (load.gone, "participants or calls gone"),
@@ -158,6 +188,19 @@ pub fn course(load: &LoadResult) -> String {
         text.push_str("; ended early by a threshold");
     }
     text
+}
+
+/// How a load went that begins nothing.
+fn listened(load: &LoadResult) -> String {
+    let seconds = load.duration_ms as f64 / 1000.0;
+    let heard = load.messages + load.records;
+    let rate = if seconds > 0.0 { heard as f64 / seconds } else { 0.0 };
+    let lost = match load.lost_connections {
+        0 => String::new(),
+        lost => format!(", {lost} connections lost"),
+    };
+    let aborted = if load.aborted { "; ended early by a threshold" } else { "" };
+    format!("{}: {} heard in {seconds:.1} s, {rate:.1} per second{lost}{aborted}", load.scenario, received(load))
 }
 
 /// What was received: messages, or sets with records, or both.
@@ -232,7 +275,7 @@ fn doubt_about(loaded: &Loaded, on_clients: bool) -> Option<String> {
         return Some(format!(
             "the harness could not keep its schedule: {:.1} % of {} began more than {} ms late, the latest {} ms late",
             phase.pace.late_share() * 100.0,
-            arrivals(phase.pace.taken),
+            arrivals(phase.pace.begun()),
             phase.pace.max_lag.as_millis(),
             phase.pace.worst.as_millis()
         ));
@@ -249,12 +292,8 @@ fn doubt_about(loaded: &Loaded, on_clients: bool) -> Option<String> {
         return Some(format!("{lost} of the load ended before it was over{by}"));
     }
     if is_dropping(loaded) {
-        let why = if on_clients {
-            "there was nobody who could be told"
-        } else {
-            "nothing was free to be changed: the load needs more participants and calls, or a quicker target"
-        };
-        return Some(format!("{}, since {why}", dropped(phase.unserved, phase.pace.taken)));
+        let why = why_dropped(&phase.pace, on_clients);
+        return Some(format!("{}, since {why}", dropped(phase.pace.dropped, phase.pace.taken)));
     }
     if let Some(why) = nothing_to_compare_with(phase) {
         return Some(why);
@@ -264,11 +303,27 @@ fn doubt_about(loaded: &Loaded, on_clients: bool) -> Option<String> {
             let lagged = curve
                 .iter()
                 .filter(|point| capacity.broke_at == Some(point.probe.rate) && point.verdict == Verdict::Lagged);
-            let lag = Lag::of(lagged.map(|point| (point.detail.is_paced, point.detail.is_served())));
+            let lag = lagged.map(|point| &point.detail).fold(Lag::default(), |lag, phase| {
+                lag.with(phase.is_paced, phase.is_served(), (phase.pace.dropped, phase.pace.crowded))
+            });
             Some(format!("the capacity was not found: {}", limit_in_words(capacity.limit.as_str(), lag, on_clients)))
         }
         Loaded::Search { capacity: None, .. } => Some("the search for the capacity was interrupted".to_owned()),
         _ => None,
+    }
+}
+
+/// Why arrivals were dropped, and what to do about it.
+fn why_dropped(pace: &Pace, on_clients: bool) -> String {
+    if on_clients {
+        return "there was nobody who could be told".to_owned();
+    }
+    let free = "nothing was free to be changed: the load needs more participants and calls, or a quicker target";
+    let crowded = "too many requests had no answer, or stimuli no effect: the target is slower than the load";
+    match (pace.dropped - pace.crowded.min(pace.dropped), pace.crowded) {
+        (_, 0) => free.to_owned(),
+        (0, _) => crowded.to_owned(),
+        (some, others) => format!("for {others} of them {crowded}; for {some} {free}"),
     }
 }
 
@@ -308,9 +363,10 @@ fn result_of(scenario: &str, loaded: &Loaded, on_clients: bool) -> LoadResult {
         on_clients,
         executor: phase.map(|phase| word(&phase.executor).to_owned()).unwrap_or_default(),
         planned: phase.and_then(|phase| phase.planned),
-        begun: phase.map_or(0, |phase| phase.pace.taken.saturating_sub(phase.unserved)),
+        begun: phase.map_or(0, |phase| phase.pace.begun()),
         late: phase.map_or(0, |phase| phase.pace.late),
-        unserved: phase.map_or(0, |phase| phase.unserved),
+        unserved: phase.map_or(0, |phase| phase.pace.dropped),
+        crowded: phase.map_or(0, |phase| phase.pace.crowded),
         unfinished: phase.map_or(0, |phase| phase.unfinished),
         lost_connections: phase.map_or(0, |phase| phase.lost_connections),
         gone: phase.map_or(0, |phase| phase.gone),
@@ -347,7 +403,8 @@ fn probe(point: &Point<Phase>) -> LoadProbe {
         arrivals: point.detail.pace.taken,
         late: point.detail.pace.late,
         unpaced: !point.detail.is_paced,
-        unserved: point.detail.unserved,
+        unserved: point.detail.pace.dropped,
+        crowded: point.detail.pace.crowded,
     }
 }
 
@@ -368,9 +425,12 @@ const fn word(executor: &Executor) -> &'static str {
         Executor::RampingArrivalRate { .. } => "ramping-arrival-rate",
         Executor::ConstantVus { .. } => "constant-vus",
         Executor::SharedIterations { .. } => "shared-iterations",
-        Executor::Listen { .. } => "listen",
+        Executor::Listen { .. } => LISTEN,
     }
 }
+
+/// The executor that begins nothing.
+const LISTEN: &str = "listen";
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -379,10 +439,16 @@ pub(super) mod tests {
     use super::*;
     use crate::exit::ExitCode;
     use crate::load::search::{Capacity, Limit, Probe, Purpose};
-    use crate::load::{Condition, Metrics, Pace};
+    use crate::load::{Condition, Metrics};
     use crate::report::assemble::assemble;
     use crate::report::fixtures;
     use crate::time::Instant;
+
+    /// The pace of 200 arrivals, of which so many were late or dropped, and so many of these since too much was under way.
+    fn pace(late: u64, dropped: u64, crowded: u64) -> Pace {
+        let max_lag = Duration::from_millis(20);
+        Pace { max_lag, taken: 200, dropped, crowded, late, worst: Duration::from_secs(1) }
+    }
 
     /// A load of 200 arrivals in 10 s, of which so many were late, that missed a threshold.
     pub(in super::super) fn phase(late: u64) -> Phase {
@@ -390,14 +456,13 @@ pub(super) mod tests {
         let missed =
             Condition::parse("p(99)<1ms").unwrap().judge(Metric::Update, &metrics.series(Metric::Update), None);
         Phase {
-            executor: Executor::Listen { duration: Duration::from_secs(10) },
+            executor: Executor::ConstantVus { vus: 4, duration: Duration::from_secs(10) },
             begun_at: Instant::ZERO,
             ended_at: Instant::from_millis(10_000),
-            pace: Pace { max_lag: Duration::from_millis(20), taken: 200, late, worst: Duration::from_secs(1) },
+            pace: pace(late, 2, 0),
             is_paced: late == 0,
             planned: Some(200),
             unfinished: 0,
-            unserved: 2,
             messages: 4000,
             sets: 0,
             records: 0,
@@ -438,7 +503,7 @@ pub(super) mod tests {
             Condition::parse("rate<=1").unwrap().judge(Metric::Api, &phase.metrics.series(Metric::Api), None)
         };
         for (holds, code) in [(true, ExitCode::Inconclusive), (false, ExitCode::Threshold)] {
-            let mut phase = Phase { unserved: 50, ..phase(0) };
+            let mut phase = Phase { pace: pace(0, 50, 0), ..phase(0) };
             if holds {
                 phase.metrics.record(Metric::Api, crate::load::Stamps::at(Instant::ZERO), Instant::ZERO);
                 phase.thresholds = vec![met(&phase)];
@@ -451,11 +516,11 @@ pub(super) mod tests {
             assert_eq!(report.exit_code, code.number(), "{holds}");
             let text = crate::report::text::render(&report, &crate::report::text::Options::default());
             let text = anstream::adapter::strip_str(&text).to_string();
-            let missed = if holds { "" } else { ", 1 threshold missed" };
+            let (verdict, missed) = if holds { ("inconclusive", "") } else { ("fail", ", 1 threshold missed") };
             for text in [&text, &crate::report::markdown::render(&report), &crate::report::html::render(&report)] {
                 assert!(text.contains("50 of 200 arrivals dropped, since nothing was free to be changed"), "{text}");
                 assert!(
-                    text.contains(&format!("inconclusive{missed}, 50 of 200 arrivals dropped"))
+                    text.contains(&format!("{verdict}{missed}, 50 of 200 arrivals dropped"))
                         || text.contains(&format!("{missed}, 50 of 200 arrivals dropped</title>")),
                     "{text}"
                 );
@@ -471,7 +536,7 @@ pub(super) mod tests {
             let mut phase = phase(0);
             phase.metrics.record(Metric::UpdateMute, crate::load::Stamps::at(Instant::ZERO), Instant::from_millis(5));
             let judged = relative.judge(Metric::Update, &phase.metrics.series(Metric::Update), baseline);
-            (phase.thresholds, phase.unserved) = (vec![judged], 0);
+            (phase.thresholds, phase.pace) = (vec![judged], pace(0, 0, 0));
             let loaded = Loaded::Once(Box::new(phase));
             let mut run = fixtures::scenario("load/steady", &["MSG-01"]);
             run.unfinished = doubt(&loaded);
@@ -485,13 +550,62 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_load_that_listens_tells_what_it_heard() {
+        let executor = Executor::Listen { duration: Duration::from_secs(10) };
+        let mut phase = Phase { executor, pace: Pace::default(), planned: Some(0), ..phase(0) };
+        let told = |phase: &Phase| course(&result_of("load/listen", &Loaded::Once(Box::new(phase.clone())), false));
+        assert_eq!(told(&phase), "load/listen: 4000 messages heard in 10.0 s, 400.0 per second");
+        (phase.lost_connections, phase.is_aborted) = (2, true);
+        assert!(
+            told(&phase).ends_with("per second, 2 connections lost; ended early by a threshold"),
+            "{}",
+            told(&phase)
+        );
+        phase.executor = Executor::ConstantVus { vus: 1, duration: Duration::from_secs(10) };
+        assert!(told(&phase).starts_with("load/listen: 0 of 0 begun in 10.0 s"), "{}", told(&phase));
+    }
+
+    #[test]
+    fn what_a_part_of_a_load_does_not_miss_is_undecided() {
+        let judged = |text, values| {
+            let mut phase = phase(0);
+            let stamps = crate::load::Stamps::at(Instant::ZERO);
+            (0..values).for_each(|_| phase.metrics.record(Metric::Ack, stamps, Instant::from_millis(5)));
+            Condition::parse(text).unwrap().judge(Metric::Ack, &phase.metrics.series(Metric::Ack), None)
+        };
+        let asked = || vec![judged("max<9ms", 3), judged("max<1ms", 3), judged("max<9ms", 0)];
+        let told = |phase: Phase, is_cut_short| -> Vec<_> {
+            let results = thresholds("load/steady", &Loaded::Once(Box::new(phase)), is_cut_short);
+            assert!(results.iter().all(|one| !(one.passed && one.undecided)));
+            results.iter().map(|one| (super::super::thresholds::result(one), one.observed.clone())).collect()
+        };
+        let of = |all: [(&'static str, &str); 3]| all.map(|(result, told)| (result, told.to_owned()));
+        let whole = Phase { thresholds: asked(), ..phase(0) };
+        let nothing = "nothing was measured";
+        assert_eq!(told(whole.clone(), false), of([("met", "5 ms"), ("missed", "5 ms"), ("missed", nothing)]));
+        let cut = [
+            ("undecided", "5 ms, then cut short"),
+            ("missed", "5 ms"),
+            ("undecided", "nothing was measured, then cut short"),
+        ];
+        assert_eq!(told(whole.clone(), true), of(cut));
+        assert_eq!(told(Phase { lost_connections: 1, ..whole.clone() }, false), of(cut));
+        let dropped = told(Phase { pace: pace(0, 60, 0), ..whole }, false);
+        assert_eq!(dropped[0], ("undecided", "5 ms, of those not dropped".to_owned()));
+    }
+
+    #[test]
     fn a_rate_that_lagged_broke_no_threshold() {
-        let limit = |verdict, late, unserved, on_clients| {
+        let limit = |verdict, (late, unserved, crowded), on_clients| {
             let probe = Probe { number: 1, rate: 50.0, purpose: Purpose::Staircase };
             // Another rate has nothing to do with the limit.
             let other = Probe { number: 2, rate: 100.0, purpose: Purpose::Staircase };
-            let other = Point { probe: other, verdict: Verdict::Lagged, detail: Phase { unserved: 90, ..phase(0) } };
-            let curve = vec![other, Point { probe, verdict, detail: Phase { unserved, ..phase(late) } }];
+            let other =
+                Point { probe: other, verdict: Verdict::Lagged, detail: Phase { pace: pace(0, 90, 90), ..phase(0) } };
+            let curve = vec![
+                other,
+                Point { probe, verdict, detail: Phase { pace: pace(late, unserved, crowded), ..phase(late) } },
+            ];
             let capacity = Capacity { rate: Some(25.0), broke_at: Some(50.0), limit: Limit::Generator };
             let loaded = Loaded::Search { capacity: Some(capacity), curve };
             capacity_of(&result_of("load/capacity", &loaded, on_clients))
@@ -499,15 +613,44 @@ pub(super) mod tests {
         let told = "load/capacity: capacity at least 25.0 stimuli per second, since the";
         let lagged =
             format!("{told} harness allows no more; 50.0 could not be put on the target: 4 of 200 arrivals began late");
-        assert_eq!(limit(Verdict::Lagged, 4, 0, false), lagged);
+        assert_eq!(limit(Verdict::Lagged, (4, 0, 0), false), lagged);
         let dropped = "participants and calls that the load has allow no more; 50.0 could not be put on the target";
-        assert_eq!(limit(Verdict::Lagged, 0, 60, false), format!("{told} {dropped}: 60 of 200 arrivals dropped"));
-        let both = limit(Verdict::Lagged, 4, 60, false);
+        assert_eq!(limit(Verdict::Lagged, (0, 60, 0), false), format!("{told} {dropped}: 60 of 200 arrivals dropped"));
+        let both = limit(Verdict::Lagged, (4, 60, 0), false);
         assert!(both.contains("since neither the harness nor the participants and calls that the load has"), "{both}");
-        assert!(both.ends_with(": 4 of 200 arrivals began late, 60 of 200 arrivals dropped"), "{both}");
-        let nobody = limit(Verdict::Lagged, 0, 60, true);
+        assert!(both.ends_with(": 4 of 140 arrivals began late, 60 of 200 arrivals dropped"), "{both}");
+        let nobody = limit(Verdict::Lagged, (0, 60, 0), true);
         assert!(nobody.contains("since there was nobody who could be told; 50.0 could not be put on the clients"));
-        assert!(limit(Verdict::Broke, 4, 0, false).ends_with("; 50.0 broke a threshold"));
+        assert!(limit(Verdict::Broke, (4, 0, 0), false).ends_with("; 50.0 broke a threshold"));
+        let crowded = "the requests and stimuli that may be under way at a server";
+        let told = limit(Verdict::Lagged, (0, 60, 60), false);
+        assert!(told.contains(&format!("since {crowded} allow no more; 50.0")), "{told}");
+        let told = limit(Verdict::Lagged, (0, 60, 20), false);
+        assert!(told.contains(&format!("that the load has nor {crowded} allow more; 50.0")), "{told}");
+    }
+
+    #[test]
+    fn arrivals_that_were_dropped_since_too_much_was_under_way_are_told_so() {
+        let of = |crowded| {
+            let loaded = Loaded::Once(Box::new(Phase { pace: pace(0, 60, crowded), ..phase(0) }));
+            (doubt(&loaded).unwrap(), course(&result_of("load/steady", &loaded, false)))
+        };
+        let (why, course) = of(60);
+        assert_eq!(
+            why,
+            "60 of 200 arrivals dropped, since too many requests had no answer, or stimuli no effect: the target is slower \
+             than the load"
+        );
+        assert!(course.contains(", 60 dropped since too much was under way;"), "{course}");
+        let (why, course) = of(45);
+        assert!(
+            why.contains(", since for 45 of them too many requests had") && why.contains("; for 15 nothing was free")
+        );
+        assert!(course.contains(", 15 dropped since nothing was free, 45 dropped since too much was under way;"));
+        let (why, course) = of(0);
+        assert!(
+            why.contains(", since nothing was free to be changed: the load needs") && !course.contains("under way")
+        );
     }
 
     fn capacity_of(load: &LoadResult) -> String {

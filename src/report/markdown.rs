@@ -70,6 +70,9 @@ pub fn render(report: &Report) -> String {
         let reason = one.reason.as_deref().unwrap_or_default();
         let _ = writeln!(out, "\n{} {}: {}", one.verdict.as_str(), markdown(&one.id), markdown(reason));
     }
+    for note in &report.notes {
+        let _ = writeln!(out, "\n{}", markdown(note));
+    }
     let skipped = report.scenarios.iter().filter(|one| one.verdict == Verdict::Skipped).count();
     if skipped > 0 {
         let _ = writeln!(out, "\n{} not run.", counted(skipped, "scenario"));

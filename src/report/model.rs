@@ -21,7 +21,7 @@ pub struct Report {
     pub run: Run,
     /// What it was run against.
     pub target: Target,
-    /// The worst verdict of any requirement.
+    /// The worst verdict of any requirement or scenario; `fail` as well where a threshold was missed.
     pub verdict: Verdict,
     /// The exit code of the process.
     pub exit_code: u8,
@@ -45,6 +45,9 @@ pub struct Report {
     pub harness: Option<Harness>,
     /// Trouble with the environment that the run met (network, target), in words.
     pub errors: Vec<String>,
+    /// What else should be known of it: nothing that is wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Report {
@@ -323,9 +326,10 @@ pub struct ThresholdResult {
     pub expression: String,
     /// The value that was measured: microseconds for times, a share from 0 to 1 for `rate`; `null` where nothing was.
     pub value: Option<f64>,
-    /// Whether it was met. What was not measured is not met.
+    /// Whether it was met. What was not measured, or is undecided, is not met.
     pub passed: bool,
-    /// Whether nothing is known, since the harness could not keep its schedule.
+    /// Whether nothing is known: the harness could not keep its schedule, there is nothing to compare with, or only a part of
+    /// the load was measured, and that part does not miss it.
     #[serde(default)]
     pub undecided: bool,
     /// Whether it compares with an earlier run.
@@ -350,9 +354,12 @@ pub struct LoadResult {
     pub begun: u64,
     /// How many of them began late.
     pub late: u64,
-    /// How many of them found nothing that they could be about: all was still being changed.
+    /// How many more were dropped: they found nothing that they could be about, or too much was under way.
     #[serde(default)]
     pub unserved: u64,
+    /// How many of those that were dropped were since too much was under way at the target.
+    #[serde(default)]
+    pub crowded: u64,
     /// How many had not come to their end when they were given up.
     pub unfinished: u64,
     /// How many connections were lost.
@@ -549,7 +556,10 @@ pub struct LoadProbe {
     /// Whether these were so many that it says nothing of the target.
     #[serde(default)]
     pub unpaced: bool,
-    /// How many of them were dropped: nothing was free that they could be about.
+    /// How many of them were dropped: nothing was free that they could be about, or too much was under way.
     #[serde(default)]
     pub unserved: u64,
+    /// How many of those were since too much was under way at the target.
+    #[serde(default)]
+    pub crowded: u64,
 }

@@ -48,8 +48,11 @@ pub fn render(report: &Report, options: &Options) -> String {
     findings::undecided(&mut out, report);
     findings::unfinished(&mut out, report, all_in);
     findings::not_run(&mut out, report);
-    if !report.errors.is_empty() {
+    if !report.errors.is_empty() || !report.notes.is_empty() {
         out.push('\n');
+    }
+    for note in &report.notes {
+        line(&mut out, &clean(note));
     }
     for error in &report.errors {
         line(&mut out, &format!("error: {}", clean(error)));

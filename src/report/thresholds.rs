@@ -23,9 +23,14 @@ pub const fn result(threshold: &ThresholdResult) -> &'static str {
     }
 }
 
-/// How many were missed, to stand behind the verdict, which is about requirements; nothing if none was.
+/// Whether it was missed.
+pub const fn is_missed(threshold: &ThresholdResult) -> bool {
+    !threshold.passed && !threshold.undecided
+}
+
+/// How many were missed, to stand behind the verdict; nothing if none was.
 pub fn missed(report: &Report) -> String {
-    let count = report.thresholds.iter().filter(|one| !one.passed && !one.undecided).count();
+    let count = report.thresholds.iter().filter(|one| is_missed(one)).count();
     if count == 0 { String::new() } else { format!(", {} missed", counted(count, "threshold")) }
 }
 

@@ -313,7 +313,10 @@ impl Played {
         let unasked =
             |error: &&NetworkError| !matches!(error.kind, NetworkErrorKind::Closed | NetworkErrorKind::Malformed);
         self.network_errors.extend(outcome.network_errors.iter().find(unasked).map(ToString::to_string));
-        let run = run_of(planned, server.name.clone(), (watch, &outcome), unfinished, (began, duration));
+        // Whoever does not answer any more has not put up with the whole of a load.
+        let is_cut_short = outcome.end != End::Finished || outcome.network_errors.iter().any(|error| unasked(&error));
+        let mut run = run_of(planned, server.name.clone(), (watch, &outcome), unfinished, (began, duration));
+        run.is_cut_short = is_cut_short;
         self.left_behind.extend(left(server.name.as_deref(), &outcome));
         self.runs.push(run);
     }
@@ -361,6 +364,8 @@ fn run_of(
         title: planned.scenario.title.clone(),
         skipped: None,
         unfinished,
+        is_cut_short: false,
+        thresholds_untold: 0,
         steps: outcome
             .steps
             .iter()
@@ -399,6 +404,7 @@ fn begin_line(planned: &Planned, server: Option<String>, context: &Context, bega
         reaction_ns: nanos(context.deadlines.reaction),
         redelivery_ns: nanos(context.deadlines.redelivery),
         began_ns: began.as_nanos(),
+        thresholds: planned.scenario.load.as_ref().map_or(0, |load| load.value.thresholds().len() as u64),
     }
 }
 

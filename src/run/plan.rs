@@ -111,17 +111,39 @@ pub(crate) fn check_mutants(names: &[String]) -> Result<(), Failure> {
     for name in names {
         let is_bend = bends::find(name).is_some() || receiver::bends::find(name).is_some();
         if mutants::find(name).is_none() && !is_bend {
-            let known = mutants::all()
-                .chain(mutants::registry::OF_LOADS)
-                .map(|mutant| mutant.name)
-                .chain(bends::ALL.iter().map(|bend| bend.name));
-            let known = known.chain(receiver::bends::ALL.iter().map(|bend| bend.name));
-            let help = scenario::suggest::help(name, known.collect::<Vec<_>>());
-            let help = help.unwrap_or_else(|| "`bridgeproof rules ID` lists those of a requirement".to_owned());
-            return Err(Failure::usage(format!("no mutant is called `{name}`; {help}")));
+            let bends = bends::ALL.iter().map(|bend| bend.name);
+            let bends = bends.chain(receiver::bends::ALL.iter().map(|bend| bend.name));
+            return Err(no_mutant(name, server_mutants().chain(bends)));
         }
     }
     Ok(())
+}
+
+/// Whether there are mutants of these names that an emulated server can have.
+///
+/// # Errors
+/// A name that none has, with what may have been meant; one of a client or receiver, with what it is for.
+pub(crate) fn check_server_mutants(names: &[String]) -> Result<(), Failure> {
+    let Some(name) = names.iter().find(|name| mutants::find(name).is_none()) else { return Ok(()) };
+    let whose = match (bends::find(name), receiver::bends::find(name)) {
+        (Some(_), _) => "an events client",
+        (_, Some(_)) => "a CDR receiver",
+        (None, None) => return Err(no_mutant(name, server_mutants())),
+    };
+    Err(Failure::usage(format!(
+        "`{name}` is a mutant of {whose}, and an emulated server cannot have it; `bridgeproof run --mutant {name}` plays \
+         it, and `bridgeproof prove --list` tells whose each is"
+    )))
+}
+
+fn server_mutants() -> impl Iterator<Item = &'static str> {
+    mutants::all().chain(mutants::registry::OF_LOADS).map(|mutant| mutant.name)
+}
+
+fn no_mutant(name: &str, known: impl Iterator<Item = &'static str>) -> Failure {
+    let help = scenario::suggest::among_many(name, known.collect::<Vec<_>>());
+    let help = help.map_or_else(String::new, |help| format!("{help}; "));
+    Failure::usage(format!("no mutant is called `{name}`; {help}`bridgeproof prove --list` names all"))
 }
 
 /// Decides which scenarios run.
@@ -293,5 +315,15 @@ steps:
 ";
         let scenario = scenario::read("t.yaml", text).unwrap();
         assert_eq!(dialled(&scenario.steps), ["busy", "answers"]);
+    }
+
+    #[test]
+    fn an_emulated_server_has_no_mutant_of_its_peers() {
+        let of = |name: &str| check_server_mutants(&[name.to_owned()]).map_err(|failure| failure.message);
+        assert_eq!((of("one-in-a-hundred-thousand-told-twice"), of("ack-of-request-missing")), (Ok(()), Ok(())));
+        assert!(of("client-pings").unwrap_err().contains("is a mutant of an events client, and an emulated server"));
+        assert!(of("receiver-answers-204").unwrap_err().contains("is a mutant of a CDR receiver"));
+        assert!(of("ack-of-request-mising").unwrap_err().contains("did you mean `ack-of-request-missing`?"));
+        assert!(check_mutants(&["client-pings".to_owned(), "receiver-answers-204".to_owned()]).is_ok());
     }
 }

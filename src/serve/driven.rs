@@ -61,7 +61,7 @@ impl Served for Driven {
         self.lock().handle_ended(now, connection);
     }
 
-    fn handle_link(&mut self, now: Instant, link: LinkKey, opened: bool) {
+    fn handle_link(&mut self, now: Instant, link: LinkKey, opened: Result<(), &str>) {
         self.lock().handle_link(now, link, opened);
     }
 

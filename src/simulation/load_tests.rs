@@ -198,6 +198,12 @@ fn every_stimulus_is_seen_by_every_client_when_arithmetic_says() {
     assert_eq!((row.count, row.errors), (2000, 0));
     assert!((3_990..=4_010).contains(&row.min_us), "{row:?}");
     assert!((3_990..=4_010).contains(&row.p99_9_us), "{row:?}");
+    // Requests for subscriptions, which all are made before work begins, count like the tokens of their connections.
+    for metric in [Metric::Token, Metric::Upgrade, Metric::Ack, Metric::Settle] {
+        let row = phase.metrics.series(metric).row(metric.as_str()).unwrap();
+        assert!((row.count, row.errors) == (2, 0) && row.min_us >= 3_990, "{row:?}");
+        assert!(metric != Metric::Ack || row.max_us <= 4_010, "{row:?}");
+    }
 }
 
 #[test]
@@ -296,7 +302,7 @@ fn a_server_that_answers_late_is_not_flooded_with_requests() {
 ";
     let late = Wrong::AnswersLate(Method::Post, "/participants", Duration::from_millis(500));
     let phase = once(run_against(late, 1, load).loaded.unwrap());
-    assert_eq!((phase.pace.taken, phase.unserved, phase.unfinished), (5000, 4000, 0));
+    assert_eq!((phase.pace.taken, phase.pace.dropped, phase.pace.crowded, phase.unfinished), (5000, 4000, 4000, 0));
 }
 
 #[test]
@@ -351,7 +357,7 @@ fn what_others_wait_for_is_told_before_subscriptions_change() {
     assert!(settled.count() > 20, "{}", settled.count());
     assert_eq!((updates.errors(), settled.errors()), (0, 0), "{:?}", updates.failures());
     // Now and then both did.
-    assert!((1..10).contains(&phase.unserved) && phase.is_served(), "{}", phase.unserved);
+    assert!((1..10).contains(&phase.pace.dropped) && phase.is_served(), "{}", phase.pace.dropped);
 }
 
 #[test]
@@ -438,7 +444,7 @@ fn a_load_that_has_too_few_to_change_says_nothing_of_the_server() {
     let settings = Settings { bundle_delay: Duration::from_millis(250), ..boundless() };
     // Five can be changed 20 times a second, not 100 times.
     let phase = once(run(&load, settings, None));
-    assert!((700..850).contains(&phase.unserved) && phase.is_paced && !phase.is_served(), "{}", phase.unserved);
+    assert!((700..850).contains(&phase.pace.dropped) && phase.is_paced && !phase.is_served(), "{}", phase.pace.dropped);
     let told = crate::report::loads::doubt(&Loaded::Once(Box::new(phase))).unwrap();
     assert!(told.contains("of 1000 arrivals dropped, since nothing was free to be changed"), "{told}");
 }
@@ -455,7 +461,7 @@ fn a_call_that_ends_by_itself_is_left_alone_and_told_of() {
 ";
     let phase = once(run_against(Wrong::EndsCalls, 20, load).loaded.unwrap());
     // Each of the calls goes with its participants, one after 20 locks, one after 40, one after 60.
-    assert_eq!((phase.gone, phase.unserved), (9, 40));
+    assert_eq!((phase.gone, phase.pace.dropped), (9, 40));
     // `calls` or `callInfo` tells of a lock: one event of one connection each.
     assert_eq!(failures(&phase, Metric::UpdateLock), [("no event in time".to_owned(), 3)]);
     assert_eq!(failures(&phase, Metric::Api), []);

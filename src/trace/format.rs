@@ -96,6 +96,14 @@ pub struct Begin {
     pub redelivery_ns: u64,
     /// When it began, in nanoseconds since the run did.
     pub began_ns: u64,
+    /// How many thresholds it has, if it is a load.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub thresholds: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The default of recordings that were made before records were judged: 30 s.

@@ -83,12 +83,13 @@ fn a_threshold_that_clients_cannot_meet_is_missed_while_they_pass_the_judgement(
     // Each second tells what began in it.
     let moments = report["loads"][0]["moments"].as_array().unwrap();
     assert_eq!(moments.iter().filter_map(|moment| moment["begun"].as_u64()).sum::<u64>(), 100, "{moments:?}");
-    // What nothing in a load puts to the test is no gap in it.
+    // What nothing in a load puts to the test is no gap in it. No requirement failed; the run did.
     assert_eq!(
         (&verdicts(&report)["MSG-13"], &report["verdict"]),
-        (&"skipped".to_owned(), &"pass".into()),
+        (&"skipped".to_owned(), &"fail".into()),
         "{finished:?}"
     );
+    assert!(finished.stdout.contains("\nfail, 1 threshold missed: "), "{finished:?}");
     let more = ["--judge", "--dialect", "extra-fields=true", "--rate", "20", "--duration", "1s"];
     let (finished, report) = locks(&folder, "p(99)<5s", &more);
     assert_eq!((finished.code, &verdicts(&report)["MSG-13"]), (0, &"pass".to_owned()), "{finished:?}");

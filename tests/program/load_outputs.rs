@@ -88,12 +88,21 @@ fn metrics_are_served_while_the_run_lasts_and_an_independent_parser_reads_them()
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"), "{head}");
         assert!(body.ends_with("# EOF\n"), "{body}");
-        if body.contains("metric=\"update_mute\"") {
+        if body.contains("seconds_count{scenario=\"small\",metric=\"update_mute\"}") {
             break parsed(body);
         }
         assert!(now() < until, "no update was timed: {body}");
     };
     let mutes = sum(&samples, "bridgeproof_latency_seconds_count", ("metric", "update_mute"));
+    assert_eq!(sum(&samples, "bridgeproof_latency_seconds_count", ("metric", "update")), mutes, "{samples:?}");
+    assert_eq!(
+        sum(&samples, "bridgeproof_latency_seconds_count", ("metric", "update_from_send")),
+        mutes,
+        "{samples:?}"
+    );
+    let errors =
+        |metric| samples.iter().find(|(_, name, _, of)| name == "bridgeproof_errors_total" && of["metric"] == metric);
+    assert_eq!(["update", "settle", "cdr_redelivery"].map(|metric| errors(metric).map(|one| one.2)), [Some(0.0); 3]);
     let scenario = ("scenario", "small");
     assert!((1.0..=30.0).contains(&mutes), "{mutes} {samples:?}");
     assert!(sum(&samples, "bridgeproof_stimuli_total", scenario) >= mutes);

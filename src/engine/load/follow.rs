@@ -77,7 +77,10 @@ impl<S: Sink> Core<S> {
         for place in 0..live.all.watchers.len() {
             let Live { all, metrics, within, .. } = live;
             let watcher = &mut all.watchers[place];
-            give_up(watcher, now, *within, |sent| {
+            give_up(watcher, now, *within, |sent, is_acked| {
+                if !is_acked {
+                    metrics.fail(Metric::Ack, sent, now, "no ack in time");
+                }
                 metrics.fail(Metric::Settle, sent, now, "subscriptions were not settled in time");
             });
             let Watcher { name, set, is_busy: false, is_lost: false, follows: Some(follows), .. } = watcher else {
@@ -104,11 +107,11 @@ impl<S: Sink> Core<S> {
 }
 
 /// A request that is not through in time is waited for no longer.
-fn give_up(watcher: &mut Watcher, now: Instant, within: Duration, fail: impl FnOnce(Instant)) {
+fn give_up(watcher: &mut Watcher, now: Instant, within: Duration, fail: impl FnOnce(Instant, bool)) {
     let Some(follows) = &mut watcher.follows else { return };
     if let Some(asked) = follows.asked.take_if(|asked| asked.stamps.scheduled + within <= now) {
         watcher.is_busy = false;
-        fail(asked.stamps.scheduled);
+        fail(asked.stamps.scheduled, asked.is_acked);
     }
 }
 

@@ -4,6 +4,8 @@
 //! connection that watches was told of the effect, or when its time is up. Each connection's event is a value of its own.
 //! Nothing is done per message but a lookup for each effect that it tells of, and that only where something happens.
 
+mod subscriptions;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
@@ -11,13 +13,12 @@ use std::time::Duration;
 use chacha20::ChaCha8Rng;
 use rand::RngExt as _;
 
-use super::super::api_client::is_refusal;
+use super::super::api_client::Fruitless;
 use super::effects::{self, Effect, Goal};
 use super::population::Population;
 use super::pulse::Pulse;
 use crate::load::{Metric, Metrics, Part, Schedule, Stamps};
-use crate::protocol::events::names::SUCCESS;
-use crate::protocol::events::{Ack, Message};
+use crate::protocol::events::Message;
 use crate::protocol::guid;
 use crate::scenario::syntax::{Load, Stimuli, Stimulus};
 use crate::time::Instant;
@@ -67,9 +68,9 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// The id and coSpace of a call that may not have ended, since the request to end it came to nothing for this cause.
-    fn ending_again(&self, cause: &str) -> Option<(String, String)> {
-        let is_open = self.effect == Effect::Gone && !is_refusal(cause);
+    /// The id and coSpace of a call that may not have ended, since the request to end it came to nothing.
+    fn ending_again(&self, why: Fruitless) -> Option<(String, String)> {
+        let is_open = self.effect == Effect::Gone && !why.is_refusal();
         match &self.subject {
             Subject::Own { space, id: Some(id) } if is_open => Some((id.clone(), space.clone())),
             _ => None,
@@ -109,8 +110,6 @@ pub(in super::super) struct Live {
     pub(super) orders: VecDeque<Order>,
     /// Requests for subscriptions that wait until nothing waits for their watcher.
     pub(super) held: Vec<u64>,
-    /// Arrivals for which nothing was free.
-    pub(super) unserved: u64,
     /// Messages that were received.
     pub(super) messages: u64,
     /// Sets of records that were received.
@@ -203,7 +202,6 @@ impl Live {
             extra: HashMap::new(),
             orders: VecDeque::new(),
             held: Vec::new(),
-            unserved: 0,
             messages: 0,
             sets: 0,
             records: 0,
@@ -314,6 +312,7 @@ impl Live {
 
     /// The time of a piece of work is up.
     fn give_up(&mut self, number: u64, now: Instant) {
+        self.fail_ack(number, "no ack in time", now);
         let Some(work) = self.works.get(&number) else { return };
         let cause = match (&work.subject, work.exchange) {
             (Subject::Watcher { .. }, _) => "subscriptions were not settled in time",
@@ -405,9 +404,14 @@ impl Live {
         }
     }
 
-    /// An exchange has ended: with success, and the id of what was made if something was, or for this cause without.
+    /// An exchange has ended: with success, and the id of what was made if something was, or without.
     /// Whether it belongs to the load.
-    pub(super) fn answered(&mut self, exchange: ExchangeId, made: Result<Option<&str>, &str>, now: Instant) -> bool {
+    pub(super) fn answered(
+        &mut self,
+        exchange: ExchangeId,
+        made: Result<Option<&str>, Fruitless>,
+        now: Instant,
+    ) -> bool {
         if let Some(Extra { stamps, then }) = self.extra.remove(&exchange) {
             if let Some(stamps) = stamps {
                 self.time_exchange(stamps, made.err(), now);
@@ -417,11 +421,11 @@ impl Live {
         }
         let Some(number) = self.by_exchange.remove(&exchange) else { return false };
         let Some(work) = self.works.get(&number) else { return true };
-        let again = made.err().and_then(|cause| work.ending_again(cause));
+        let again = made.err().and_then(|why| work.ending_again(why));
         self.time_exchange(work.stamps, made.err(), now);
         match made {
-            Err(cause) => {
-                self.fail(number, cause, now);
+            Err(why) => {
+                self.fail(number, &why.to_string(), now);
                 if let Some((id, space)) = again {
                     self.all.spaces.retain(|free| *free != space);
                     self.orders.push_back(Order::Remove(Left::Own(id, space)));
@@ -440,15 +444,17 @@ impl Live {
     }
 
     /// Does what follows from the answer of an exchange that no piece of work waits for.
-    fn follow(&mut self, then: Then, made: Result<Option<&str>, &str>) {
+    fn follow(&mut self, then: Then, made: Result<Option<&str>, Fruitless>) {
         match (then, made) {
             (Then::RemoveGuest, Ok(Some(id))) => self.orders.push_back(Order::Remove(Left::Guest(id.to_owned()))),
             (Then::RemoveOwn(space), Ok(Some(id))) => {
                 self.orders.push_back(Order::Remove(Left::Own(id.to_owned(), space)));
             }
             // Where nothing came of it, there is no call. One whose end is not confirmed keeps its coSpace.
-            (Then::RemoveOwn(space), Err(cause)) if is_refusal(cause) => self.all.spaces.push_back(space),
-            (Then::Free(space), made) if made.err().is_none_or(is_refusal) => self.all.spaces.push_back(space),
+            (Then::RemoveOwn(space), Err(why)) if why.is_refusal() => self.all.spaces.push_back(space),
+            (Then::Free(space), made) if made.err().is_none_or(Fruitless::is_refusal) => {
+                self.all.spaces.push_back(space)
+            }
             (Then::Apply(subject, effect, goal), Ok(_)) => self.set(&subject, effect, goal),
             _ => {}
         }
@@ -471,10 +477,10 @@ impl Live {
         true
     }
 
-    fn time_exchange(&mut self, stamps: Stamps, failed: Option<&str>, now: Instant) {
+    fn time_exchange(&mut self, stamps: Stamps, failed: Option<Fruitless>, now: Instant) {
         match failed {
             None => self.metrics.record(Metric::Api, stamps, now),
-            Some(cause) => self.metrics.fail(Metric::Api, stamps.scheduled, now, cause),
+            Some(why) => self.metrics.fail(Metric::Api, stamps.scheduled, now, &why.to_string()),
         }
     }
 
@@ -588,46 +594,6 @@ impl Live {
         gone.into_iter().for_each(|who| self.all.forget(who));
     }
 
-    /// A watcher heard an ack.
-    pub(in super::super) fn hear_ack(&mut self, watcher: u32, ack: Ack<'_>, now: Instant) {
-        let Some(id) = ack.message_id() else { return };
-        self.is_stirred = true;
-        if self.follower_heard_ack(watcher, ack, now) {
-            return;
-        }
-        let is_it = |work: &Work| matches!(work.subject, Subject::Watcher { place, request, .. } if place == watcher as usize && request == Some(id));
-        let Some((number, work)) = self.works.iter_mut().find(|(_, work)| is_it(work)) else { return };
-        let (number, stamps) = (*number, work.stamps);
-        if let Subject::Watcher { is_acked, .. } = &mut work.subject
-            && !std::mem::replace(is_acked, true)
-        {
-            self.metrics.record(Metric::Ack, stamps, now);
-        }
-        if ack.status() != Some(SUCCESS) {
-            let watcher = &mut self.all.watchers[watcher as usize];
-            watcher.lacks = watcher.lacked;
-            self.metrics.fail(Metric::Settle, stamps.scheduled, now, "the request for subscriptions was refused");
-            self.end(number, now);
-        }
-    }
-
-    /// The subscriptions of a watcher are settled, all of them active or not: a request for others is through.
-    pub(in super::super) fn settled(&mut self, watcher: u32, is_active: bool, now: Instant) {
-        self.is_stirred = true;
-        if self.follower_settled(watcher, now) {
-            return;
-        }
-        let of_it = |work: &Work| matches!(work.subject, Subject::Watcher { place, is_acked: true, .. } if place == watcher as usize);
-        let Some(number) = self.works.iter().find(|(_, work)| of_it(work)).map(|(number, _)| *number) else { return };
-        let stamps = self.works[&number].stamps;
-        if is_active {
-            self.metrics.record(Metric::Settle, stamps, now);
-        } else {
-            self.metrics.fail(Metric::Settle, stamps.scheduled, now, "not every subscription became active");
-        }
-        self.end(number, now);
-    }
-
     /// The connection of a watcher is gone: what waits for it waits in vain.
     pub(in super::super) fn lost(&mut self, watcher: u32, now: Instant) {
         let place = watcher as usize;
@@ -646,6 +612,7 @@ impl Live {
             let metric = self.metric_of(&self.works[&number]);
             self.metrics.fail(metric, scheduled, now, "the connection was lost");
             if is_about {
+                self.fail_ack(number, "the connection was lost", now);
                 self.end(number, now);
             } else {
                 self.look(number, now);
@@ -661,40 +628,5 @@ impl Live {
     /// Whether there is no connection any more, and there was one.
     pub(super) fn is_deserted(&self) -> bool {
         !self.all.watchers.is_empty() && self.all.watchers.iter().all(|watcher| watcher.is_lost)
-    }
-
-    /// A request for subscriptions that can be sent now: nothing waits any more for what its watcher was to be told.
-    pub(super) fn next_held(&mut self) -> Option<(u64, usize)> {
-        self.held.retain(|number| self.works.contains_key(number));
-        let place_of = |number: &u64| match self.works.get(number)?.subject {
-            Subject::Watcher { place, .. } => Some(place),
-            _ => None,
-        };
-        let is_awaited =
-            |place: usize| self.works.values().any(|work| work.waits_for.iter().any(|waits| *waits as usize == place));
-        let at = self.held.iter().position(|number| place_of(number).is_some_and(|place| !is_awaited(place)))?;
-        let place = place_of(&self.held[at])?;
-        Some((self.held.swap_remove(at), place))
-    }
-
-    /// A request for subscriptions was sent that leaves `lacks` out, or could not be.
-    pub(super) fn asked(&mut self, number: u64, sent: Option<u64>, lacks: Option<u64>, now: Instant) {
-        let Some(work) = self.works.get_mut(&number) else { return };
-        let Subject::Watcher { place, request, .. } = &mut work.subject else { return };
-        // What came first was not the server's to hurry.
-        (work.stamps, work.deadline, *request) = (Stamps::at(now), now + self.within, sent);
-        let watcher = &mut self.all.watchers[*place];
-        if sent.is_some() {
-            watcher.lacked = std::mem::replace(&mut watcher.lacks, lacks);
-            self.alarms.push(Reverse((work.deadline, Alarm::Overdue(number))));
-        } else {
-            self.metrics.fail(Metric::Settle, now, now, "there was no open connection");
-            self.end(number, now);
-        }
-    }
-
-    /// Whether a watcher's request for subscriptions is under way.
-    pub(in super::super) fn awaits_states(&self, watcher: u32) -> bool {
-        self.all.watchers.get(watcher as usize).is_some_and(|watcher| watcher.is_busy)
     }
 }

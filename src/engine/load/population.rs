@@ -11,6 +11,7 @@ use super::super::client_steps::ack_policy;
 use super::super::core::{Core, Handle, Stop};
 use super::super::events_client::AckPolicy;
 use super::follow::Follows;
+use crate::load::Metric;
 use crate::protocol::events::Resource;
 use crate::protocol::events::names::SUCCESS;
 use crate::protocol::events::write::Subscription;
@@ -142,8 +143,22 @@ pub(super) struct Setup {
     pub(super) tokens: Vec<Duration>,
     /// From the request to upgrade to the open connection.
     pub(super) upgrades: Vec<Duration>,
+    /// From a request for subscriptions to its ack.
+    pub(super) acks: Vec<Duration>,
     /// From a request for subscriptions until all are settled.
     pub(super) settled: Vec<Duration>,
+}
+
+impl Setup {
+    /// What was timed, by metric.
+    pub(super) fn timed(&self) -> [(Metric, &[Duration]); 4] {
+        [
+            (Metric::Token, &self.tokens),
+            (Metric::Upgrade, &self.upgrades),
+            (Metric::Ack, &self.acks),
+            (Metric::Settle, &self.settled),
+        ]
+    }
 }
 
 impl<S: Sink + Send> Handle<S> {
@@ -225,14 +240,24 @@ impl<S: Sink + Send> Handle<S> {
     }
 
     /// Asks for subscriptions, all of which have to become active: a load that is told of less than it waits for says
-    /// nothing of the server.
-    async fn subscribe_wholly(&self, name: &str, set: &[Subscription], within: Duration) -> Result<(), Stop> {
+    /// nothing of the server. How long the ack took, and until all were active.
+    async fn subscribe_wholly(
+        &self,
+        name: &str,
+        set: &[Subscription],
+        within: Duration,
+    ) -> Result<(Duration, Duration), Stop> {
         let begun = self.now();
         let id = self.with(|core| core.ask_for(name, set))?;
         let asked = format!("{name}'s request for {} subscriptions", set.len());
+        let missed = || self.missed(begun, &format!("what becomes of {asked}"));
+        let is_acked = |core: &mut Core<S>| core.clients.get(name)?.ear.acks.contains_key(&id).then_some(());
+        let Some(()) = self.until(begun + within, is_acked).await? else { return Err(missed()) };
+        let acked = self.now().since(begun);
         match self.until(begun + within, |core| said_of(core, name, id)).await? {
-            Some(said) => said.map_err(|why| Stop::Unfinished(format!("{asked}: {why}"))),
-            None => Err(self.missed(begun, &format!("what becomes of {asked}"))),
+            Some(Ok(())) => Ok((acked, self.now().since(begun))),
+            Some(Err(why)) => Err(Stop::Unfinished(format!("{asked}: {why}"))),
+            None => Err(missed()),
         }
     }
 
@@ -259,9 +284,9 @@ impl<S: Sink + Send> Handle<S> {
         }
         let set = self.with(|core| subscriptions(load, all, core.options.version));
         if !set.is_empty() {
-            let begun = self.now();
-            self.subscribe_wholly(&name, &set, load.within()).await?;
-            setup.settled.push(self.now().since(begun));
+            let (acked, settled) = self.subscribe_wholly(&name, &set, load.within()).await?;
+            setup.acks.push(acked);
+            setup.settled.push(settled);
         }
         self.with(|core| {
             let client = core.client(&name)?;

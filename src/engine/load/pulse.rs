@@ -4,7 +4,7 @@ use super::live::Live;
 use super::population::Setup;
 use crate::load::search::Probe;
 use crate::load::watch::{Standing, Watch};
-use crate::load::{Counts, Executor, Fresh, Metric, Moment};
+use crate::load::{Counts, Executor, Fresh, Moment};
 use crate::time::Instant;
 
 /// What a load takes down each second besides what is timed.
@@ -52,9 +52,9 @@ impl Live {
     pub(super) fn turn(&mut self, now: Instant, findings: u64) {
         let pace = self.schedule.pace();
         let all = Counts {
-            begun: pace.taken.saturating_sub(self.unserved),
+            begun: pace.begun(),
             late: pace.late,
-            unserved: self.unserved,
+            unserved: pace.dropped,
             messages: self.messages,
             records: self.records,
             findings,
@@ -64,14 +64,17 @@ impl Live {
         let mut moment = self.metrics.turn(now, all.since(&self.pulse.counted));
         self.pulse.counted = all;
         if let Some(watcher) = &self.pulse.watch.0 {
-            let elapsed = now.since(self.pulse.begun_at);
+            let begun_at = self.pulse.begun_at;
+            let (elapsed, length) = (now.since(begun_at), self.pulse.executor.duration());
+            let (from, to) = moment.span(length);
             let standing = Standing {
                 probe: self.pulse.probe,
+                listens: matches!(self.pulse.executor, Executor::Listen { .. }),
                 stage: Standing::stage_of(&self.pulse.executor, elapsed),
                 elapsed,
-                length: self.pulse.executor.duration(),
-                warm_up: self.metrics.start().since(self.pulse.begun_at),
-                planned_per_s: self.schedule.rate_at(self.pulse.begun_at + moment.middle()),
+                length,
+                warm_up: self.metrics.start().since(begun_at),
+                planned_per_s: self.schedule.rate_between(begun_at + from, begun_at + to),
             };
             watcher.watch(&standing, &mut moment);
         }
@@ -83,10 +86,11 @@ impl Live {
 pub(super) fn show_setup(watch: &Watch, setup: &Setup) {
     let Some(watcher) = &watch.0 else { return };
     let (mut fresh, mut moment) = (Fresh::default(), Moment::default());
-    for (metric, times) in
-        [(Metric::Token, &setup.tokens), (Metric::Upgrade, &setup.upgrades), (Metric::Settle, &setup.settled)]
-    {
-        times.iter().for_each(|time| fresh.record(metric, *time));
+    for (metric, times) in setup.timed() {
+        for time in times {
+            fresh.record(metric, *time);
+            fresh.record_from_send(metric, *time);
+        }
     }
     fresh.move_into(&mut moment);
     watcher.begins();

@@ -47,7 +47,7 @@ fn moments_add_up_to_what_was_measured_in_all() {
     let kept = phase.metrics.timeline().moments();
     assert!(kept.len() >= 15 && kept.len() < 20, "{}", kept.len());
     let counts = counted(&kept);
-    assert_eq!((counts.begun, counts.messages, counts.unserved), (200, phase.messages, phase.unserved));
+    assert_eq!((counts.begun, counts.messages, counts.unserved), (200, phase.messages, phase.pace.dropped));
     assert_eq!(counts.cpu_user_ms, 5 * (seen.len() as u64 - 1));
     assert!(kept.iter().all(|moment| moment.memory_kib == 9));
     // What setting up took is shown, in a moment before the others, and no second of the load has it.
@@ -85,6 +85,14 @@ fn who_watches_is_told_of_every_second_and_where_the_load_stands() {
     assert!((standing.planned_per_s.unwrap() - 9.0).abs() < 0.01, "{standing:?}");
     assert_eq!(seen[12].0.stage, Some((2, 2)));
     assert_eq!(seen[13].1.counts.begun, 20);
+}
+
+#[test]
+fn in_the_second_in_which_a_load_ends_the_rate_is_that_until_its_end() {
+    let load = MUTES.replace("rate: 100, duration: 10s", "rate: 100, duration: 2500ms");
+    let (_, _, seen) = watched(&load, Server { settings: boundless(), seed: 5, ..Server::default() });
+    let rates: Vec<_> = seen[1..].iter().map(|(one, moment)| (one.planned_per_s, moment.counts.begun)).collect();
+    assert_eq!(rates, [(Some(100.0), 100), (Some(100.0), 100), (Some(100.0), 50)]);
 }
 
 #[test]
