@@ -145,6 +145,8 @@ pub struct Ahead {
     acks: Document,
     /// The texts that were parsed ahead, one behind the other, with their tapes.
     texts: String,
+    /// The texts of their acks, one behind the other.
+    replies: Vec<u8>,
     tapes: Vec<Reading>,
     messages: Vec<Early>,
 }
@@ -159,8 +161,17 @@ struct Early {
     layout: Layout,
     /// Where its frame ends in what has arrived.
     seen: usize,
-    /// Its id and the mask of its ack, if it got one.
-    acked: Option<(u64, [u8; 4])>,
+    /// The ack that was written, if it got one.
+    acked: Option<Reply>,
+}
+
+/// An ack that was written: the id, the mask, and where its text begins and ends.
+#[derive(Debug)]
+struct Reply {
+    id: u64,
+    mask: [u8; 4],
+    start: usize,
+    end: usize,
 }
 
 /// One event connection.
@@ -344,8 +355,9 @@ impl EventsClient {
         if !acks_at_once || self.stage != Stage::Open {
             return false;
         }
-        let Ahead { bytes, seen, document, texts, tapes, messages, .. } = ahead;
+        let Ahead { bytes, seen, document, texts, replies, tapes, messages, .. } = ahead;
         texts.clear();
+        replies.clear();
         let mut at = *seen;
         while messages.len() < AHEAD {
             let place = messages.len();
@@ -364,7 +376,7 @@ impl EventsClient {
                 Envelope::Message(message) => message.message_id(),
                 _ => None,
             };
-            let acked = id.map(|id| (id, self.own.write_ack(id, &self.policy.status, out)));
+            let acked = id.map(|id| self.own.write_ack(id, &self.policy.status, replies, out));
             at += length;
             let start = texts.len();
             texts.push_str(text);
@@ -383,7 +395,7 @@ impl EventsClient {
         trace: &mut Tracer<S>,
         hear: &mut impl FnMut(Heard<'_>),
     ) {
-        let Ahead { texts, acks, tapes, .. } = ahead;
+        let Ahead { texts, replies, acks, tapes, .. } = ahead;
         let text = &texts[early.start..early.end];
         let frame = Frame { header: early.header, payload: text.as_bytes() };
         // As a whole message it ends one in fragments.
@@ -393,10 +405,14 @@ impl EventsClient {
         let (connection, from) = (self.connection, Side::Server);
         let text = Some(Text::Json { text, json, envelope });
         trace.observe(now, Event::Frame { connection, from, frame, text });
-        if let Some((id, mask)) = early.acked {
-            self.last = Some(id);
+        if let Some(reply) = &early.acked {
+            self.last = Some(reply.id);
             self.arrived += 1;
-            self.own.observe_ack(now, (id, &self.policy.status, mask), acks, trace);
+            let payload = &replies[reply.start..reply.end];
+            let header = Header { mask: Some(reply.mask), ..Header::new(Opcode::TEXT, payload.len() as u64) };
+            let text = Some(Text::of(payload, acks));
+            let frame = Frame { header, payload };
+            trace.observe(now, Event::Frame { connection, from: Side::Client, frame, text });
         }
         match envelope {
             Envelope::Message(message) => hear(Heard::Message(message)),
@@ -580,39 +596,20 @@ impl EventsClient {
 
 impl Outgoing {
     fn ack<S: Sink>(&mut self, now: Instant, id: u64, status: &str, out: &mut Vec<u8>, trace: &mut Tracer<S>) {
-        let header = self.compose_ack(id, status, None);
-        let text = std::mem::take(&mut self.text);
-        self.frame(now, header, true, &text, out, trace);
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        write::ack_into(id, status, &mut text);
+        self.frame(now, Header::new(Opcode::TEXT, text.len() as u64), true, &text, out, trace);
         self.text = text;
     }
 
-    /// Makes the text of an ack. Its header.
-    fn compose_ack(&mut self, id: u64, status: &str, mask: Option<[u8; 4]>) -> Header {
-        self.text.clear();
-        write::ack_into(id, status, &mut self.text);
-        Header { mask, ..Header::new(Opcode::TEXT, self.text.len() as u64) }
-    }
-
-    /// Writes an ack that is yet to be observed. Its mask.
-    fn write_ack(&mut self, id: u64, status: &str, out: &mut Vec<u8>) -> [u8; 4] {
-        let mask = self.random.random();
-        let header = self.compose_ack(id, status, Some(mask));
-        frame::encode(&header, &self.text, out);
-        mask
-    }
-
-    /// Observes an ack that was written.
-    fn observe_ack<S: Sink>(
-        &mut self,
-        now: Instant,
-        (id, status, mask): (u64, &str, [u8; 4]),
-        document: &mut Document,
-        trace: &mut Tracer<S>,
-    ) {
-        let header = self.compose_ack(id, status, Some(mask));
-        let (connection, from, payload) = (self.connection, Side::Client, &self.text[..]);
-        let text = Some(Text::of(payload, document));
-        trace.observe(now, Event::Frame { connection, from, frame: Frame { header, payload }, text });
+    /// Writes an ack that is yet to be observed; its text is appended to `texts`.
+    fn write_ack(&mut self, id: u64, status: &str, texts: &mut Vec<u8>, out: &mut Vec<u8>) -> Reply {
+        let (mask, start) = (self.random.random(), texts.len());
+        write::ack_into(id, status, texts);
+        let text = &texts[start..];
+        frame::encode(&Header { mask: Some(mask), ..Header::new(Opcode::TEXT, text.len() as u64) }, text, out);
+        Reply { id, mask, start, end: texts.len() }
     }
 
     fn frame<S: Sink>(
