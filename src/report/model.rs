@@ -419,7 +419,7 @@ pub struct LoadServer {
     pub begun: u64,
     /// How many of them began late.
     pub late: u64,
-    /// How many of them found nothing that they could be about.
+    /// How many more were dropped.
     pub unserved: u64,
     /// How many had not come to their end when they were given up.
     pub unfinished: u64,
@@ -479,7 +479,7 @@ pub struct LoadMoment {
     pub begun: u64,
     /// How many of them began late.
     pub late: u64,
-    /// How many of them found nothing that they could be about.
+    /// How many more were dropped.
     pub unserved: u64,
     /// How many messages were received.
     pub messages: u64,

@@ -135,7 +135,9 @@ fn a_server_that_dies_in_the_middle_is_told_of_and_the_others_keep_their_load() 
         (vec![2, 2, 1], vec![0, 0, 1])
     );
     let begun = shares(&report, number("begun"));
-    assert_eq!(begun[..2], [40, 40]);
+    // Where the machine is slow, an arrival finds all calls taken and is dropped.
+    let come = shares(&report, |share| number("begun")(share) + number("unserved")(share));
+    assert_eq!(come[..2], [40, 40]);
     assert!((1..40).contains(&begun[2]), "{begun:?}");
     let words = words(&report);
     let told = format!("1 connection of the load ended before it was over, at {}", mortal.url);
