@@ -1,7 +1,7 @@
 //! The floor: a client that reads frames, finds the id and acknowledges, no more.
 //!
 //! One epoll loop; all acks of a read go out in one write. `--stamps` has it also read the instant that the server wrote into
-//! each update, and count how long updates were under way. On a server that is not the bench's own it logs in before, and
+//! each update, and count how long updates were under way until they were read. On a server that is not the bench's own it logs in before, and
 //! answers pings.
 
 use std::io::{Read as _, Write as _};
@@ -106,8 +106,9 @@ pub(crate) fn run(
                 if length == 0 {
                     return;
                 }
+                let read_ns = stamps.as_ref().map_or(0, |_| monotonic_ns());
                 line.inbox.extend_from_slice(&buffer[..length]);
-                let acknowledged = line.understand(&mut random, &mut stamps);
+                let acknowledged = line.understand(&mut random, &mut stamps, read_ns);
                 if let Some((_, count)) = other {
                     count.fetch_add(acknowledged, Ordering::Relaxed);
                 }
@@ -122,8 +123,8 @@ pub(crate) fn run(
 }
 
 impl Line {
-    /// Reads what is whole. How many messages it acknowledged.
-    fn understand(&mut self, random: &mut u32, stamps: &mut Option<UnderWay>) -> u64 {
+    /// Understands what is whole and was read then. How many messages it acknowledged.
+    fn understand(&mut self, random: &mut u32, stamps: &mut Option<UnderWay>, read_ns: u64) -> u64 {
         if !self.is_upgraded {
             let Some(end) = memchr::memmem::find(&self.inbox, b"\r\n\r\n") else { return 0 };
             assert!(self.inbox.starts_with(b"HTTP/1.1 101"), "the upgrade is accepted");
@@ -156,7 +157,7 @@ impl Line {
             let begin = memchr::memmem::find(text, ID).expect("a message has an id") + ID.len();
             let digits = text[begin..].iter().take_while(|byte| byte.is_ascii_digit()).count();
             if let Some(stamps) = stamps {
-                stamps.take(text, monotonic_ns());
+                stamps.take(text, read_ns);
             }
             let id = &text[begin..begin + digits];
             // Xorshift: a mask has to be fresh, not secret.

@@ -334,7 +334,7 @@ impl<'p, E: Driven> Loop<'p, E> {
 
     /// Reads once from each connection that has something; what is answered is written before the next one is read.
     fn read(&mut self) {
-        self.lines.gather();
+        self.lines.gather(self.parts.len());
         for _ in 0..self.lines.ready() {
             let Some(place) = self.lines.next_ready() else { return };
             let read = self.lines.read(place, &mut self.buffer);

@@ -83,11 +83,13 @@ pub(super) struct Lines {
     queue: VecDeque<usize>,
     /// How many are ending.
     ending: usize,
+    /// The engine whose connections were read first.
+    first: usize,
 }
 
 impl Lines {
     pub(super) const fn new(registry: Registry) -> Self {
-        Self { registry, all: Vec::new(), free: Vec::new(), queue: VecDeque::new(), ending: 0 }
+        Self { registry, all: Vec::new(), free: Vec::new(), queue: VecDeque::new(), ending: 0, first: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -156,13 +158,13 @@ impl Lines {
     }
 
     /// Puts those that are read next in the order of their engines: what an engine needs stays in the cache while all that came
-    /// for it is handed to it. Within an engine they keep their order, and each is read once before one is read again.
-    pub(super) fn gather(&mut self) {
-        let Self { all, queue, .. } = self;
-        let part = |place: &usize| all.get(*place).and_then(Option::as_ref).map(|line| line.part);
-        if !queue.iter().is_sorted_by_key(part) {
-            queue.make_contiguous().sort_by_key(part);
-        }
+    /// for it is handed to it. Another engine is the first each time, so that none always waits for all others. Within an engine
+    /// they keep their order, and each is read once before one is read again.
+    pub(super) fn gather(&mut self, engines: usize) {
+        self.first = if self.first + 1 < engines { self.first + 1 } else { 0 };
+        let Self { all, queue, first, .. } = self;
+        let part = |place: usize| all.get(place).and_then(Option::as_ref).map_or(0, |line| line.part);
+        in_turns(queue, *first, part);
     }
 
     pub(super) fn next_ready(&mut self) -> Option<usize> {
@@ -305,5 +307,35 @@ impl Lines {
                 self.remove(place);
             }
         }
+    }
+}
+
+/// Puts places in the order of their parts, from the part `first` on and around; within a part they keep their order.
+fn in_turns(queue: &mut VecDeque<usize>, first: usize, part: impl Fn(usize) -> usize) {
+    let turn = |place: &usize| {
+        let part = part(*place);
+        (part < first, part)
+    };
+    if !queue.iter().is_sorted_by_key(turn) {
+        queue.make_contiguous().sort_by_key(turn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_take_turns_at_being_the_first() {
+        // The tens are the part, the ones the place in it.
+        let order = |first| {
+            let mut queue = VecDeque::from([21, 12, 32, 11, 31, 22]);
+            in_turns(&mut queue, first, |place| place / 10);
+            Vec::from(queue)
+        };
+        assert_eq!(order(0), [12, 11, 21, 22, 32, 31]);
+        assert_eq!(order(2), [21, 22, 32, 31, 12, 11]);
+        assert_eq!(order(3), [32, 31, 12, 11, 21, 22]);
+        assert_eq!(order(4), order(0));
     }
 }
