@@ -306,7 +306,7 @@ fn fill_up(document: &mut Value, count: usize) {
 
 fn has_unknown_fields(arrived: &Arrived<'_>) -> bool {
     let known = ["type", "messageId", "subscriptionIndex", "subscriptions", "updates", "callInfo"];
-    arrived.message.body().members().any(|(name, _)| !known.contains(&name))
+    arrived.message.body().members().any(|member| !known.contains(&member.name_text()))
 }
 
 #[cfg(test)]

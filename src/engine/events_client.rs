@@ -143,7 +143,7 @@ pub struct Ahead {
     seen: usize,
     document: Document,
     acks: Document,
-    /// The texts that were parsed ahead, one behind the other, with their tapes.
+    /// The texts that were parsed ahead, one behind the other, with their tapes: here they are known to be text.
     texts: String,
     /// The texts of their acks, one behind the other.
     replies: Vec<u8>,
@@ -160,7 +160,7 @@ struct Early {
     end: usize,
     layout: Layout,
     /// Where its frame ends in what has arrived.
-    seen: usize,
+    frame_end: usize,
     /// The ack that was written, if it got one.
     acked: Option<Reply>,
 }
@@ -318,7 +318,8 @@ impl EventsClient {
         let mut messages = std::mem::take(&mut ahead.messages);
         for (place, early) in messages.drain(..).enumerate() {
             self.look_at(now, &early, place, ahead, trace, &mut hear);
-            ahead.seen = early.seen;
+            ahead.tapes[place].shrink();
+            ahead.seen = early.frame_end;
         }
         ahead.messages = messages;
         loop {
@@ -357,6 +358,7 @@ impl EventsClient {
         }
         let Ahead { bytes, seen, document, texts, replies, tapes, messages, .. } = ahead;
         texts.clear();
+        texts.shrink_to(AHEAD_BYTES);
         replies.clear();
         let mut at = *seen;
         while messages.len() < AHEAD {
@@ -380,7 +382,7 @@ impl EventsClient {
             at += length;
             let start = texts.len();
             texts.push_str(text);
-            messages.push(Early { header: frame.header, start, end: texts.len(), layout, seen: at, acked });
+            messages.push(Early { header: frame.header, start, end: texts.len(), layout, frame_end: at, acked });
         }
         !messages.is_empty()
     }

@@ -136,7 +136,11 @@ impl<'s, S: Sink + Send + 's> Engine<'s, S> {
     }
 
     /// Takes another scratch and hands out its own, so that engines that one thread drives in turns can share one.
+    ///
+    /// To be called before an input, and again once [`Engine::poll_command`] has given `None`: what was taken in before lies in
+    /// the scratch. Where that is not done it is looked at now.
     pub fn exchange_scratch(&mut self, scratch: &mut Box<Scratch>) {
+        debug_assert!(!self.is_looking, "all commands were asked for");
         while self.look() {}
         self.handle.with(|core| std::mem::swap(&mut core.scratch, scratch));
     }

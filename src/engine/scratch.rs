@@ -11,7 +11,7 @@ const BUFFERS: usize = 64;
 /// The largest buffer that is kept, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Buffers, tapes and shapes. Between two inputs nothing lies in them that matters.
+/// Buffers, tapes and shapes. Once an engine has handed out all its commands nothing lies in them that matters.
 #[derive(Debug, Default)]
 pub struct Scratch {
     pub(super) ahead: Ahead,

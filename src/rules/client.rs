@@ -263,7 +263,7 @@ fn has_unknown(message: Message<'_>) -> bool {
     const STATE: [&str; 2] = ["index", "state"];
     const ENTRY: [&str; 2] = ["reason", "call"];
     let Some(kind) = message.message_type() else { return true };
-    if message.body().members().any(|(name, _)| !ENVELOPE.contains(&name)) {
+    if message.body().members().any(|member| !ENVELOPE.contains(&member.name_text())) {
         return true;
     }
     let known = |resource: Resource, name: &str| elements::find(resource, name).is_some() || ENTRY.contains(&name);
@@ -272,7 +272,7 @@ fn has_unknown(message: Message<'_>) -> bool {
             entries.any(|entry| entry.fields().any(|field| !known(resource, field.name_text())))
         }),
         None => message.states().is_some_and(|mut states| {
-            states.any(|state| state.body().members().any(|(name, _)| !STATE.contains(&name)))
+            states.any(|state| state.body().members().any(|member| !STATE.contains(&member.name_text())))
         }),
     }
 }

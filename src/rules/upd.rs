@@ -339,7 +339,8 @@ fn elements_of_entry(
     let table = elements::of(resource);
     let (mut asked, mut changed) = (0_u32, 0_u32);
     let mut repeated: Vec<usize> = Vec::new();
-    // What it was told to be is found once, and taken out meanwhile.
+    // What it was told to be is looked up here and put back at the end. Meanwhile an empty one stands in its place: nothing that
+    // is called in between may look there.
     let slot = connection.book.slots.get_mut(&index);
     let mut told = slot.and_then(|slot| slot.content.told.get_mut(key)).map(std::mem::take).unwrap_or_default();
     told.values.resize(table.len(), None);

@@ -1,6 +1,7 @@
 //! The value of an element as it was told: kept between messages, compared by what it means.
 //!
-//! Whether booleans and numbers are sent as JSON values or as text is open (UPD-20), so `true` and `"true"` are the same.
+//! Whether booleans and numbers are sent as JSON values or as text is open (UPD-20): [`Value::boolean`] and [`Value::number`] read
+//! both. Whether a value was told again ([`Value::is`]) is another matter: a server that changes the form has told another one.
 
 use std::fmt;
 use std::hash::{Hash as _, Hasher};

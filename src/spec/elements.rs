@@ -62,10 +62,10 @@ static TABLES: LazyLock<Vec<Elements>> = LazyLock::new(|| {
         let all = rows(&tables, *resource);
         let mut places = [0; NAMES];
         for (place, element) in (1..).zip(&all) {
-            places[Name::of(&element.name).number()] = place;
+            let name = Name::of(&element.name);
+            assert_ne!(name, Name::OTHER, "`{}` is among the names that are known beforehand", element.name);
+            places[name.number()] = place;
         }
-        // A name that is not known beforehand is no element's.
-        places[Name::OTHER.number()] = 0;
         Elements { all, places }
     };
     Resource::ALL.iter().map(of_resource).collect()

@@ -161,6 +161,63 @@ proptest! {
     }
 }
 
+/// Updates that are much alike: of few lengths, with other numbers and words in the same places.
+fn alike() -> impl Strategy<Value = Vec<u8>> {
+    (1..2000_u32, "[a-c]{1,2}", prop_oneof![Just("1"), Just("true"), Just("\"é\""), Just("\"\\n\"")]).prop_map(
+        |(id, name, on)| {
+            let text = format!(
+                r#"{{"type":"message","message":{{"messageId":{id},"type":"x","updates":["{name}",{{"name":{on}}}]}}}}"#
+            );
+            wire(Opcode::TEXT, true, text.as_bytes())
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn it_is_the_same_whether_or_not_connections_share_what_they_work_with(
+        frames in prop::collection::vec(prop::collection::vec(prop_oneof![1 => any_frame(), 4 => alike()], 0..40), 3),
+        turns in prop::collection::vec((0..3_usize, 1..400_usize), 1..60),
+    ) {
+        let benches = || {
+            let policy = |status: &str| AckPolicy { status: status.to_owned(), ..AckPolicy::default() };
+            ["success", "failure", "success"].map(|status| Bench::new(policy(status)))
+        };
+        let (mut apart, mut together) = (benches(), benches());
+        let mut shared = Ahead::default();
+        let mut rest = frames.iter().map(|frames| frames.concat()).collect::<Vec<_>>();
+        for (which, size) in turns {
+            let size = size.min(rest[which].len());
+            let piece: Vec<u8> = rest[which].drain(..size).collect();
+            apart[which].receive(&piece);
+            std::mem::swap(&mut shared, &mut together[which].ahead);
+            together[which].receive(&piece);
+            std::mem::swap(&mut shared, &mut together[which].ahead);
+        }
+        for (one, other) in apart.iter().zip(&together) {
+            prop_assert_eq!(&one.out, &other.out);
+            prop_assert_eq!(one.lines(), other.lines());
+            prop_assert_eq!(&one.heard, &other.heard);
+        }
+    }
+}
+
+#[test]
+fn what_a_long_message_needed_is_not_kept() {
+    let mut bench = Bench::new(AckPolicy::default());
+    bench.client = EventsClient::new(ConnectionId(1), AckPolicy::default(), ChaCha8Rng::seed_from_u64(1), 1 << 24);
+    let many = "1,".repeat(1 << 18);
+    let long = format!(r#"{{"type":"message","message":{{"messageId":1,"type":"x","updates":[{many}1]}}}}"#);
+    for _ in 0..3 {
+        bench.receive(&[message("7"), wire(Opcode::TEXT, true, long.as_bytes()), message("8")].concat());
+    }
+    bench.receive(&message("9"));
+    let Ahead { bytes, texts, .. } = &bench.ahead;
+    assert!(bytes.capacity().max(texts.capacity()) <= AHEAD_BYTES, "{} {}", bytes.capacity(), texts.capacity());
+    assert!(bench.ahead.tapes.iter().all(Reading::is_small));
+    assert_eq!(bench.heard.len(), 10);
+}
+
 #[test]
 fn only_messages_with_a_usable_id_are_acknowledged() {
     let mut bench = Bench::new(AckPolicy::default());

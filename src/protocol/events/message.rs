@@ -275,7 +275,7 @@ impl<'d> Entry<'d> {
     pub fn fields(self) -> impl Iterator<Item = Json<'d>> {
         let key = self.resource.entry_key();
         let is_field = move |name: Name| Some(name) != key && (name != UPDATE_TYPE || key.is_none());
-        self.body.unnamed_members().filter(move |member| is_field(member.name()))
+        self.body.members().filter(move |member| is_field(member.name()))
     }
 
     /// The whole entry.

@@ -51,7 +51,7 @@ pub const NAMES: usize = KNOWN.len() + 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Name(u8);
 
-/// Places by hash: the number of the name that stands there, or of one that had to give way to it.
+/// Numbers of names by hash; a name whose place is taken stands in the next one that is free.
 const PLACES: [u8; 256] = {
     let mut places = [0; 256];
     let mut number = 1;
