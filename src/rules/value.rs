@@ -82,12 +82,12 @@ impl Value {
 /// Hashes a value: those that [`Value`] takes for the same have the same hash.
 pub(super) fn hash(json: Json<'_>, hasher: &mut impl Hasher) {
     match json.kind() {
-        Kind::Null => 0_u8.hash(hasher),
-        Kind::Bool => (1_u8, json.as_bool()).hash(hasher),
+        Kind::Null => {}
+        Kind::Bool => (0_u8, json.as_bool()).hash(hasher),
         // There is one zero.
-        Kind::Number => (2_u8, (json.as_f64().unwrap_or_default() + 0.0).to_bits()).hash(hasher),
-        Kind::Text => (3_u8, json.as_str()).hash(hasher),
-        Kind::Array | Kind::Object => (4_u8, json.to_string()).hash(hasher),
+        Kind::Number => (1_u8, (json.as_f64().unwrap_or_default() + 0.0).to_bits()).hash(hasher),
+        Kind::Text => (2_u8, json.as_str()).hash(hasher),
+        Kind::Array | Kind::Object => (3_u8, json.to_string()).hash(hasher),
     }
 }
 
