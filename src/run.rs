@@ -204,10 +204,11 @@ impl Running {
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 Err(_) => continue,
             };
-            progress.finished(&played.id, played.runs.iter().map(|run| run.judgement.findings.len()).sum());
             let found = played.runs.iter().map(|run| &run.judgement);
             let findings = found.flat_map(|found| found.finding_counts.values().chain(found.warning_counts.values()));
-            self.station.exposition.finished(&played.id, findings.sum());
+            let findings: u64 = findings.sum();
+            progress.finished(&played.id, usize::try_from(findings).unwrap_or(usize::MAX));
+            self.station.exposition.finished(&played.id, findings);
             for trouble in played.network_errors.iter().chain(&played.trouble) {
                 progress.note(&format!("{}: {trouble}", played.id));
                 self.errors.push(format!("{}: {trouble}", played.id));

@@ -10,10 +10,11 @@ use super::restart;
 const SAME_WISH: Duration = Duration::from_millis(300);
 
 /// Becomes true when the user wants an end; a second time ends the process at once. Needs a tokio runtime. From the time
-/// this returns, the signals no longer end the process by themselves.
+/// this returns, the signals no longer end the process by themselves, and neither does a file that may not grow any more.
 pub fn watch() -> watch::Receiver<bool> {
     let (tell, told) = watch::channel(false);
     let mut signals = Signals::new();
+    bear_limits_of_files();
     tokio::spawn(async move {
         if signals.next().await {
             // What restarts the server is not waited for, and outlives nothing, whether or not there is a second signal.
@@ -31,6 +32,18 @@ pub fn watch() -> watch::Receiver<bool> {
     });
     told
 }
+
+/// Has a file that may not grow any more (`ulimit -f`) fail to be written, as on a full disk: that is told where it happens, and the
+/// report is still written. The system would end the process.
+#[cfg(unix)]
+fn bear_limits_of_files() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Whoever listens to the signal keeps it from ending the process; nobody has to wait for it.
+    let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
+}
+
+#[cfg(not(unix))]
+const fn bear_limits_of_files() {}
 
 /// Both signals, as far as the system has them.
 #[cfg(unix)]
