@@ -29,7 +29,7 @@ const CALL: &str = "97c771ae-fc2e-4257-b129-30ee818e034b";
 fn listen(peer: &Peer, follow: bool) -> (Finished, Value) {
     let folder = Folder::new();
     folder.write("listen.yaml", &LISTEN.replace("FOLLOW", if follow { "follow: true, " } else { "" }));
-    let mut args = vec!["run", "listen.yaml", "--report-dir", "out", "--quiet"];
+    let mut args = vec!["run", "listen.yaml", "--report-dir", "out"];
     args.extend(["--target", &peer.url, "--user", "admin", "--password-env", PASSWORD.0]);
     let finished = folder.run(&args);
     let report = read(&folder.path("out"));
@@ -209,6 +209,8 @@ fn thousands_of_findings_are_counted_and_the_first_are_shown() {
     assert_eq!(finished.code, 1, "{finished:?}");
     let entry = report["requirements"].as_array().unwrap().iter().find(|entry| entry["id"] == "UPD-06").unwrap();
     assert!(entry["findings"].as_u64().unwrap() > 500, "{entry}");
+    let all: u64 = report["requirements"].as_array().unwrap().iter().filter_map(|one| one["findings"].as_u64()).sum();
+    assert!(finished.stderr.contains(&format!("listen: {all} findings")), "{all}: {}", finished.stderr);
     let kept = report["findings"].as_array().unwrap();
     assert!((1..=20).contains(&kept.len()), "{}", kept.len());
     assert!(kept.iter().all(|finding| !finding["evidence_text"].as_array().unwrap().is_empty()));
