@@ -159,7 +159,7 @@ type Counted = (&'static str, fn(&Counts) -> u64, &'static str);
 
 const COUNTED: [Counted; 6] = [
     ("bridgeproof_stimuli", |counts| counts.begun, "Stimuli that began."),
-    ("bridgeproof_stimuli_late", |counts| counts.late, "Stimuli that began late, since the harness was."),
+    ("bridgeproof_stimuli_late", |counts| counts.late, "Stimuli that the harness was late for, begun or dropped."),
     (
         "bridgeproof_stimuli_unserved",
         |counts| counts.unserved,

@@ -58,7 +58,7 @@ pub struct Share {
     pub connections: u32,
     /// How many arrivals began.
     pub begun: u64,
-    /// How many of them late.
+    /// How many arrivals the harness was late for, whether they began or not.
     pub late: u64,
     /// How many of them began nothing.
     pub unserved: u64,

@@ -30,7 +30,7 @@ const NOTICE: Duration = Duration::from_millis(100);
 pub struct Terms {
     /// What is asked of it.
     pub thresholds: Vec<Threshold>,
-    /// The largest share of arrivals that may begin late.
+    /// The largest share of arrivals that the harness may be late for.
     pub max_late: f64,
     /// The search, where a capacity is searched.
     pub search: Option<Plan>,

@@ -109,7 +109,7 @@ impl Lag {
 /// How many arrivals of a rate that could not be kept were late or dropped, to stand behind the rate.
 fn lag_of(probe: &LoadProbe) -> String {
     let is_dropped = !is_served(probe.unserved, probe.arrivals);
-    let late = format!("{} of {} began late", probe.late, arrivals(probe.arrivals.saturating_sub(probe.unserved)));
+    let late = format!("{} of {} late", probe.late, arrivals(probe.arrivals));
     let all =
         [(probe.unpaced || !is_dropped).then_some(late), is_dropped.then(|| dropped(probe.unserved, probe.arrivals))];
     format!(": {}", all.into_iter().flatten().collect::<Vec<_>>().join(", "))
@@ -273,9 +273,9 @@ fn doubt_about(loaded: &Loaded, on_clients: bool) -> Option<String> {
     let phase = representative(loaded)?;
     if !phase.is_paced {
         return Some(format!(
-            "the harness could not keep its schedule: {:.1} % of {} began more than {} ms late, the latest {} ms late",
+            "the harness could not keep its schedule: {:.1} % of {} more than {} ms late, the latest {} ms late",
             phase.pace.late_share() * 100.0,
-            arrivals(phase.pace.begun()),
+            arrivals(phase.pace.taken),
             phase.pace.max_lag.as_millis(),
             phase.pace.worst.as_millis()
         ));
@@ -612,13 +612,13 @@ pub(super) mod tests {
         };
         let told = "load/capacity: capacity at least 25.0 stimuli per second, since the";
         let lagged =
-            format!("{told} harness allows no more; 50.0 could not be put on the target: 4 of 200 arrivals began late");
+            format!("{told} harness allows no more; 50.0 could not be put on the target: 4 of 200 arrivals late");
         assert_eq!(limit(Verdict::Lagged, (4, 0, 0), false), lagged);
         let dropped = "participants and calls that the load has allow no more; 50.0 could not be put on the target";
         assert_eq!(limit(Verdict::Lagged, (0, 60, 0), false), format!("{told} {dropped}: 60 of 200 arrivals dropped"));
         let both = limit(Verdict::Lagged, (4, 60, 0), false);
         assert!(both.contains("since neither the harness nor the participants and calls that the load has"), "{both}");
-        assert!(both.ends_with(": 4 of 140 arrivals began late, 60 of 200 arrivals dropped"), "{both}");
+        assert!(both.ends_with(": 4 of 200 arrivals late, 60 of 200 arrivals dropped"), "{both}");
         let nobody = limit(Verdict::Lagged, (0, 60, 0), true);
         assert!(nobody.contains("since there was nobody who could be told; 50.0 could not be put on the clients"));
         assert!(limit(Verdict::Broke, (4, 0, 0), false).ends_with("; 50.0 broke a threshold"));
