@@ -359,7 +359,7 @@ impl LoadedServer {
             self.told.push(told);
         }
         let is_deserted = run.deserted.is_some_and(|since| now.since(since) >= within);
-        if run.is_over(now) || run.is_aborted || is_deserted {
+        if run.is_over(now) || !run.ended_by.is_empty() || is_deserted {
             self.finish();
         }
     }
@@ -545,6 +545,7 @@ impl LoadedServer {
 
     /// What came of a stretch of load. Those who came during it leave.
     fn phase(&mut self, mut run: Run) -> Phase {
+        let is_whole = run.is_over(self.now);
         for Reverse((_, _, later)) in std::mem::take(&mut run.later) {
             let change = match later {
                 Later::Leave(participant, _) => Change::Leave { participant },
@@ -560,7 +561,7 @@ impl LoadedServer {
         schedules().for_each(|schedule| pace.merge(schedule.pace()));
         let planned = schedules().map(Schedule::planned).sum();
         let end = schedules().map(Schedule::end).max().unwrap_or(self.now);
-        Phase {
+        let mut phase = Phase {
             begun_at: run.begun,
             ended_at: self.now.min(end),
             is_paced: pace.is_kept(share),
@@ -572,12 +573,15 @@ impl LoadedServer {
             records: 0,
             lost_connections: run.lost,
             gone: 0,
-            thresholds: self.thresholds.iter().map(|one| one.judge(&run.works.metrics, None)).collect(),
+            thresholds: Vec::new(),
             metrics: run.works.metrics,
-            is_aborted: run.is_aborted,
+            ended_by: run.ended_by,
+            is_whole,
             executor: run.executor,
             shares: Vec::new(),
-        }
+        };
+        phase.judge(&self.thresholds, None);
+        phase
     }
 }
 
