@@ -242,7 +242,6 @@ fn add_load(scenario: &mut ScenarioRun, load: &LoadConfig, ending: &Ending, mut 
         Ending::Interrupted => Some("interrupted".to_owned()),
         Ending::NobodyCame(why) => Some(why.clone()),
     };
-    scenario.is_cut_short = *ending != Ending::Done;
     (scenario.loaded, scenario.on_clients) = (loaded, true);
 }
 

@@ -43,7 +43,8 @@ pub(super) struct Run {
     watch: (Watch, Option<Probe>),
     /// What was counted until the present second began.
     counted: Counts,
-    pub(super) is_aborted: bool,
+    /// The thresholds that end it early.
+    pub(super) ended_by: Vec<Threshold>,
     /// Since when nobody is there.
     pub(super) deserted: Option<Instant>,
 }
@@ -75,7 +76,7 @@ impl Run {
             watch,
             counted: Counts::default(),
             works,
-            is_aborted: false,
+            ended_by: Vec::new(),
             deserted: None,
         }
     }
@@ -116,8 +117,9 @@ impl Run {
         }
         self.looks = Some(now + LOOKS);
         let metrics = &self.works.metrics;
-        let mut looked_at = thresholds.iter().filter(|one| !one.condition.is_relative());
-        self.is_aborted = looked_at.any(|one| one.aborts(metrics.measured(now), &metrics.series(one.metric), None));
+        let looked_at = thresholds.iter().filter(|one| !one.condition.is_relative());
+        let ends = looked_at.filter(|one| one.aborts(metrics.measured(now), &metrics.series(one.metric), None));
+        self.ended_by = ends.cloned().collect();
     }
 
     /// Ends the second that was the present one if it is over. Comes before anything that happens then.

@@ -14,6 +14,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::audience::Audience;
 use super::run::{Later, Run};
 use super::works::{Origin, Stream, Unreachable, Works};
+use crate::emulator::cdr::ReceiverKey;
 use crate::emulator::{Change, ConnectionKey, ExchangeKey, LinkKey, MeetingServer, Note, Output};
 use crate::load::search::Search;
 use crate::load::{Arrival, Executor, Loaded, Metrics, Pace, Phase, Schedule, Stamps, Threshold, Unserved, Watch};
@@ -141,11 +142,13 @@ impl LoadedServer {
 
     /// Takes note that the connection to a CDR receiver is open, or could not be opened, and why.
     pub fn handle_link(&mut self, now: Instant, link: LinkKey, opened: Result<(), &str>) {
+        // What else came to nothing at the same instant did so for reasons of its own.
+        let refused = opened.err().and_then(|why| Some((self.server.view().cdr.receiver_of(link)?, why)));
         match opened {
             Ok(()) => self.server.handle_link_opened(now, link),
             Err(_) => self.server.handle_link_failed(now, link),
         }
-        self.listen_with(now, opened.err());
+        self.listen_with(now, refused);
     }
 
     /// Takes bytes of a CDR receiver.
@@ -256,8 +259,8 @@ impl LoadedServer {
         self.listen_with(at, None);
     }
 
-    /// Likewise, where there is a reason why a receiver cannot be connected to.
-    fn listen_with(&mut self, at: Instant, why: Option<&str>) {
+    /// Likewise, where a receiver could not be connected to for some reason.
+    fn listen_with(&mut self, at: Instant, refused: Option<(ReceiverKey, &str)>) {
         if let Stage::Running(run) = &mut self.stage {
             run.turn_if_due(at);
         }
@@ -271,7 +274,7 @@ impl LoadedServer {
                 self.audience.forget(connection);
             }
             self.is_stale |= note == Note::Audience;
-            self.unreachable.hear(&note, why);
+            self.unreachable.hear(&note, refused);
             if let Stage::Running(run) = &mut self.stage {
                 run.works.hear(note, at, &self.unreachable);
             }
@@ -292,6 +295,12 @@ impl LoadedServer {
         if let Stage::Waiting { changed, .. } = &mut self.stage {
             *changed = self.now;
         }
+    }
+
+    /// The receivers to which records go.
+    fn receiver_keys(&self) -> Vec<ReceiverKey> {
+        let view = self.server.view();
+        view.cdr.receivers().filter(|(_, receiver)| !receiver.uri.is_empty()).map(|(key, _)| key).collect()
     }
 
     fn receivers(&self) -> usize {
@@ -359,7 +368,7 @@ impl LoadedServer {
             self.told.push(told);
         }
         let is_deserted = run.deserted.is_some_and(|since| now.since(since) >= within);
-        if run.is_over(now) || run.is_aborted || is_deserted {
+        if run.is_over(now) || !run.ended_by.is_empty() || is_deserted {
             self.finish();
         }
     }
@@ -496,8 +505,8 @@ impl LoadedServer {
 
     /// Makes a record: a caller arrives, is connected, hangs up. Whether there is a receiver.
     fn make_record(&mut self, origin: Origin, stamps: Stamps) -> bool {
-        let receivers = self.receivers();
-        if receivers == 0 {
+        let receivers = self.receiver_keys();
+        if receivers.is_empty() {
             return false;
         }
         self.named += 1;
@@ -514,7 +523,7 @@ impl LoadedServer {
         };
         if let Stage::Running(run) = &mut self.stage {
             for index in changed.records {
-                run.works.begin_record(origin, stamps, index, receivers);
+                run.works.begin_record(origin, stamps, index, &receivers);
             }
         }
         self.listen(self.now);
@@ -545,6 +554,7 @@ impl LoadedServer {
 
     /// What came of a stretch of load. Those who came during it leave.
     fn phase(&mut self, mut run: Run) -> Phase {
+        let is_whole = run.is_over(self.now);
         for Reverse((_, _, later)) in std::mem::take(&mut run.later) {
             let change = match later {
                 Later::Leave(participant, _) => Change::Leave { participant },
@@ -560,7 +570,7 @@ impl LoadedServer {
         schedules().for_each(|schedule| pace.merge(schedule.pace()));
         let planned = schedules().map(Schedule::planned).sum();
         let end = schedules().map(Schedule::end).max().unwrap_or(self.now);
-        Phase {
+        let mut phase = Phase {
             begun_at: run.begun,
             ended_at: self.now.min(end),
             is_paced: pace.is_kept(share),
@@ -572,12 +582,15 @@ impl LoadedServer {
             records: 0,
             lost_connections: run.lost,
             gone: 0,
-            thresholds: self.thresholds.iter().map(|one| one.judge(&run.works.metrics, None)).collect(),
+            thresholds: Vec::new(),
             metrics: run.works.metrics,
-            is_aborted: run.is_aborted,
+            ended_by: run.ended_by,
+            is_whole,
             executor: run.executor,
             shares: Vec::new(),
-        }
+        };
+        phase.judge(&self.thresholds, None);
+        phase
     }
 }
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::works::{Stream, Unreachable, Works};
 use super::{Ending, LoadedServer};
-use crate::emulator::{ConnectionKey, ExchangeKey, LinkKey, MeetingServer, Output, Settings};
+use crate::emulator::cdr::ReceiverKey;
+use crate::emulator::{ConnectionKey, ExchangeKey, LinkKey, MeetingServer, Note, Output, Settings};
 use crate::load::search::Limit;
-use crate::load::{Loaded, Metric, Phase, Series};
+use crate::load::{Loaded, Metric, Metrics, Phase, Series, Stamps};
 use crate::protocol::api::names::{AUTH_TOKENS, TOKEN_HEADER};
 use crate::protocol::events::write;
 use crate::protocol::http::{Credentials, Method, Request, Response};
@@ -39,8 +41,11 @@ struct Bench {
     readers: BTreeMap<LinkKey, RequestReader>,
     /// How many records each POST held.
     sets: Vec<usize>,
-    /// Whether receivers refuse connections.
-    refuses: bool,
+    /// When receivers refuse connections at an instant: those of this port do.
+    refuses: fn(Instant, u16) -> bool,
+    /// The port of the receiver that never answers.
+    mute: Option<u16>,
+    ports: BTreeMap<LinkKey, u16>,
 }
 
 impl Bench {
@@ -59,7 +64,9 @@ impl Bench {
             opened: None,
             readers: BTreeMap::new(),
             sets: Vec::new(),
-            refuses: false,
+            refuses: |_, _| false,
+            mute: None,
+            ports: BTreeMap::new(),
         }
     }
 
@@ -116,7 +123,12 @@ impl Bench {
     }
 
     fn receiver(&mut self) {
-        let made = self.call(Method::Post, "/api/v1/system/cdrReceivers", "uri=http://127.0.0.1:9/cdr");
+        self.receiver_at(9);
+    }
+
+    fn receiver_at(&mut self, port: u16) {
+        let uri = format!("uri=http://127.0.0.1:{port}/cdr");
+        let made = self.call(Method::Post, "/api/v1/system/cdrReceivers", &uri);
         assert_eq!(made.status, 200, "{}", made.text());
     }
 
@@ -129,9 +141,11 @@ impl Bench {
                     self.opened = Some(connection);
                 }
                 Output::Send { connection, bytes } => self.message(connection, bytes),
-                Output::OpenLink { link, .. } => {
+                Output::OpenLink { link, address } => {
+                    let is_refused = (self.refuses)(self.now, address.port);
+                    self.ports.insert(link, address.port);
                     self.readers.insert(link, RequestReader::new(Limits::default()));
-                    self.put(self.now, if self.refuses { Parcel::Refused(link) } else { Parcel::Up(link) });
+                    self.put(self.now, if is_refused { Parcel::Refused(link) } else { Parcel::Up(link) });
                 }
                 Output::SendLink { link, bytes } => self.set(link, &bytes),
                 Output::Close { .. } | Output::Drop { .. } | Output::CloseLink { .. } => {}
@@ -157,7 +171,8 @@ impl Bench {
         reader.feed(bytes);
         let Next::Request { body, .. } = reader.next() else { panic!("no whole request") };
         self.sets.push(String::from_utf8_lossy(body).matches("<record ").count());
-        if let Some((at, status)) = (self.reaction)(self.now) {
+        let is_mute = self.mute.is_some() && self.mute == self.ports.get(&link).copied();
+        if let (false, Some((at, status))) = (is_mute, (self.reaction)(self.now)) {
             self.put(at, Parcel::Answer(link, status));
         }
     }
@@ -354,13 +369,51 @@ fn a_receiver_that_refuses_connections_is_the_cause_however_long_it_is_left_in_p
     let accepting: Reaction = |at| Some((at, "success"));
     for (first, times) in [("cdr-retry-first=400ms", 12..40), ("cdr-retry-first=600s", 11..12)] {
         let mut bench = Bench::new(text, &[first, "cdr-retry-factor=1"], accepting);
-        bench.refuses = true;
+        bench.refuses = |_, _| true;
         bench.receiver();
         let answer = bench.phase().metrics.series(Metric::Answer).into_owned();
         let failures = answer.failures().most_frequent();
         let [("no connection: Connection refused", count)] = failures[..] else { panic!("{failures:?}") };
         assert!(answer.count() == 0 && times.contains(&count), "{failures:?}");
     }
+}
+
+#[test]
+fn each_receiver_is_told_of_with_its_own_failure() {
+    let text = "title: t\nload:\n  within: 3s\n  wait-for: {receivers: 2}\n  records: {executor: {constant-arrival-rate: {rate: 1, duration: 2s}}}\n";
+    // The receiver at port 9 takes the first record and is gone after that; the one at port 10 never answers.
+    let gone: fn(Instant, u16) -> bool = |now, port| port == 9 && now > Instant::from_millis(1500);
+    let once: Reaction = |at| (at < Instant::from_millis(1500)).then_some((at, "success"));
+    let settings = ["cdr-keep-alive=false", "cdr-retry-first=600s", "cdr-answer-timeout=60s"];
+    let mut bench = Bench::new(text, &settings, once);
+    (bench.refuses, bench.mute) = (gone, Some(10));
+    [9, 10].into_iter().for_each(|port| bench.receiver_at(port));
+    let phase = bench.phase();
+    let answer = phase.metrics.series(Metric::Answer);
+    let failures = answer.failures().most_frequent();
+    assert_eq!(
+        (answer.count(), failures),
+        (1, vec![("no answer in time", 2), ("no connection: Connection refused", 2)])
+    );
+}
+
+#[test]
+fn what_ends_when_a_connection_is_refused_has_reasons_of_its_own() {
+    let note = |receiver| Note::Unanswered { receiver: ReceiverKey(receiver), records: vec![7] };
+    let mut unreachable = Unreachable::default();
+    let stamps = Stamps::at(Instant::ZERO);
+    let mut works = Works::new(Metrics::new(Instant::ZERO), Duration::from_secs(1), 0);
+    works.begin_record((Stream::Records, 0), stamps, 7, &[ReceiverKey(1), ReceiverKey(2)]);
+    for receiver in [1, 2] {
+        works.hear(Note::Posted { receiver: ReceiverKey(receiver), records: vec![7] }, Instant::ZERO, &unreachable);
+    }
+    for receiver in [1, 2] {
+        unreachable.hear(&note(receiver), Some((ReceiverKey(2), "Connection refused")));
+        works.hear(note(receiver), Instant::from_millis(5), &unreachable);
+    }
+    let failures = works.metrics.series(Metric::Answer).into_owned();
+    let told = failures.failures().most_frequent();
+    assert_eq!(told, [("no answer to a set", 1), ("no connection: Connection refused", 1)]);
 }
 
 #[test]

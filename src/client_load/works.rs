@@ -33,6 +33,8 @@ struct Work {
     scheduled: Instant,
     /// How many have not reacted.
     left: u32,
+    /// Of a record, which receivers these are.
+    owed_by: Vec<ReceiverKey>,
 }
 
 #[derive(Debug)]
@@ -47,10 +49,10 @@ struct Sent {
 pub(super) struct Unreachable(BTreeMap<ReceiverKey, String>);
 
 impl Unreachable {
-    /// Takes what became of a set; `why` is given where its receiver could not be connected to.
-    pub(super) fn hear(&mut self, note: &Note, why: Option<&str>) {
-        match (note, why) {
-            (Note::Unanswered { receiver, .. }, Some(why)) => {
+    /// Takes what became of a set; `refused` is the receiver that could not be connected to, and why, where that was so.
+    pub(super) fn hear(&mut self, note: &Note, refused: Option<(ReceiverKey, &str)>) {
+        match (note, refused) {
+            (Note::Unanswered { receiver, .. }, Some((to, why))) if *receiver == to => {
                 self.0.insert(*receiver, format!("no connection: {why}"));
             }
             (Note::Posted { receiver, .. }, _) => drop(self.0.remove(receiver)),
@@ -58,9 +60,9 @@ impl Unreachable {
         }
     }
 
-    /// Why so many receivers have not reacted in time.
-    fn causes(&self, left: u32) -> impl Iterator<Item = &str> {
-        self.0.values().map(String::as_str).chain(std::iter::repeat(NO_ANSWER)).take(left as usize)
+    /// Why a receiver has not reacted in time.
+    fn cause(&self, receiver: ReceiverKey) -> &str {
+        self.0.get(&receiver).map_or(NO_ANSWER, String::as_str)
     }
 }
 
@@ -140,14 +142,17 @@ impl Works {
         self.last += 1;
         let left = u32::try_from(told).unwrap_or(u32::MAX);
         self.expect(origin);
-        self.works.insert(self.last, Work { origin, scheduled: stamps.scheduled, left });
+        self.works.insert(self.last, Work { origin, scheduled: stamps.scheduled, left, owed_by: Vec::new() });
         self.deadlines.push(Reverse((stamps.sent + self.within, self.last)));
         Cause(self.last)
     }
 
-    /// A record was made that goes to so many receivers.
-    pub(super) fn begin_record(&mut self, origin: Origin, stamps: Stamps, index: u64, receivers: usize) {
-        let Cause(number) = self.begin(origin, stamps, receivers);
+    /// A record was made that goes to these receivers.
+    pub(super) fn begin_record(&mut self, origin: Origin, stamps: Stamps, index: u64, receivers: &[ReceiverKey]) {
+        let Cause(number) = self.begin(origin, stamps, receivers.len());
+        if let Some(work) = self.works.get_mut(&number) {
+            work.owed_by = receivers.to_vec();
+        }
         self.records.insert(index, number);
     }
 
@@ -221,12 +226,17 @@ impl Works {
         let sent = self.posted.remove(&receiver);
         for index in records {
             let Some(number) = self.records.get(index).copied() else { continue };
-            let Some(Work { scheduled, .. }) = self.works.get(&number) else { continue };
+            let Some(Work { scheduled, owed_by, .. }) = self.works.get_mut(&number) else { continue };
             let scheduled = *scheduled;
             match failed {
                 None => {
+                    let owed = owed_by.len();
+                    owed_by.retain(|one| *one != receiver);
+                    let was_owed = owed_by.len() < owed;
                     self.metrics.record(Metric::Answer, Stamps { scheduled, sent: sent.unwrap_or(at) }, at);
-                    self.settle(Cause(number));
+                    if was_owed {
+                        self.settle(Cause(number));
+                    }
                     if !self.works.contains_key(&number) {
                         self.records.remove(index);
                     }
@@ -273,11 +283,12 @@ impl Works {
     }
 
     fn give_up(&mut self, number: u64, now: Instant, unreachable: &Unreachable) {
-        let Some(Work { origin, scheduled, left }) = self.works.remove(&number) else { return };
+        let Some(Work { origin, scheduled, left, owed_by }) = self.works.remove(&number) else { return };
         match origin.0 {
             Stream::Updates => (0..left).for_each(|_| self.metrics.fail(Metric::Ack, scheduled, now, "no ack in time")),
             Stream::Records => {
-                unreachable.causes(left).for_each(|cause| self.metrics.fail(Metric::Answer, scheduled, now, cause));
+                let causes = owed_by.iter().map(|receiver| unreachable.cause(*receiver));
+                causes.for_each(|cause| self.metrics.fail(Metric::Answer, scheduled, now, cause));
             }
         }
         self.end_part(origin);

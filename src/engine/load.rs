@@ -157,12 +157,12 @@ impl<S: Sink + Send> Handle<S> {
         });
         let live = live.expect("only here it is taken away");
         let (lost_connections, gone) = (live.lost_connections(), live.all.gone());
-        let Live { schedule, metrics, messages, sets, records, is_aborted, all, .. } = *live;
+        let Live { schedule, metrics, messages, sets, records, all, .. } = *live;
         let phase = Phase {
             executor,
             begun_at: begins,
             ended_at: ended_at.min(schedule.end()),
-            // Whether that is good enough, and what became of thresholds, all parts say together.
+            // Whether that is good enough, what became of thresholds, and which ended it, all parts say together.
             is_paced: true,
             pace: *schedule.pace(),
             planned: schedule.planned(),
@@ -174,7 +174,8 @@ impl<S: Sink + Send> Handle<S> {
             gone,
             thresholds: Vec::new(),
             metrics,
-            is_aborted,
+            ended_by: Vec::new(),
+            is_whole: ended.is_ok(),
             shares: Vec::new(),
         };
         (phase, all, ended)

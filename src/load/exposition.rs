@@ -3,6 +3,9 @@
 //! Moments of loads are added up here; rendering takes what the process used at present. Times are in seconds, in
 //! histograms with fixed bounds: a value is counted below a bound where the slot that it was sorted into is, so that up to
 //! a hundredth of the bound may be told on its wrong side. Count and sum are exact.
+//!
+//! Nothing stands in a family beside what it is made of, so that sums over any label count each value once: `update` is the
+//! sum of `update_*`, which who asks can make, and times from the actual send have a family of their own.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -62,37 +65,6 @@ struct Measured {
     /// From the actual send, of what a schedule may have asked for.
     sent: Tally,
     causes: Causes,
-}
-
-impl Load {
-    /// The updates of all kinds together.
-    fn updates(&self, of: fn(&Measured) -> &Tally) -> Tally {
-        let mut whole = Tally::default();
-        let kinds = Metric::UPDATES.iter().filter_map(|kind| self.metrics.get(kind));
-        kinds.for_each(|kind| whole.merge(of(kind)));
-        whole
-    }
-
-    /// What was timed of a metric, where something was; from the scheduled instant, and from the actual send where that is
-    /// something else.
-    fn timed(&self, metric: Metric) -> impl Iterator<Item = (&'static str, Tally)> {
-        let both = match (metric, self.metrics.get(&metric)) {
-            (Metric::Update, _) => (self.updates(|kind| &kind.scheduled), self.updates(|kind| &kind.sent)),
-            (_, Some(measured)) => (measured.scheduled.clone(), measured.sent.clone()),
-            (_, None) => Default::default(),
-        };
-        let is_other = !both.1.has_values_of(&both.0);
-        let all = [(metric.as_str(), both.0, true), (metric.as_str_from_send(), both.1, is_other)];
-        all.into_iter().filter(|(_, tally, shows)| tally.count() > 0 && *shows).map(|(name, tally, _)| (name, tally))
-    }
-
-    /// How many failed of a metric.
-    fn errors(&self, metric: Metric) -> u64 {
-        match metric {
-            Metric::Update => Metric::UPDATES.iter().map(|kind| self.errors(*kind)).sum(),
-            _ => self.metrics.get(&metric).map_or(0, |measured| measured.scheduled.errors()),
-        }
-    }
 }
 
 impl Exposition {
@@ -159,7 +131,7 @@ type Counted = (&'static str, fn(&Counts) -> u64, &'static str);
 
 const COUNTED: [Counted; 6] = [
     ("bridgeproof_stimuli", |counts| counts.begun, "Stimuli that began."),
-    ("bridgeproof_stimuli_late", |counts| counts.late, "Stimuli that began late, since the harness was."),
+    ("bridgeproof_stimuli_late", |counts| counts.late, "Stimuli that the harness was late for, begun or dropped."),
     (
         "bridgeproof_stimuli_unserved",
         |counts| counts.unserved,
@@ -204,31 +176,36 @@ impl Text {
         }
     }
 
-    fn latencies(&mut self, loads: &BTreeMap<String, Load>) {
-        const NAME: &str = "bridgeproof_latency_seconds";
-        let help = "Latencies of loads from the scheduled instant, or from the actual send; update is all update_* together, \
-                    lag is the harness's own.";
-        self.family(NAME, "histogram", help);
+    fn histograms(&mut self, name: &str, help: &str, loads: &BTreeMap<String, Load>, of: impl Fn(&Measured) -> &Tally) {
+        self.family(name, "histogram", help);
         for (scenario, load) in loads {
-            for (metric, tally) in Metric::ALL.into_iter().flat_map(|metric| load.timed(metric)) {
-                let of = [("scenario", scenario.as_str()), ("metric", metric)];
+            let measured = load.metrics.iter().map(|(metric, measured)| (metric, of(measured)));
+            for (metric, tally) in measured.filter(|(_, tally)| tally.count() > 0) {
+                let of = [("scenario", scenario.as_str()), ("metric", metric.as_str())];
                 for bound in BOUNDS_US {
                     let bound_s = format!("{:?}", bound as f64 / 1e6);
                     let labels = [of[0], of[1], ("le", bound_s.as_str())];
-                    self.sample(&format!("{NAME}_bucket"), &labels, tally.at_most(bound) as f64);
+                    self.sample(&format!("{name}_bucket"), &labels, tally.at_most(bound) as f64);
                 }
                 let labels = [of[0], of[1], ("le", "+Inf")];
-                self.sample(&format!("{NAME}_bucket"), &labels, tally.count() as f64);
-                self.sample(&format!("{NAME}_count"), &of, tally.count() as f64);
-                self.sample(&format!("{NAME}_sum"), &of, tally.sum_us() as f64 / 1e6);
+                self.sample(&format!("{name}_bucket"), &labels, tally.count() as f64);
+                self.sample(&format!("{name}_count"), &of, tally.count() as f64);
+                self.sample(&format!("{name}_sum"), &of, tally.sum_us() as f64 / 1e6);
             }
         }
+    }
+
+    fn latencies(&mut self, loads: &BTreeMap<String, Load>) {
+        let help = "Latencies of loads from the scheduled instant; lag is the harness's own.";
+        self.histograms("bridgeproof_latency_seconds", help, loads, |measured| &measured.scheduled);
+        let help = "The same from the actual send, where there is a schedule.";
+        self.histograms("bridgeproof_latency_from_send_seconds", help, loads, |measured| &measured.sent);
         // From the beginning on, so that the first failure is an increase and not a new series.
         self.family("bridgeproof_errors", "counter", "What was waited for in vain, or failed.");
         for (scenario, load) in loads {
-            for metric in Metric::ALL.into_iter().filter(|metric| *metric != Metric::Lag) {
+            for metric in Metric::ALL.into_iter().filter(|metric| !matches!(metric, Metric::Lag | Metric::Update)) {
                 let labels = [("scenario", scenario.as_str()), ("metric", metric.as_str())];
-                self.sample("bridgeproof_errors_total", &labels, load.errors(metric) as f64);
+                self.sample("bridgeproof_errors_total", &labels, errors(load, metric) as f64);
             }
         }
         self.family("bridgeproof_failures", "counter", "The same by cause, as far as causes have come up.");
@@ -252,6 +229,11 @@ impl Text {
         self.family("bridgeproof_peak_memory_bytes", "gauge", "The most resident memory that this process ever had.");
         self.sample("bridgeproof_peak_memory_bytes", &[], used.peak_memory_kib as f64 * 1024.0);
     }
+}
+
+/// How many failed of a metric.
+fn errors(load: &Load, metric: Metric) -> u64 {
+    load.metrics.get(&metric).map_or(0, |measured| measured.scheduled.errors())
 }
 
 /// The value of a label between its quotes.
@@ -299,12 +281,12 @@ mod tests {
             "bridgeproof_latency_seconds_bucket{scenario=\"load/steady\",metric=\"update_mute\",le=\"+Inf\"} 6",
             "bridgeproof_latency_seconds_count{scenario=\"load/steady\",metric=\"update_mute\"} 6",
             "bridgeproof_latency_seconds_sum{scenario=\"load/steady\",metric=\"update_mute\"} 270.012",
-            "bridgeproof_latency_seconds_count{scenario=\"load/steady\",metric=\"update\"} 9",
-            "bridgeproof_latency_seconds_bucket{scenario=\"load/steady\",metric=\"update\",le=\"0.005\"} 6",
-            "bridgeproof_latency_seconds_sum{scenario=\"load/steady\",metric=\"update_from_send\"} 0.024",
-            "bridgeproof_latency_seconds_count{scenario=\"load/steady\",metric=\"update_mute_from_send\"} 6",
+            "bridgeproof_latency_from_send_seconds_sum{scenario=\"load/steady\",metric=\"update_mute\"} 0.012",
+            "bridgeproof_latency_from_send_seconds_count{scenario=\"load/steady\",metric=\"update_mute\"} 6",
+            "bridgeproof_latency_from_send_seconds_count{scenario=\"load/steady\",metric=\"update_lock\"} 3",
+            "# UNIT bridgeproof_latency_from_send_seconds seconds",
             "bridgeproof_latency_seconds_count{scenario=\"load/steady\",metric=\"update_lock\"} 3",
-            "bridgeproof_errors_total{scenario=\"load/steady\",metric=\"update\"} 3",
+            "bridgeproof_errors_total{scenario=\"load/steady\",metric=\"update_lock\"} 3",
             "bridgeproof_errors_total{scenario=\"load/steady\",metric=\"api\"} 3",
             "bridgeproof_errors_total{scenario=\"load/steady\",metric=\"settle\"} 0",
             "bridgeproof_findings_total{scenario=\"messages/acked\"} 0",
@@ -316,7 +298,14 @@ mod tests {
             assert!(text.lines().any(|own| own == line), "{line} in\n{text}");
         }
         assert!(text.ends_with("\n# EOF\n"), "{text}");
-        assert!(!text.contains("update_lock_from_send"), "what is the same stands there once: {text}");
+        // Over all labels each value, and each failure, is counted once.
+        let sum = |name: &str| -> u64 {
+            let of = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once("} "));
+            of.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
+        };
+        let names = ["bridgeproof_latency_seconds_count", "bridgeproof_latency_from_send_seconds_count"];
+        assert_eq!(names.map(sum), [9, 9]);
+        assert_eq!((sum("bridgeproof_errors_total"), sum("bridgeproof_failures_total")), (6, 6));
         exposition.finished("load/steady", 5);
         let text = exposition.render(None);
         assert!(text.contains("findings_total{scenario=\"load/steady\"} 5") && !text.contains("planned_per_second{"));

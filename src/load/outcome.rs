@@ -43,8 +43,10 @@ pub struct Phase {
     pub metrics: Metrics,
     /// What was asked of it.
     pub thresholds: Vec<Outcome>,
-    /// Whether a threshold ended it early.
-    pub is_aborted: bool,
+    /// The thresholds that ended it early.
+    pub ended_by: Vec<Threshold>,
+    /// Whether it came to its end, or was ended by a threshold; not where it was interrupted, or a server left it.
+    pub is_whole: bool,
     /// What each server had of it, where it was spread over several.
     pub shares: Vec<Share>,
 }
@@ -58,7 +60,7 @@ pub struct Share {
     pub connections: u32,
     /// How many arrivals began.
     pub begun: u64,
-    /// How many of them late.
+    /// How many arrivals the harness was late for, whether they began or not.
     pub late: u64,
     /// How many of them began nothing.
     pub unserved: u64,
@@ -122,14 +124,37 @@ impl Phase {
         self.lost_connections += other.lost_connections;
         self.gone += other.gone;
         self.metrics.merge(&other.metrics);
-        self.is_aborted |= other.is_aborted;
+        self.is_whole &= other.is_whole;
         self.shares.extend(other.shares.iter().cloned());
     }
 
     /// Adds what was timed of records, and judges all that was asked.
     pub fn complete(&mut self, records: &LatencyRecorder, asked: &[Threshold], baseline: Option<&Baseline>) {
         records.series().iter().for_each(|(metric, series)| self.metrics.add(*metric, series));
-        self.thresholds = asked.iter().map(|threshold| threshold.judge(&self.metrics, baseline)).collect();
+        self.judge(asked, baseline);
+    }
+
+    /// Judges all that was asked. What ended it is missed, whatever came about after that.
+    pub fn judge(&mut self, asked: &[Threshold], baseline: Option<&Baseline>) {
+        let judged = asked.iter().map(|threshold| {
+            let outcome = threshold.judge(&self.metrics, baseline);
+            if self.ended_by.contains(threshold) { outcome.ending() } else { outcome }
+        });
+        self.thresholds = judged.collect();
+    }
+
+    /// Whether a threshold ended it early.
+    pub const fn is_aborted(&self) -> bool {
+        !self.ended_by.is_empty()
+    }
+
+    /// Why only a part of it was measured, to stand behind what that part gave; nothing where all was.
+    pub const fn is_part(&self) -> Option<&'static str> {
+        match (self.is_aborted(), self.is_whole && self.lost_connections == 0) {
+            (true, _) => Some("ended early"),
+            (false, false) => Some("cut short"),
+            (false, true) => None,
+        }
     }
 
     /// What it says of its rate.

@@ -62,11 +62,6 @@ impl Tally {
         within.map(|(_, count)| u64::from(*count)).sum()
     }
 
-    /// Whether it has the same values as another, whatever failed.
-    pub fn has_values_of(&self, other: &Self) -> bool {
-        (&self.slots, self.sum_us, self.max_us) == (&other.slots, other.sum_us, other.max_us)
-    }
-
     /// Adds another, as if its values had come here.
     pub fn merge(&mut self, other: &Self) {
         self.sum_us = self.sum_us.saturating_add(other.sum_us);

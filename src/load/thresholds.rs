@@ -112,6 +112,8 @@ pub struct Outcome {
     pub is_relative: bool,
     /// Whether it was met.
     pub passed: bool,
+    /// Whether it was missed in a way that nothing more that is measured could mend.
+    pub is_missed_for_good: bool,
     /// What was measured and what with, in words.
     pub told: String,
 }
@@ -150,6 +152,12 @@ impl Outcome {
     /// Whether nothing can be said of it: it is relative, and there is nothing that it could be compared with.
     pub const fn is_undecided(&self) -> bool {
         self.is_relative && self.bound.is_none()
+    }
+
+    /// The same of a threshold that ended the load since it was missed.
+    pub(super) fn ending(self) -> Self {
+        let told = format!("{}, and the load was ended", self.told);
+        Self { passed: false, is_missed_for_good: true, told, ..self }
     }
 }
 
@@ -200,7 +208,20 @@ impl Condition {
             (Some(value), Some(_)) => shown(value),
         };
         let is_relative = self.is_relative();
-        Outcome { metric, expression: self.text.clone(), value, bound, is_relative, passed, told }
+        let is_beyond = value.zip(bound).is_some_and(|(value, bound)| self.is_beyond(value, bound));
+        let is_missed_for_good = !passed && is_beyond;
+        Outcome { metric, expression: self.text.clone(), value, bound, is_relative, passed, is_missed_for_good, told }
+    }
+
+    /// Whether the value of a part has gone past the bound to a side from which the value of the whole cannot come back:
+    /// counts and maxima only rise, minima only fall, and all else may go either way.
+    fn is_beyond(&self, value: f64, bound: f64) -> bool {
+        let (rises, falls) = (self.operator.holds_above(), self.operator.holds_below());
+        match self.aggregate {
+            Aggregate::Count | Aggregate::Max => !rises && value >= bound,
+            Aggregate::Min => !falls && value <= bound,
+            Aggregate::Percentile(_) | Aggregate::Average | Aggregate::Rate => false,
+        }
     }
 }
 
@@ -245,6 +266,16 @@ impl Aggregate {
 }
 
 impl Operator {
+    /// Whether there are values above the bound for which it holds.
+    const fn holds_above(self) -> bool {
+        matches!(self, Self::More | Self::AtLeast | Self::Unequal)
+    }
+
+    /// Whether there are values below the bound for which it holds.
+    const fn holds_below(self) -> bool {
+        matches!(self, Self::Less | Self::AtMost | Self::Unequal)
+    }
+
     fn holds(self, value: f64, bound: f64) -> bool {
         match self {
             Self::Less => value < bound,
@@ -553,6 +584,21 @@ mod tests {
         assert_eq!(Condition::parse("p95<1s").unwrap_err().help.unwrap(), "write `p(95)`");
         assert_eq!(Condition::parse("p(99)=<1s").unwrap_err().help.unwrap(), "did you mean `<=`?");
         assert_eq!(Condition::parse("rate<1%").unwrap_err().help.unwrap(), "for 1 % write `0.01`");
+    }
+
+    #[test]
+    fn only_what_more_cannot_mend_is_missed_for_good() {
+        let of = |text: &str| Condition::parse(text).unwrap().judge(Metric::Update, &series([10, 20, 30], 3), None);
+        for text in ["max<30ms", "max<=29ms", "count<3", "count<=2", "count==2", "max==20ms", "min>10ms", "min==11ms"] {
+            let found = of(text);
+            assert!(!found.passed && found.is_missed_for_good, "{text}: {found:?}");
+        }
+        let mendable = ["count>1000", "count>=4", "count!=3", "count==4", "max>1s", "max==1s", "min<1ms", "min!=10ms"];
+        for text in mendable.into_iter().chain(["p(99)<1ms", "avg<1ms", "med>1s", "rate<0.1", "rate>0.9"]) {
+            let found = of(text);
+            assert!(!found.passed && !found.is_missed_for_good, "{text}: {found:?}");
+        }
+        assert!(["max<1s", "count<9", "min>1ms"].iter().all(|text| !of(text).is_missed_for_good));
     }
 
     #[test]

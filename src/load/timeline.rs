@@ -39,7 +39,7 @@ pub struct Moment {
 pub struct Counts {
     /// Pieces of work that began.
     pub begun: u64,
-    /// How many of them began late.
+    /// How many arrivals the harness was late for, whether they began or not.
     pub late: u64,
     /// How many of them found nothing that they could be about.
     pub unserved: u64,

@@ -30,7 +30,7 @@ const NOTICE: Duration = Duration::from_millis(100);
 pub struct Terms {
     /// What is asked of it.
     pub thresholds: Vec<Threshold>,
-    /// The largest share of arrivals that may begin late.
+    /// The largest share of arrivals that the harness may be late for.
     pub max_late: f64,
     /// The search, where a capacity is searched.
     pub search: Option<Plan>,
@@ -68,8 +68,8 @@ struct State {
     begins: Option<Instant>,
     /// How many stretches are over.
     over: u32,
-    /// Whether a threshold ends the stretch.
-    is_aborted: bool,
+    /// The thresholds that end the stretch.
+    ended_by: Vec<Threshold>,
     /// Whether nothing is to be done any more.
     is_done: bool,
 }
@@ -97,8 +97,8 @@ impl Together {
         terms.thresholds.retain(|one| !one.condition.is_relative() && !one.metric.is_of_records());
         let search = terms.search.map(Search::new);
         let parts = servers.into_iter().map(|server| One { server, ..One::default() }).collect();
-        let (begins, over, is_aborted, is_done) = (None, 0, false, false);
-        Self(Arc::new(Mutex::new(State { terms, search, once: None, parts, begins, over, is_aborted, is_done })))
+        let (begins, over, ended_by, is_done) = (None, 0, Vec::new(), false);
+        Self(Arc::new(Mutex::new(State { terms, search, once: None, parts, begins, over, ended_by, is_done })))
     }
 
     /// A load on one server.
@@ -229,14 +229,17 @@ impl Part {
         let has_looked = |part: &One| part.has_looked || part.brought.is_some() || part.left.is_some();
         if state.parts.iter().all(has_looked) {
             state.parts.iter_mut().for_each(|part| part.has_looked = false);
-            let ends = state.ending().enumerate().any(|(place, threshold)| {
+            let ends = state.ending().enumerate().filter(|(place, threshold)| {
                 let mut all = Series::default();
-                state.parts.iter().filter_map(|part| part.seen.get(place)).for_each(|seen| all.merge(seen));
+                state.parts.iter().filter_map(|part| part.seen.get(*place)).for_each(|seen| all.merge(seen));
                 threshold.aborts(measured, &all, None)
             });
-            state.is_aborted |= ends;
+            let ends: Vec<Threshold> = ends.map(|(_, threshold)| threshold.clone()).collect();
+            if state.ended_by.is_empty() {
+                state.ended_by = ends;
+            }
         }
-        state.is_aborted
+        !state.ended_by.is_empty()
     }
 }
 
@@ -275,10 +278,12 @@ impl State {
                 None => whole = Some(phase),
             }
         }
-        (self.begins, self.is_aborted, self.over) = (None, false, self.over + 1);
+        (self.begins, self.over) = (None, self.over + 1);
+        let ended_by = std::mem::take(&mut self.ended_by);
         let Some(mut whole) = whole else { return };
         whole.is_paced = whole.pace.is_kept(self.terms.max_late);
-        whole.thresholds = self.terms.thresholds.iter().map(|one| one.judge(&whole.metrics, None)).collect();
+        (whole.ended_by, whole.is_whole) = (ended_by, is_whole);
+        whole.judge(&self.terms.thresholds, None);
         let Some(search) = &mut self.search else {
             (self.once, self.is_done) = (Some(whole), true);
             return;
@@ -325,7 +330,8 @@ mod tests {
             gone: 0,
             metrics,
             thresholds: Vec::new(),
-            is_aborted: false,
+            ended_by: Vec::new(),
+            is_whole: true,
             shares: Vec::new(),
         }
     }
@@ -421,6 +427,12 @@ mod tests {
         assert!(!slow.look(second, &phase(90, 50, 0).metrics), "the other has not looked again");
         assert!(fast.look(second, &phase(80, 10, 0).metrics), "more than half of all are slow now");
         assert!(slow.look(second, &phase(90, 50, 0).metrics));
+        // What comes in afterwards does not make it met.
+        fast.done(phase(200, 10, 0), 1, true);
+        slow.done(phase(90, 50, 0), 1, true);
+        let Some(Loaded::Once(phase)) = whole.loaded() else { panic!("nothing came of it") };
+        assert!(phase.is_aborted() && phase.is_whole && !phase.holds(), "{:?}", phase.thresholds);
+        assert_eq!(phase.verdict(), Verdict::Broke);
     }
 
     proptest! {
@@ -456,6 +468,7 @@ mod tests {
                     prop_assert!(parts.iter().all(|part| part.is_over(0) && part.next().is_none()));
                     let Some(Loaded::Once(phase)) = whole.loaded() else { panic!("nothing came of it") };
                     prop_assert_eq!(phase.pace.taken, brought);
+                    prop_assert_eq!(phase.is_whole, fates.iter().all(|fate| *fate == 1));
                 }
             }
         }

@@ -58,8 +58,6 @@ pub struct ScenarioRun {
     pub skipped: Option<String>,
     /// Why it was not carried out to the end, or says nothing of the target all the same.
     pub unfinished: Option<String>,
-    /// Whether it was not carried out to the end.
-    pub is_cut_short: bool,
     /// What the rules say.
     pub judgement: Judgement,
     /// Its steps in order.
@@ -142,11 +140,9 @@ pub fn assemble(facts: RunFacts, scenarios: &[ScenarioRun]) -> Report {
     let loads: Vec<_> = order.iter().filter_map(|run| Some((run.id.as_str(), run.loaded.as_ref()?))).collect();
     let of_loads = loads.iter().flat_map(|(id, loaded)| loads::latencies(id, loaded));
     let latency = latency.rows().into_iter().map(Into::into).chain(of_loads).collect();
-    let is_cut_short = |id: &str| order.iter().any(|run| run.id == id && run.is_cut_short);
-    let thresholds: Vec<_> =
-        loads.iter().flat_map(|(id, loaded)| loads::thresholds(id, loaded, is_cut_short(id))).collect();
-    // A run that missed what was asked of it is none that passed.
-    let verdict = if thresholds.iter().any(thresholds::is_missed) { Verdict::Fail } else { verdict };
+    let thresholds: Vec<_> = loads.iter().flat_map(|(id, loaded)| loads::thresholds(id, loaded)).collect();
+    // A run that missed what was asked of it is none that passed, nor is one of which that is not known.
+    let verdict = thresholds.iter().filter_map(thresholds::verdict).fold(verdict, Verdict::max);
     let mut report = Report {
         schema: SCHEMA,
         tool: Tool { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
@@ -201,6 +197,9 @@ fn exit_code(report: &Report, mut codes: Vec<ExitCode>, only_measured: bool) -> 
         codes.push(ExitCode::Interrupted);
     }
     let missed = report.thresholds.iter().filter(|one| thresholds::is_missed(one));
+    if report.thresholds.iter().any(|one| one.undecided) {
+        codes.push(ExitCode::Inconclusive);
+    }
     codes.extend(missed.map(|one| if one.relative { ExitCode::Regression } else { ExitCode::Threshold }));
     if report.requirements.iter().all(|one| one.tested == 0) && !only_measured {
         codes.push(ExitCode::NothingTested);

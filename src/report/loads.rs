@@ -13,23 +13,31 @@ pub(super) fn latencies(scenario: &str, loaded: &Loaded) -> Vec<Latency> {
     rows.into_iter().map(|row| Latency { scenario: Some(scenario.to_owned()), ..row.into() }).collect()
 }
 
-/// What became of the thresholds, likewise. Of a load that was cut short, or of which much was dropped, what the rest would have
-/// been is not known: what its part does not miss is undecided.
-pub(super) fn thresholds(scenario: &str, loaded: &Loaded, is_cut_short: bool) -> Vec<ThresholdResult> {
+/// What became of the thresholds, likewise. Of a load that was cut short or ended early, or of which much was dropped, what
+/// the rest would have been is not known: there only what nothing could mend any more is missed, and what ended it.
+pub(super) fn thresholds(scenario: &str, loaded: &Loaded) -> Vec<ThresholdResult> {
     let Some(phase) = representative(loaded) else { return Vec::new() };
-    // The probes of a search that was cut short have come to their end.
-    let is_cut_short = phase.lost_connections > 0 || (is_cut_short && matches!(loaded, Loaded::Once(_)));
     let outcomes = phase.thresholds.iter().cloned().map(|one| {
-        let part = match one.passed {
-            passed if is_cut_short && (passed || one.value.is_none()) => ", then cut short",
-            true if !phase.is_served() => ", of those not dropped",
-            _ => "",
+        let part = match phase.is_part() {
+            // A probe that missed something is how a search goes; only what it found is said of the target.
+            _ if !is_told(loaded) => Some(", where a search was cut short".to_owned()),
+            Some(how) if !one.is_missed_for_good => Some(format!(", then {how}")),
+            _ if one.passed && !phase.is_served() => Some(", of those not dropped".to_owned()),
+            _ => None,
         };
-        let undecided = !phase.is_paced || one.is_undecided() || !part.is_empty();
-        let (passed, observed) = (one.passed && !undecided, format!("{}{part}", one.told));
+        let undecided = !phase.is_paced || one.is_undecided() || part.is_some();
+        let (passed, observed) = (one.passed && !undecided, format!("{}{}", one.told, part.unwrap_or_default()));
         ThresholdResult { scenario: scenario.to_owned(), undecided, passed, observed, ..one.into() }
     });
     outcomes.collect()
+}
+
+/// Whether what stands for a load says something of the target: of a search, whether it came to a result.
+fn is_told(loaded: &Loaded) -> bool {
+    match loaded {
+        Loaded::Once(_) => true,
+        Loaded::Search { capacity, .. } => capacity.is_some_and(|found| found.rate.is_some() || found.limit.is_found()),
+    }
 }
 
 /// The heads of the columns of a curve.
@@ -109,7 +117,7 @@ impl Lag {
 /// How many arrivals of a rate that could not be kept were late or dropped, to stand behind the rate.
 fn lag_of(probe: &LoadProbe) -> String {
     let is_dropped = !is_served(probe.unserved, probe.arrivals);
-    let late = format!("{} of {} began late", probe.late, arrivals(probe.arrivals.saturating_sub(probe.unserved)));
+    let late = format!("{} of {} late", probe.late, arrivals(probe.arrivals));
     let all =
         [(probe.unpaced || !is_dropped).then_some(late), is_dropped.then(|| dropped(probe.unserved, probe.arrivals))];
     format!(": {}", all.into_iter().flatten().collect::<Vec<_>>().join(", "))
@@ -273,9 +281,9 @@ fn doubt_about(loaded: &Loaded, on_clients: bool) -> Option<String> {
     let phase = representative(loaded)?;
     if !phase.is_paced {
         return Some(format!(
-            "the harness could not keep its schedule: {:.1} % of {} began more than {} ms late, the latest {} ms late",
+            "the harness could not keep its schedule: {:.1} % of {} more than {} ms late, the latest {} ms late",
             phase.pace.late_share() * 100.0,
-            arrivals(phase.pace.begun()),
+            arrivals(phase.pace.taken),
             phase.pace.max_lag.as_millis(),
             phase.pace.worst.as_millis()
         ));
@@ -374,7 +382,7 @@ fn result_of(scenario: &str, loaded: &Loaded, on_clients: bool) -> LoadResult {
         sets: phase.map_or(0, |phase| phase.sets),
         records: phase.map_or(0, |phase| phase.records),
         duration_ms: phase.map_or(0, |phase| phase.ended_at.since(phase.begun_at).as_millis() as u64),
-        aborted: phase.is_some_and(|phase| phase.is_aborted),
+        aborted: phase.is_some_and(Phase::is_aborted),
         capacity_per_s: capacity.and_then(|capacity| capacity.rate),
         time_unit_ms: phase.and_then(|phase| time_unit_ms(&phase.executor)),
         shown_per_s: represented(loaded).map(|point| point.probe.rate),
@@ -433,227 +441,4 @@ const fn word(executor: &Executor) -> &'static str {
 const LISTEN: &str = "listen";
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::exit::ExitCode;
-    use crate::load::search::{Capacity, Limit, Probe, Purpose};
-    use crate::load::{Condition, Metrics};
-    use crate::report::assemble::assemble;
-    use crate::report::fixtures;
-    use crate::time::Instant;
-
-    /// The pace of 200 arrivals, of which so many were late or dropped, and so many of these since too much was under way.
-    fn pace(late: u64, dropped: u64, crowded: u64) -> Pace {
-        let max_lag = Duration::from_millis(20);
-        Pace { max_lag, taken: 200, dropped, crowded, late, worst: Duration::from_secs(1) }
-    }
-
-    /// A load of 200 arrivals in 10 s, of which so many were late, that missed a threshold.
-    pub(in super::super) fn phase(late: u64) -> Phase {
-        let metrics = Metrics::new(Instant::ZERO);
-        let missed =
-            Condition::parse("p(99)<1ms").unwrap().judge(Metric::Update, &metrics.series(Metric::Update), None);
-        Phase {
-            executor: Executor::ConstantVus { vus: 4, duration: Duration::from_secs(10) },
-            begun_at: Instant::ZERO,
-            ended_at: Instant::from_millis(10_000),
-            pace: pace(late, 2, 0),
-            is_paced: late == 0,
-            planned: Some(200),
-            unfinished: 0,
-            messages: 4000,
-            sets: 0,
-            records: 0,
-            lost_connections: 0,
-            gone: 0,
-            metrics,
-            thresholds: vec![missed],
-            is_aborted: false,
-            shares: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_load_that_the_harness_spoiled_misses_no_threshold() {
-        for (late, code) in [(0, ExitCode::Threshold), (50, ExitCode::Inconclusive)] {
-            let loaded = Loaded::Once(Box::new(phase(late)));
-            let mut run = fixtures::scenario("load/steady", &["MSG-01"]);
-            run.unfinished = doubt(&loaded);
-            run.loaded = Some(loaded);
-            let report = assemble(fixtures::facts(), &[run]);
-            assert_eq!(report.exit_code, code.number(), "{late}");
-            assert_eq!(
-                (report.thresholds[0].scenario.as_str(), report.thresholds[0].undecided),
-                ("load/steady", late > 0)
-            );
-            let told = "load/steady: 198 of 200 begun in 10.0 s, 19.8 per second";
-            let text = crate::report::text::render(&report, &crate::report::text::Options::default());
-            assert!(
-                text.contains(told) && text.contains("2 dropped since nothing was free; 4000 messages received"),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn arrivals_that_found_nothing_free_are_told_everywhere_in_one_way_whether_thresholds_are_met_or_not() {
-        let met = |phase: &Phase| {
-            Condition::parse("rate<=1").unwrap().judge(Metric::Api, &phase.metrics.series(Metric::Api), None)
-        };
-        for (holds, code) in [(true, ExitCode::Inconclusive), (false, ExitCode::Threshold)] {
-            let mut phase = Phase { pace: pace(0, 50, 0), ..phase(0) };
-            if holds {
-                phase.metrics.record(Metric::Api, crate::load::Stamps::at(Instant::ZERO), Instant::ZERO);
-                phase.thresholds = vec![met(&phase)];
-            }
-            let loaded = Loaded::Once(Box::new(phase));
-            let mut run = fixtures::scenario("load/steady", &["MSG-01"]);
-            run.unfinished = doubt(&loaded);
-            run.loaded = Some(loaded);
-            let report = assemble(fixtures::facts(), &[run]);
-            assert_eq!(report.exit_code, code.number(), "{holds}");
-            let text = crate::report::text::render(&report, &crate::report::text::Options::default());
-            let text = anstream::adapter::strip_str(&text).to_string();
-            let (verdict, missed) = if holds { ("inconclusive", "") } else { ("fail", ", 1 threshold missed") };
-            for text in [&text, &crate::report::markdown::render(&report), &crate::report::html::render(&report)] {
-                assert!(text.contains("50 of 200 arrivals dropped, since nothing was free to be changed"), "{text}");
-                assert!(
-                    text.contains(&format!("{verdict}{missed}, 50 of 200 arrivals dropped"))
-                        || text.contains(&format!("{missed}, 50 of 200 arrivals dropped</title>")),
-                    "{text}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_threshold_without_anything_to_compare_with_is_undecided_and_says_why() {
-        let relative = Condition::parse("p(99) <= baseline * 1.10").unwrap();
-        let other = crate::load::Baseline::default();
-        for (baseline, why) in [(None, "no baseline was given: --baseline FILE"), (Some(&other), "has no such value")] {
-            let mut phase = phase(0);
-            phase.metrics.record(Metric::UpdateMute, crate::load::Stamps::at(Instant::ZERO), Instant::from_millis(5));
-            let judged = relative.judge(Metric::Update, &phase.metrics.series(Metric::Update), baseline);
-            (phase.thresholds, phase.pace) = (vec![judged], pace(0, 0, 0));
-            let loaded = Loaded::Once(Box::new(phase));
-            let mut run = fixtures::scenario("load/steady", &["MSG-01"]);
-            run.unfinished = doubt(&loaded);
-            run.loaded = Some(loaded);
-            let report = assemble(fixtures::facts(), &[run]);
-            assert_eq!(report.exit_code, ExitCode::Inconclusive.number());
-            let reason = report.scenarios[0].reason.as_deref().unwrap_or_default();
-            assert!(reason.contains("update: p(99) <= baseline * 1.10: 5") && reason.contains(why), "{reason}");
-            assert_eq!(super::super::thresholds::result(&report.thresholds[0]), "undecided");
-        }
-    }
-
-    #[test]
-    fn a_load_that_listens_tells_what_it_heard() {
-        let executor = Executor::Listen { duration: Duration::from_secs(10) };
-        let mut phase = Phase { executor, pace: Pace::default(), planned: Some(0), ..phase(0) };
-        let told = |phase: &Phase| course(&result_of("load/listen", &Loaded::Once(Box::new(phase.clone())), false));
-        assert_eq!(told(&phase), "load/listen: 4000 messages heard in 10.0 s, 400.0 per second");
-        (phase.lost_connections, phase.is_aborted) = (2, true);
-        assert!(
-            told(&phase).ends_with("per second, 2 connections lost; ended early by a threshold"),
-            "{}",
-            told(&phase)
-        );
-        phase.executor = Executor::ConstantVus { vus: 1, duration: Duration::from_secs(10) };
-        assert!(told(&phase).starts_with("load/listen: 0 of 0 begun in 10.0 s"), "{}", told(&phase));
-    }
-
-    #[test]
-    fn what_a_part_of_a_load_does_not_miss_is_undecided() {
-        let judged = |text, values| {
-            let mut phase = phase(0);
-            let stamps = crate::load::Stamps::at(Instant::ZERO);
-            (0..values).for_each(|_| phase.metrics.record(Metric::Ack, stamps, Instant::from_millis(5)));
-            Condition::parse(text).unwrap().judge(Metric::Ack, &phase.metrics.series(Metric::Ack), None)
-        };
-        let asked = || vec![judged("max<9ms", 3), judged("max<1ms", 3), judged("max<9ms", 0)];
-        let told = |phase: Phase, is_cut_short| -> Vec<_> {
-            let results = thresholds("load/steady", &Loaded::Once(Box::new(phase)), is_cut_short);
-            assert!(results.iter().all(|one| !(one.passed && one.undecided)));
-            results.iter().map(|one| (super::super::thresholds::result(one), one.observed.clone())).collect()
-        };
-        let of = |all: [(&'static str, &str); 3]| all.map(|(result, told)| (result, told.to_owned()));
-        let whole = Phase { thresholds: asked(), ..phase(0) };
-        let nothing = "nothing was measured";
-        assert_eq!(told(whole.clone(), false), of([("met", "5 ms"), ("missed", "5 ms"), ("missed", nothing)]));
-        let cut = [
-            ("undecided", "5 ms, then cut short"),
-            ("missed", "5 ms"),
-            ("undecided", "nothing was measured, then cut short"),
-        ];
-        assert_eq!(told(whole.clone(), true), of(cut));
-        assert_eq!(told(Phase { lost_connections: 1, ..whole.clone() }, false), of(cut));
-        let dropped = told(Phase { pace: pace(0, 60, 0), ..whole }, false);
-        assert_eq!(dropped[0], ("undecided", "5 ms, of those not dropped".to_owned()));
-    }
-
-    #[test]
-    fn a_rate_that_lagged_broke_no_threshold() {
-        let limit = |verdict, (late, unserved, crowded), on_clients| {
-            let probe = Probe { number: 1, rate: 50.0, purpose: Purpose::Staircase };
-            // Another rate has nothing to do with the limit.
-            let other = Probe { number: 2, rate: 100.0, purpose: Purpose::Staircase };
-            let other =
-                Point { probe: other, verdict: Verdict::Lagged, detail: Phase { pace: pace(0, 90, 90), ..phase(0) } };
-            let curve = vec![
-                other,
-                Point { probe, verdict, detail: Phase { pace: pace(late, unserved, crowded), ..phase(late) } },
-            ];
-            let capacity = Capacity { rate: Some(25.0), broke_at: Some(50.0), limit: Limit::Generator };
-            let loaded = Loaded::Search { capacity: Some(capacity), curve };
-            capacity_of(&result_of("load/capacity", &loaded, on_clients))
-        };
-        let told = "load/capacity: capacity at least 25.0 stimuli per second, since the";
-        let lagged =
-            format!("{told} harness allows no more; 50.0 could not be put on the target: 4 of 200 arrivals began late");
-        assert_eq!(limit(Verdict::Lagged, (4, 0, 0), false), lagged);
-        let dropped = "participants and calls that the load has allow no more; 50.0 could not be put on the target";
-        assert_eq!(limit(Verdict::Lagged, (0, 60, 0), false), format!("{told} {dropped}: 60 of 200 arrivals dropped"));
-        let both = limit(Verdict::Lagged, (4, 60, 0), false);
-        assert!(both.contains("since neither the harness nor the participants and calls that the load has"), "{both}");
-        assert!(both.ends_with(": 4 of 140 arrivals began late, 60 of 200 arrivals dropped"), "{both}");
-        let nobody = limit(Verdict::Lagged, (0, 60, 0), true);
-        assert!(nobody.contains("since there was nobody who could be told; 50.0 could not be put on the clients"));
-        assert!(limit(Verdict::Broke, (4, 0, 0), false).ends_with("; 50.0 broke a threshold"));
-        let crowded = "the requests and stimuli that may be under way at a server";
-        let told = limit(Verdict::Lagged, (0, 60, 60), false);
-        assert!(told.contains(&format!("since {crowded} allow no more; 50.0")), "{told}");
-        let told = limit(Verdict::Lagged, (0, 60, 20), false);
-        assert!(told.contains(&format!("that the load has nor {crowded} allow more; 50.0")), "{told}");
-    }
-
-    #[test]
-    fn arrivals_that_were_dropped_since_too_much_was_under_way_are_told_so() {
-        let of = |crowded| {
-            let loaded = Loaded::Once(Box::new(Phase { pace: pace(0, 60, crowded), ..phase(0) }));
-            (doubt(&loaded).unwrap(), course(&result_of("load/steady", &loaded, false)))
-        };
-        let (why, course) = of(60);
-        assert_eq!(
-            why,
-            "60 of 200 arrivals dropped, since too many requests had no answer, or stimuli no effect: the target is slower \
-             than the load"
-        );
-        assert!(course.contains(", 60 dropped since too much was under way;"), "{course}");
-        let (why, course) = of(45);
-        assert!(
-            why.contains(", since for 45 of them too many requests had") && why.contains("; for 15 nothing was free")
-        );
-        assert!(course.contains(", 15 dropped since nothing was free, 45 dropped since too much was under way;"));
-        let (why, course) = of(0);
-        assert!(
-            why.contains(", since nothing was free to be changed: the load needs") && !course.contains("under way")
-        );
-    }
-
-    fn capacity_of(load: &LoadResult) -> String {
-        capacity(load).unwrap()
-    }
-}
+pub(super) mod tests;

@@ -352,7 +352,7 @@ pub struct LoadResult {
     pub planned: Option<u64>,
     /// How many began.
     pub begun: u64,
-    /// How many of them began late.
+    /// How many arrivals the harness was late for, whether they began or not.
     pub late: u64,
     /// How many more were dropped: they found nothing that they could be about, or too much was under way.
     #[serde(default)]
@@ -417,7 +417,7 @@ pub struct LoadServer {
     pub connections: u32,
     /// How many pieces of work began.
     pub begun: u64,
-    /// How many of them began late.
+    /// How many arrivals the harness was late for, whether they began or not.
     pub late: u64,
     /// How many more were dropped.
     pub unserved: u64,
@@ -477,7 +477,7 @@ pub struct LoadMoment {
     pub probe: Option<u32>,
     /// How many pieces of work began.
     pub begun: u64,
-    /// How many of them began late.
+    /// How many arrivals the harness was late for, whether they began or not.
     pub late: u64,
     /// How many more were dropped.
     pub unserved: u64,
@@ -550,7 +550,7 @@ pub struct LoadProbe {
     /// How many arrivals there were.
     #[serde(default)]
     pub arrivals: u64,
-    /// How many of them began late.
+    /// How many arrivals the harness was late for, whether they began or not.
     #[serde(default)]
     pub late: u64,
     /// Whether these were so many that it says nothing of the target.

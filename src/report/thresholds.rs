@@ -1,7 +1,7 @@
 //! Thresholds as every rendering shows them: one line each.
 
 use super::latency;
-use super::model::{Report, ThresholdResult};
+use super::model::{Report, ThresholdResult, Verdict};
 use super::quantity::counted;
 use crate::load::Earlier;
 use crate::load::thresholds::Outcome;
@@ -26,6 +26,15 @@ pub const fn result(threshold: &ThresholdResult) -> &'static str {
 /// Whether it was missed.
 pub const fn is_missed(threshold: &ThresholdResult) -> bool {
     !threshold.passed && !threshold.undecided
+}
+
+/// What it makes of the run, if it is not met.
+pub const fn verdict(threshold: &ThresholdResult) -> Option<Verdict> {
+    match (threshold.undecided, threshold.passed) {
+        (true, _) => Some(Verdict::Inconclusive),
+        (false, false) => Some(Verdict::Fail),
+        (false, true) => None,
+    }
 }
 
 /// How many were missed, to stand behind the verdict; nothing if none was.

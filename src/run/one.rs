@@ -313,10 +313,7 @@ impl Played {
         let unasked =
             |error: &&NetworkError| !matches!(error.kind, NetworkErrorKind::Closed | NetworkErrorKind::Malformed);
         self.network_errors.extend(outcome.network_errors.iter().find(unasked).map(ToString::to_string));
-        // Whoever does not answer any more has not put up with the whole of a load.
-        let is_cut_short = outcome.end != End::Finished || outcome.network_errors.iter().any(|error| unasked(&error));
-        let mut run = run_of(planned, server.name.clone(), (watch, &outcome), unfinished, (began, duration));
-        run.is_cut_short = is_cut_short;
+        let run = run_of(planned, server.name.clone(), (watch, &outcome), unfinished, (began, duration));
         self.left_behind.extend(left(server.name.as_deref(), &outcome));
         self.runs.push(run);
     }
@@ -364,7 +361,6 @@ fn run_of(
         title: planned.scenario.title.clone(),
         skipped: None,
         unfinished,
-        is_cut_short: false,
         thresholds_untold: 0,
         steps: outcome
             .steps

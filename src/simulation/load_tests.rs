@@ -431,11 +431,20 @@ fn a_probe_that_is_ended_early_leaves_nothing_to_the_next() {
 ";
     let (outcome, guests) = run_and_count(Wrong::Ends, u64::MAX, load);
     let Some(Loaded::Search { curve, .. }) = outcome.loaded else { panic!("no search") };
-    assert!(curve.len() > 3 && curve.iter().any(|point| point.detail.is_aborted), "{}", curve.len());
+    assert!(curve.len() > 3 && curve.iter().any(|point| point.detail.is_aborted()), "{}", curve.len());
     assert!(curve.iter().any(|point| point.detail.unfinished > 0));
     // Four take part all the time; two of each call that came and went went with it.
     let calls: u64 = curve.iter().map(|point| point.detail.metrics.series(Metric::UpdateCallStart).count()).sum();
     assert_eq!(guests, 4 + 4 * calls);
+}
+
+#[test]
+fn a_load_is_whole_though_what_it_was_put_on_cannot_be_removed() {
+    let late = Wrong::AnswersLate(Method::Delete, "/calls/", Duration::from_secs(3600));
+    let outcome = run_against(late, 1, MUTES);
+    assert!(!outcome.left_behind.is_empty() && !outcome.network_errors.is_empty());
+    let phase = once(outcome.loaded.unwrap());
+    assert!(phase.is_whole && phase.is_part().is_none() && phase.holds());
 }
 
 #[test]

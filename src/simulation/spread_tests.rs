@@ -131,9 +131,9 @@ fn a_threshold_that_ends_the_load_ends_it_everywhere_and_only_if_all_together_mi
     let text = MUTES.replace("connections: 8", "connections: 3");
     let one = spread(&text, vec![refusing(), sound(1).remove(0), sound(1).remove(0)]).once();
     // A third of all fails, and two fifths may.
-    assert!(!one.is_aborted && one.pace.taken == 1000 && one.holds(), "{:?} {:?}", one.pace, one.thresholds);
+    assert!(!one.is_aborted() && one.pace.taken == 1000 && one.holds(), "{:?} {:?}", one.pace, one.thresholds);
     let two = spread(&text, vec![refusing(), refusing(), sound(1).remove(0)]).once();
-    assert!(two.is_aborted && !two.holds() && two.pace.taken < 400, "{:?}", two.pace);
+    assert!(two.is_aborted() && !two.holds() && two.pace.taken < 400, "{:?}", two.pace);
     let begun: Vec<_> = two.shares.iter().map(|share| share.begun).collect();
     assert!(begun.iter().all(|one| one.abs_diff(begun[0]) <= 34), "{begun:?}");
 }

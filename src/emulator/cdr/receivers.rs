@@ -216,6 +216,11 @@ impl Cdr {
         self.receivers.iter().map(|(key, receiver)| (*key, receiver))
     }
 
+    /// The receiver that a connection goes to, or is to go to.
+    pub fn receiver_of(&self, link: LinkKey) -> Option<ReceiverKey> {
+        self.links.get(&link).map(|link| link.receiver)
+    }
+
     /// The place of a receiver among those that are configured, from 0.
     pub fn place(&self, key: ReceiverKey) -> usize {
         self.receivers.keys().position(|known| *known == key).unwrap_or(usize::MAX)

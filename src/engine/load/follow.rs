@@ -75,14 +75,9 @@ impl<S: Sink> Core<S> {
         }
         live.follow_at = Some(now + LOOKS);
         for place in 0..live.all.watchers.len() {
-            let Live { all, metrics, within, .. } = live;
+            live.give_up_following(place, now);
+            let Live { all, metrics, .. } = live;
             let watcher = &mut all.watchers[place];
-            give_up(watcher, now, *within, |sent, is_acked| {
-                if !is_acked {
-                    metrics.fail(Metric::Ack, sent, now, "no ack in time");
-                }
-                metrics.fail(Metric::Settle, sent, now, "subscriptions were not settled in time");
-            });
             let Watcher { name, set, is_busy: false, is_lost: false, follows: Some(follows), .. } = watcher else {
                 continue;
             };
@@ -106,16 +101,39 @@ impl<S: Sink> Core<S> {
     }
 }
 
-/// A request that is not through in time is waited for no longer.
-fn give_up(watcher: &mut Watcher, now: Instant, within: Duration, fail: impl FnOnce(Instant, bool)) {
-    let Some(follows) = &mut watcher.follows else { return };
-    if let Some(asked) = follows.asked.take_if(|asked| asked.stamps.scheduled + within <= now) {
-        watcher.is_busy = false;
-        fail(asked.stamps.scheduled, asked.is_acked);
-    }
-}
-
 impl Live {
+    /// A request that is not through in time is waited for no longer.
+    fn give_up_following(&mut self, place: usize, now: Instant) {
+        let within = self.within;
+        let is_late = |asked: &Asked| asked.stamps.scheduled + within <= now;
+        self.fail_following(place, now, is_late, ("no ack in time", "subscriptions were not settled in time"));
+    }
+
+    /// The connection of one that may follow calls is lost, and with it the request that is under way.
+    pub(super) fn follower_lost(&mut self, place: usize, now: Instant) {
+        let why = "the connection was lost";
+        self.fail_following(place, now, |_| true, (why, why));
+    }
+
+    /// A request that comes to nothing, if it is such a one: its ack, if there was none, and its end have failed.
+    fn fail_following(
+        &mut self,
+        place: usize,
+        now: Instant,
+        is_it: impl Fn(&Asked) -> bool,
+        (no_ack, not_settled): (&str, &str),
+    ) {
+        let Self { all, metrics, .. } = self;
+        let Some(watcher) = all.watchers.get_mut(place) else { return };
+        let asked = watcher.follows.as_mut().and_then(|follows| follows.asked.take_if(|asked| is_it(asked)));
+        let Some(Asked { stamps, is_acked, .. }) = asked else { return };
+        watcher.is_busy = false;
+        if !is_acked {
+            metrics.fail(Metric::Ack, stamps.scheduled, now, no_ack);
+        }
+        metrics.fail(Metric::Settle, stamps.scheduled, now, not_settled);
+    }
+
     /// A connection that follows calls heard an ack. Whether it was that of its request.
     pub(super) fn follower_heard_ack(&mut self, watcher: u32, ack: Ack<'_>, now: Instant) -> bool {
         let Self { all, metrics, .. } = self;
@@ -150,8 +168,63 @@ impl Live {
 
 #[cfg(test)]
 mod tests {
+    use super::super::population::Population;
+    use super::super::pulse::Pulse;
     use super::*;
+    use crate::load::{Metrics, Schedule, Together};
     use crate::spec::Version;
+
+    /// A load that listens, on one connection whose request for subscriptions was sent at once.
+    fn following(is_acked: bool) -> Live {
+        let text = "title: x\nexercises: [UPD-08]\nload: {connections: 1, calls: 0, follow: true, duration: 60s}";
+        let scenario = crate::scenario::read("test.yaml", text).unwrap();
+        let load = scenario.load.unwrap().value;
+        let (executor, start) = (load.executor(), Instant::ZERO);
+        let asked = Asked { id: 2, stamps: Stamps::at(start), is_acked, before: Vec::new() };
+        let follows = Follows { asked: Some(asked), ..Follows::new(10) };
+        let watcher = Watcher {
+            name: "c1".to_owned(),
+            set: Vec::new(),
+            lacks: None,
+            lacked: None,
+            is_busy: true,
+            is_lost: false,
+            follows: Some(follows),
+        };
+        let schedule = Schedule::new(&executor, start, Duration::from_millis(20));
+        let random = rand::SeedableRng::seed_from_u64(1);
+        let pulse = Pulse::new(&crate::load::Watch::default(), &executor, None, start, 0);
+        let all = Population { watchers: vec![watcher], ..Population::default() };
+        Live::new(&load, schedule, Metrics::new(start), all, (random, Together::alone(load.terms()).part(0), pulse))
+    }
+
+    /// Why there were no acks, and why nothing was settled, each with how often that was so.
+    fn causes(live: &Live) -> [Vec<(String, u64)>; 2] {
+        [Metric::Ack, Metric::Settle].map(|metric| {
+            let series = live.metrics.series(metric).into_owned();
+            series.failures().most_frequent().into_iter().map(|(why, count)| (why.to_owned(), count)).collect()
+        })
+    }
+
+    #[test]
+    fn a_request_fails_with_its_connection_or_when_its_time_is_up_and_only_once() {
+        let (lost, late) = (Instant::from_millis(500), Instant::from_millis(10_000));
+        let one = |why: &str| vec![(why.to_owned(), 1)];
+        for is_acked in [false, true] {
+            let mut live = following(is_acked);
+            live.give_up_following(0, lost);
+            assert_eq!(causes(&live), [vec![], vec![]]);
+            live.lost(0, lost);
+            live.give_up_following(0, late);
+            let why = one("the connection was lost");
+            assert_eq!(causes(&live), [if is_acked { vec![] } else { why.clone() }, why]);
+            let mut live = following(is_acked);
+            live.give_up_following(0, late);
+            live.lost(0, late);
+            let ack = if is_acked { vec![] } else { one("no ack in time") };
+            assert_eq!(causes(&live), [ack, one("subscriptions were not settled in time")]);
+        }
+    }
 
     #[test]
     fn what_is_subscribed_stays_and_an_index_is_never_used_again() {

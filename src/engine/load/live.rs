@@ -600,6 +600,7 @@ impl Live {
         let Some(one) = self.all.watchers.get_mut(place) else { return };
         self.is_stirred = true;
         one.is_lost = true;
+        self.follower_lost(place, now);
         let is_about = |work: &Work| matches!(work.subject, Subject::Watcher { place: about, .. } if about == place);
         let concerned = |work: &Work| is_about(work) || work.waits_for.contains(&watcher);
         let concerned = self.works.iter().filter(|(_, work)| concerned(work)).map(|(number, _)| *number);

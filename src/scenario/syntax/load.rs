@@ -188,7 +188,7 @@ pub struct MaxLag {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub max: Option<Time>,
-    /// How large a share may begin later than that, from 0 to 1; 0.01 unless said. With more the run is inconclusive.
+    /// How large a share of the arrivals may be later than that, from 0 to 1; 0.01 unless said. With more the run is inconclusive.
     #[serde(default)]
     pub share: Option<f64>,
 }
