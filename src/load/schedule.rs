@@ -83,6 +83,10 @@ impl Executor {
     }
 }
 
+/// How long after the end of an open schedule what was due before is still begun. A loop that is further behind never keeps up, and
+/// drops what is left in one go.
+const OVERTIME: Duration = Duration::from_secs(5);
+
 /// One piece of work that is to begin now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
@@ -136,6 +140,14 @@ impl Pace {
     fn drop(&mut self, why: Unserved) {
         self.dropped += 1;
         self.crowded += u64::from(why == Unserved::Crowded);
+    }
+
+    /// Counts so many that were never taken, the first of them so late.
+    fn give_up(&mut self, count: u64, lag: Duration) {
+        self.taken += count;
+        self.dropped += count;
+        self.late += count;
+        self.worst = self.worst.max(lag);
     }
 
     /// Adds the pace of another part of the load.
@@ -258,6 +270,9 @@ impl Schedule {
 
     /// The next piece of work that is due, if one is.
     pub fn take(&mut self, now: Instant) -> Option<Arrival> {
+        if now >= self.end + OVERTIME {
+            self.give_up(now);
+        }
         let scheduled = match &mut self.kind {
             Kind::Open { course, next } => {
                 let due = next.filter(|due| *due <= now)?;
@@ -281,6 +296,17 @@ impl Schedule {
         self.before = self.pace;
         self.pace.add(now.since(scheduled));
         Some(Arrival { number, scheduled })
+    }
+
+    /// Drops what of an open schedule was due and not taken.
+    fn give_up(&mut self, now: Instant) {
+        let Some(planned) = self.planned() else { return };
+        let Kind::Open { next, .. } = &mut self.kind else { return };
+        let Some(due) = next.take() else { return };
+        let rest = planned.saturating_sub(self.taken);
+        self.pace.give_up(rest, now.since(due));
+        self.taken += rest;
+        self.finished += rest;
     }
 
     /// What was taken last cannot begin. An arrival of an open schedule has passed; a virtual user tries again at `again`,
@@ -312,7 +338,7 @@ impl Schedule {
     /// Whether nothing begins any more.
     pub fn is_spent(&self, now: Instant) -> bool {
         match &self.kind {
-            // What was due before the end is begun, however late.
+            // What was due before the end is begun late rather than not.
             Kind::Open { next, .. } => next.is_none() && now >= self.end,
             Kind::Closed { .. } | Kind::Listen => now >= self.end || self.is_used_up(),
         }
@@ -398,6 +424,24 @@ mod tests {
             time_unit: SECOND,
             duration: Duration::from_secs(seconds),
         }
+    }
+
+    #[test]
+    fn a_loop_that_is_far_behind_drops_what_is_left_at_last() {
+        let mut schedule = Schedule::part(&rate(1e9, 3), at(0), LAG, 1, 2);
+        let mut taken = 0;
+        for ms in (0..20_000).step_by(10) {
+            (0..1000).for_each(|_| taken += u64::from(schedule.take(at(ms)).is_some()));
+            (0..1000).for_each(|_| schedule.finished(at(ms)));
+        }
+        let pace = schedule.pace();
+        assert_eq!((taken, pace.begun()), (799_000, 799_000));
+        assert_eq!((pace.taken, pace.dropped), (1_500_000_000, 1_500_000_000 - 799_000));
+        assert!(schedule.is_over(at(8000)) && !pace.is_kept(0.5), "{pace:?}");
+        // Whoever keeps pace has nothing left by then.
+        let mut punctual = Schedule::new(&rate(10.0, 1), at(0), LAG);
+        (0..20_000).for_each(|ms| _ = punctual.take(at(ms)));
+        assert_eq!((punctual.pace().taken, punctual.pace().dropped, punctual.pace().late), (10, 0, 0));
     }
 
     #[test]
