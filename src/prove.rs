@@ -16,7 +16,8 @@ use serde_saphyr::Spanned;
 use tokio::sync::watch;
 
 use crate::cli::progress::Progress;
-use crate::emulator::{Settings, dialects, freedoms};
+use crate::emulator::dialects::{self, Dialect};
+use crate::emulator::{Settings, freedoms};
 use crate::exit::{ExitCode, Failure};
 use crate::net::clock::Clock;
 use crate::net::interrupt;
@@ -141,23 +142,50 @@ fn load() -> Result<Vec<Loaded>, Failure> {
     library::conformance().into_iter().map(read).collect()
 }
 
-/// All mutants that the words name, those that only a load finds included; without words all that there are.
+/// Mutants and dialects.
+pub type Chosen = (Vec<Fault>, Vec<&'static Dialect>);
+
+/// All mutants and dialects that the words name, those mutants included that only a load finds; without words all that there
+/// are.
 ///
 /// # Errors
-/// A word that names nothing.
-pub fn mutants(words: &[String]) -> Result<Vec<Fault>, Failure> {
-    let all = || faults().chain(faults_of_loads());
-    let mut chosen: Vec<Fault> = if words.is_empty() { all().collect() } else { Vec::new() };
+/// A word that names nothing, or nothing but requirements that no mutant breaks.
+pub fn named(words: &[String]) -> Result<Chosen, Failure> {
+    let all: Vec<Fault> = faults().chain(faults_of_loads()).collect();
+    pick(words, &all).map_err(|word| word.map_or_else(nothing_breaks, |word| unknown(&word)))
+}
+
+/// The mutants and dialects that the words name, and that can be played.
+fn choose(words: &[String]) -> Result<Chosen, Failure> {
+    let all: Vec<Fault> = faults().collect();
+    pick(words, &all).map_err(|word| {
+        let Some(word) = word else { return nothing_breaks() };
+        let rare = faults_of_loads().find(|one| fits(&word, one.name));
+        rare.map_or_else(|| unknown(&word), |rare| too_rare(&rare))
+    })
+}
+
+/// Those of the mutants, and of all dialects, that the words name, each once. Otherwise the word that names nothing, or none
+/// where each names something, but all of them together no mutant and no dialect.
+fn pick(words: &[String], mutants: &[Fault]) -> Result<Chosen, Option<String>> {
+    if words.is_empty() {
+        return Ok((mutants.to_vec(), dialects::DIALECTS.iter().collect()));
+    }
+    let (mut chosen, mut spoken): Chosen = Default::default();
     for word in words {
-        let before = chosen.len();
-        chosen.extend(all().filter(|one| is_named(one, word)));
-        if chosen.len() == before {
-            return Err(unknown(word));
+        let upper = word.to_ascii_uppercase();
+        let before = chosen.len() + spoken.len();
+        chosen.extend(mutants.iter().filter(|one| is_named(one, word)).copied());
+        spoken.extend(dialects::DIALECTS.iter().filter(|dialect| fits(word, dialect.name)));
+        let requirement = requirements::all().any(|id| id.as_str() == upper || id.get().area() == upper);
+        if chosen.len() + spoken.len() == before && !requirement {
+            return Err(Some(word.clone()));
         }
     }
     let mut seen = BTreeSet::new();
     chosen.retain(|one| seen.insert(one.name));
-    Ok(chosen)
+    spoken.retain(|one| seen.insert(one.name));
+    if chosen.is_empty() && spoken.is_empty() { Err(None) } else { Ok((chosen, spoken)) }
 }
 
 /// Whether a word names a mutant: by its name, by the requirement that it breaks, or by the area of that.
@@ -166,31 +194,8 @@ fn is_named(one: &Fault, word: &str) -> bool {
     fits(word, one.name) || one.breaks == upper || one.breaks.split('-').next() == Some(upper.as_str())
 }
 
-/// The mutants and dialects that the words name.
-fn choose(words: &[String]) -> Result<(Vec<Fault>, Vec<&'static dialects::Dialect>), Failure> {
-    if words.is_empty() {
-        return Ok((faults().collect(), dialects::DIALECTS.iter().collect()));
-    }
-    let mut chosen: Vec<Fault> = Vec::new();
-    let mut spoken: Vec<&'static dialects::Dialect> = Vec::new();
-    for word in words {
-        let upper = word.to_ascii_uppercase();
-        let before = chosen.len() + spoken.len();
-        chosen.extend(faults().filter(|one| is_named(one, word)));
-        spoken.extend(dialects::DIALECTS.iter().filter(|dialect| fits(word, dialect.name)));
-        let requirement = requirements::all().any(|id| id.as_str() == upper || id.get().area() == upper);
-        if chosen.len() + spoken.len() == before && !requirement {
-            let rare = faults_of_loads().find(|one| fits(word, one.name));
-            return Err(rare.map_or_else(|| unknown(word), |rare| too_rare(&rare)));
-        }
-    }
-    let mut seen = BTreeSet::new();
-    chosen.retain(|one| seen.insert(one.name));
-    spoken.retain(|one| seen.insert(one.name));
-    if chosen.is_empty() && spoken.is_empty() {
-        return Err(Failure::usage("no mutant breaks what was asked for"));
-    }
-    Ok((chosen, spoken))
+fn nothing_breaks() -> Failure {
+    Failure::usage("no mutant breaks what was asked for")
 }
 
 fn unknown(word: &str) -> Failure {
@@ -198,7 +203,7 @@ fn unknown(word: &str) -> Failure {
     let names: Vec<&str> = faults.chain(dialects::DIALECTS.iter().map(|dialect| dialect.name)).collect();
     let help = suggest::among_many(word, names).map_or_else(String::new, |help| format!("{help}; "));
     Failure::usage(format!(
-        "`{word}` is no mutant, no dialect and no requirement; {help}`bridgeproof prove --list` names all mutants"
+        "`{word}` is no mutant, no dialect and no requirement; {help}`bridgeproof prove --list` names all mutants and dialects"
     ))
 }
 
@@ -226,7 +231,7 @@ fn items<'p>(
     config: &Config,
     scenarios: &'p [Loaded],
     mutants: &[Fault],
-    dialects: &[&'static dialects::Dialect],
+    dialects: &[&'static Dialect],
 ) -> Vec<Item<'p>> {
     let mut random = ChaCha8Rng::seed_from_u64(config.seed);
     let mut items = Vec::new();

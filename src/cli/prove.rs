@@ -8,7 +8,7 @@ use super::output::{note, result};
 use super::progress::Shown;
 use crate::exit::{ExitCode, Failure};
 use crate::net::entropy;
-use crate::prove::{Config, how_to_try, mutants, prove};
+use crate::prove::{Chosen, Config, how_to_try, named, prove};
 use crate::report::{folder, model};
 use crate::traceability::{Fault, Whose};
 
@@ -19,7 +19,7 @@ Examples:
   bridgeproof prove MSG SUB-05 --details   the mutants that break these, one by one
   bridgeproof prove 'ack-*' late           mutants and dialects by name
   bridgeproof prove --whole                the whole suite against every mutant
-  bridgeproof prove --list UPD             which mutants there are, without playing them
+  bridgeproof prove --list UPD             which mutants and dialects there are, without playing them
 
 Exit codes: 0 proven, 1 a mutant survived, collateral is undeclared, a conformant server was failed or left undecided, 130 interrupted.";
 
@@ -30,8 +30,12 @@ pub struct Args {
     /// Mutants, dialects, requirements or areas (`*` stands for anything); everything without.
     #[arg(value_name = "ID")]
     pub words: Vec<String>,
-    /// List the mutants, each with whom it breaks, the requirement and how it comes about; nothing is played.
-    #[arg(long)]
+    /// List the mutants, each with whom it breaks, the requirement and how it comes about, and the dialects; nothing is
+    /// played.
+    #[arg(
+        long,
+        conflicts_with_all = ["whole", "drawn", "histories", "sockets", "jobs", "seed", "report_dir", "details"]
+    )]
     pub list: bool,
     /// Play the whole suite against every mutant, not only against a sample of them.
     #[arg(long)]
@@ -69,7 +73,7 @@ pub struct Args {
 /// A word that names nothing, or a report folder that cannot be written.
 pub(super) fn execute(args: &Args) -> Result<ExitCode, Failure> {
     if args.list {
-        result(&listed(&mutants(&args.words)?))?;
+        result(&listed(&named(&args.words)?))?;
         return Ok(ExitCode::Pass);
     }
     if let Some(path) = &args.report_dir {
@@ -120,9 +124,10 @@ pub(super) fn execute(args: &Args) -> Result<ExitCode, Failure> {
     })
 }
 
-/// The mutants by whose they are: one line each, and how such a one is tried.
-fn listed(chosen: &[Fault]) -> String {
-    let width = chosen.iter().map(|one| one.name.len()).max().unwrap_or_default();
+/// The mutants by whose they are, then the dialects: one line each, and how such a one is tried.
+fn listed((chosen, spoken): &Chosen) -> String {
+    let names = chosen.iter().map(|one| one.name).chain(spoken.iter().map(|one| one.name));
+    let width = names.map(str::len).max().unwrap_or_default();
     let mut parts = Vec::new();
     for (whose, head) in [
         (Whose::Server, "of the emulated server"),
@@ -138,15 +143,26 @@ fn listed(chosen: &[Fault]) -> String {
         }
         parts.push(part);
     }
+    if let Some(first) = spoken.first() {
+        let mut part =
+            format!("dialects of the emulated server, such as: bridgeproof run --dialect {}\n\n", first.name);
+        for dialect in spoken {
+            part.push_str(&format!("{:width$}  {}\n", dialect.name, dialect.doc));
+        }
+        parts.push(part);
+    }
     parts.join("\n")
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::spec::requirements;
 
     fn list(words: &[&str]) -> Result<String, Failure> {
-        mutants(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).map(|chosen| listed(&chosen))
+        named(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).map(|chosen| listed(&chosen))
     }
 
     #[test]
@@ -161,12 +177,38 @@ mod tests {
     }
 
     #[test]
+    fn dialects_are_listed_and_a_requirement_that_nothing_breaks_is_known() {
+        let pages = list(&["small-pages"]).unwrap();
+        assert!(pages.starts_with("dialects of the emulated server") && pages.contains("\nsmall-pages  "), "{pages}");
+        assert!(list(&[]).unwrap().contains("\nsmall-pages "));
+        let broken: Vec<&str> = named(&[]).unwrap().0.iter().map(|one| one.breaks).collect();
+        let unbroken = requirements::all().map(|id| id.as_str()).find(|id| !broken.contains(id));
+        let unbroken = unbroken.expect("what is only observed is broken by nothing");
+        assert_eq!(list(&[unbroken]).unwrap_err().message, "no mutant breaks what was asked for");
+        assert!(list(&[unbroken, "small-pages"]).is_ok());
+    }
+
+    #[test]
+    fn a_list_takes_nothing_that_is_about_playing() {
+        #[derive(Debug, clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        for more in [&["--whole"][..], &["--report-dir", "out"], &["--seed", "1"], &["--histories", "5"]] {
+            let line = [&["prove", "--list"][..], more].concat();
+            assert!(Line::try_parse_from(line).is_err(), "{more:?}");
+        }
+        assert!(Line::try_parse_from(["prove", "--list", "UPD"]).is_ok_and(|line| line.args.list));
+    }
+
+    #[test]
     fn a_word_that_names_nothing_gets_the_nearest_names() {
         let told = list(&["client-pingz"]).unwrap_err().message;
         assert!(told.contains("did you mean `client-pings`?"), "{told}");
         let told = list(&["told-twice"]).unwrap_err().message;
         assert!(told.contains("near are `") && told.contains("-told-twice`"), "{told}");
         let told = list(&["nonsuch"]).unwrap_err().message;
-        assert!(told.ends_with("no requirement; `bridgeproof prove --list` names all mutants"), "{told}");
+        assert!(told.ends_with("no requirement; `bridgeproof prove --list` names all mutants and dialects"), "{told}");
     }
 }

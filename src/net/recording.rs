@@ -415,14 +415,23 @@ impl Writer {
     }
 }
 
-/// A file that takes the room of the report, or as much of it as there is: the disk may be full already. Noise, since some
-/// file systems keep no room for what can be compressed.
+/// A file that takes the room of the report, or less where there is not twice as much: the disk may be nearly full already,
+/// and what is recorded is to find as much room as is kept from it.
 fn reserved(path: &Path) -> Option<File> {
     // A number that no part has.
     let mut file = beside(path, u32::MAX).ok()?;
+    let free = room(&mut file, 2 * RESERVED_BYTES);
+    file.set_len(free / 2).ok()?;
+    Some(file)
+}
+
+/// How many bytes there is room for, up to so many, found out by writing them: what a file system tells of itself leaves out
+/// what this user may have. Noise, since some keep no room for what can be compressed.
+fn room(file: &mut impl Write, most: usize) -> u64 {
     let mut state = 1_u64;
     let mut noise = Vec::with_capacity(PIECE_BYTES);
-    for _ in 0..RESERVED_BYTES / PIECE_BYTES {
+    let mut written = 0;
+    for _ in 0..most / PIECE_BYTES {
         noise.clear();
         while noise.len() < PIECE_BYTES {
             state ^= state << 13;
@@ -430,11 +439,16 @@ fn reserved(path: &Path) -> Option<File> {
             state ^= state << 17;
             noise.extend_from_slice(&state.to_le_bytes());
         }
-        if file.write_all(&noise).is_err() {
+        let mut left = noise.as_slice();
+        while let Ok(length @ 1..) = file.write(left) {
+            written += length as u64;
+            left = left.get(length..).unwrap_or_default();
+        }
+        if !left.is_empty() {
             break;
         }
     }
-    Some(file)
+    written
 }
 
 /// A file for a part that has to wait. It is gone when it is closed, where the system can do that.
@@ -616,6 +630,25 @@ mod tests {
         let [told] = recording.notices().try_into().unwrap();
         assert!(told.contains("not whole") && told.contains("it has taken nothing for"), "{told}");
         assert!(!told.contains("goes on"), "{told}");
+    }
+
+    #[test]
+    fn of_a_disk_that_is_nearly_full_the_recording_has_as_much_as_the_report() {
+        /// A disk with so much room.
+        struct Disk(usize);
+        impl Write for Disk {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let length = bytes.len().min(self.0).min(1000);
+                self.0 -= length;
+                if length == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(length) }
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let of = |free| room(&mut Disk(free), 2 * RESERVED_BYTES) / 2;
+        assert_eq!([0, 600_000, RESERVED_BYTES].map(of), [0, 300_000, RESERVED_BYTES as u64 / 2]);
+        assert_eq!(of(usize::MAX), RESERVED_BYTES as u64);
     }
 
     #[test]

@@ -28,7 +28,12 @@ pub fn among_many<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str> 
         return Some(format!("did you mean `{near}`?"));
     }
     let lower = word.to_lowercase();
-    let likeness = |one: &str| if one.contains(&lower) { 1.0 } else { strsim::jaro_winkler(&lower, one) };
+    let likeness = |one: &str| match one.contains(&lower) {
+        true => 1.0,
+        // A short word has its letters in many long ones.
+        false if one.len() > 2 * lower.len() => 0.0,
+        false => strsim::jaro_winkler(&lower, one),
+    };
     let all = candidates.into_iter().map(|one| (likeness(one), one));
     let mut all: Vec<(f64, &str)> = all.filter(|(likeness, _)| *likeness >= LIKE).collect();
     all.sort_by(|(one, name), (other, other_name)| other.total_cmp(one).then(name.cmp(other_name)));
@@ -73,5 +78,6 @@ mod tests {
         assert_eq!(among_many("missing", many).unwrap(), "near are `acks-missing`");
         assert_eq!(among_many("ack-delayed", many).unwrap(), "near are `ack-late`");
         assert_eq!(among_many("zebra", many), None);
+        assert_eq!(among_many("nope", ["info-type-null"]), None);
     }
 }

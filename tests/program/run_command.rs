@@ -73,7 +73,7 @@ fn a_command_line_that_is_wrong_says_what_may_have_been_meant() {
     let folder = Folder::new();
     let cases: [(&[&str], &str); 10] = [
         (&["--mutant", "ack-of-request-mising"], "did you mean `ack-of-request-missing`?"),
-        (&["--mutant", "nope"], "`bridgeproof prove --list` names all"),
+        (&["--mutant", "nope"], "error: no mutant is called `nope`; `bridgeproof prove --list` names all\n"),
         (&["--dialect", "small-page"], "did you mean `small-pages`?"),
         (&["--dialect", "windwo=1"], "did you mean `window`?"),
         (&["--dialect", "window=many"], "`window` takes"),
